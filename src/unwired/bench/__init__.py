@@ -1,0 +1,1 @@
+"""What `unwired bench` runs."""

@@ -1,0 +1,216 @@
+"""The engine's door: how the world talks to an engine and what an engine asks of the world.
+
+Every role is an engine with the same few verbs, so one loop drives them all: the daemon's, the simulator's and the
+tests'. An engine never does anything itself: it takes packets, events and the time, and leaves actions.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from unwired.core.forwarding import ForwardingAction
+from unwired.core.notices import Notice
+from unwired.wire.address import Address
+from unwired.wire.ipv6 import Packet
+
+
+class Now(NamedTuple):
+    """One reading of both clocks, in seconds.
+
+    Timers use ``monotonic``; authentication timestamps and the journal use ``wall`` (seconds since 1970).
+    """
+
+    monotonic: float
+    wall: float
+
+
+# --- events: what happened on the host -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    """An interface has carrier: a (possibly new) link is usable."""
+
+    interface: int
+    name: str
+    link_layer_address: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    interface: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddressAdded:
+    """The host has an address it may send from; ``optimistic`` is RFC 4429's state, usable but not yet proven unique."""
+
+    interface: int
+    address: Address
+    prefix_length: int
+    optimistic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AddressRemoved:
+    interface: int
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Persisted:
+    """Everything up to and including the ``Persist`` with this token will survive (see ``store/``)."""
+
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActionFailed:
+    """An action could not be carried out; ``reason`` is for a person."""
+
+    action: "Action"
+    reason: str
+
+
+Event = LinkUp | LinkDown | AddressAdded | AddressRemoved | Persisted | ActionFailed
+
+# --- actions: what the world must now do, in order -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a control packet; ``interface`` 0 leaves the choice to routing."""
+
+    packet: Packet
+    interface: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Persist:
+    """Keep ``record`` under ``key`` (None: forget it); answered by ``Persisted(token)``. Tokens only grow."""
+
+    token: int
+    key: bytes
+    record: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class DefendAddress:
+    """Answer for a mobile node's home address on the home link: proxy neighbour discovery, and route it into the
+    tunnel device (RFC 6275 section 10.4.1)."""
+
+    address: Address
+    interface: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseAddress:
+    address: Address
+    interface: int
+
+
+@dataclass(frozen=True, slots=True)
+class JoinGroup:
+    """Receive this multicast group's neighbour discovery on an interface."""
+
+    interface: int
+    group: Address
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveGroup:
+    interface: int
+    group: Address
+
+
+@dataclass(frozen=True, slots=True)
+class HoldHomeAddress:
+    """Mobile node: the host owns this home address (on the tunnel device) for as long as the daemon runs."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class DropHomeAddress:
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class UseCareOfAddress:
+    """Mobile node: packets from ``care_of_address`` leave by ``interface`` through ``router`` (a link-local address)."""
+
+    care_of_address: Address
+    interface: int
+    router: Address
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetCareOfAddress:
+    care_of_address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class GoAway:
+    """Mobile node: traffic from the home address goes into the tunnel device, which answers for it alone."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class GoHome:
+    """Mobile node: the home address answers on the home link (without duplicate address detection: RFC 6275 section
+    11.5.5) and its traffic is routed like any other."""
+
+    address: Address
+    prefix_length: int
+    interface: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Tell whoever listens: logs, ``unwired events``, metrics."""
+
+    notice: Notice
+
+
+HostAction = (
+    DefendAddress
+    | ReleaseAddress
+    | JoinGroup
+    | LeaveGroup
+    | HoldHomeAddress
+    | DropHomeAddress
+    | UseCareOfAddress
+    | ForgetCareOfAddress
+    | GoAway
+    | GoHome
+)
+Action = Send | Persist | Notify | ForwardingAction | HostAction
+
+
+class Engine(Protocol):
+    """What every role implements. ``receive``, ``handle`` and ``wake`` may each leave actions behind."""
+
+    def start(self, now: Now) -> None:
+        """Leave the first actions: listen on addresses, solicit, advertise."""
+
+    def receive(self, packet: Packet, interface: int, now: Now) -> None:
+        """A control packet, decoded; ``interface`` is where it came in, 0 when not known."""
+
+    def handle(self, event: Event, now: Now) -> None:
+        """Something happened on the host."""
+
+    def deadline(self) -> float | None:
+        """The monotonic time at which ``wake`` is wanted, or None."""
+
+    def wake(self, now: Now) -> None:
+        """The deadline has come (calling early is harmless)."""
+
+    def actions(self) -> list[Action]:
+        """The actions left since the last call, in order; each is given once."""
+
+    def stop(self, now: Now) -> None:
+        """Leave the actions that undo what ``start`` and the rest set up on this host."""
+
+    def restore(self, records: Iterable[tuple[bytes, bytes]], now: Now) -> None:
+        """Take up what the journal kept, before ``start``: (key, record) as they were given to ``Persist``."""

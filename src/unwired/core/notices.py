@@ -1,0 +1,54 @@
+"""What engines tell people: one typed stream feeds logs, ``unwired events`` and metrics.
+
+Drop reasons are a closed list; each is counted under its name.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from unwired.wire.address import Address
+
+
+class Drop(StrEnum):
+    """Why a control packet was dropped without an answer."""
+
+    MALFORMED = "malformed"
+    """It could not be decoded."""
+    BAD_CHECKSUM = "bad_checksum"
+    """The mobility header's or ICMPv6 checksum is wrong (RFC 6275 section 9.2)."""
+    UNKNOWN_PAYLOAD = "unknown_payload"
+    """A punted packet that is nothing this role speaks."""
+    NOT_FOR_THIS_ROLE = "not_for_this_role"
+    """A message that this role does not receive, a binding update at a mobile node for example."""
+    NO_AUTHENTICATION = "no_authentication"
+    """A binding update or acknowledgement without the required authentication option (RFC 4285 section 5)."""
+    NO_SECURITY_ASSOCIATION = "no_security_association"
+    """No key is shared with the sender, or not under this SPI (RFC 4285 section 5.1.1)."""
+    BAD_AUTHENTICATOR = "bad_authenticator"
+    """An acknowledgement whose authenticator is wrong."""
+    STALE_SEQUENCE = "stale_sequence"
+    """An acknowledgement to a binding update that is not the last one sent."""
+    FORGED_SOURCE = "forged_source"
+    """Source, home address or care-of address contradict each other or are no unicast address."""
+    RATE_LIMITED = "rate_limited"
+    """Too many answers of this kind in a short time (RFC 4443 section 2.4 f)."""
+    TABLE_FULL = "table_full"
+    """No room for more state of this kind."""
+
+
+class Level(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    """A person should look."""
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """``name`` is stable and documented (docs/events.md); ``fields`` hold plain JSON values and packed addresses."""
+
+    name: str
+    level: Level = Level.INFO
+    fields: dict[str, str | int | float | bool | None] = field(default_factory=dict)
+    home_address: Address | None = None

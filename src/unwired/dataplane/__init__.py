@@ -1,0 +1,1 @@
+"""What makes the forwarding table true: eBPF maps and programs, or memory."""

@@ -1,0 +1,1 @@
+"""The daemon around an engine: loop, punt device, sockets, netlink, timers, signals, control socket."""

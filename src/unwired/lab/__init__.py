@@ -1,0 +1,1 @@
+"""An emulated Internet in network namespaces, made from a scenario file."""
