@@ -1,0 +1,42 @@
+# Every target does the set-up it needs and is quick the second time.
+PYTHON ?= /usr/bin/python3
+BIN    := .venv/bin
+OBJECT := build/unwired.bpf.o
+
+.PHONY: setup demo test lint bench clean
+
+setup: $(OBJECT)
+
+build/.packages: tools/setup-packages tools/packages.txt
+	@tools/setup-packages
+	@mkdir -p build && touch $@
+
+build/.venv: build/.packages requirements.lock pyproject.toml tools/setup-venv
+	@tools/setup-venv $(PYTHON)
+	@touch $@
+
+$(OBJECT): build/.venv $(wildcard bpf/*.c bpf/*.h)
+	@echo "setup: compiling the kernel data plane ($@)"
+	@clang -target bpf -O2 -g -Wall -Werror -I/usr/include/$$(uname -m)-linux-gnu -c bpf/unwired.bpf.c -o $@
+
+demo: setup
+	@$(BIN)/unwired lab run roaming --report build/demo
+	@echo "The report of this run, to open in a browser: build/demo/index.html"
+
+lint: setup
+	@$(BIN)/ruff check src tests
+	@$(BIN)/ruff format --check src tests
+	@$(BIN)/mypy
+
+# Pure tests side by side; those that build networks and watch the clock one after another.
+test: lint
+	@$(BIN)/pytest -q -n 2 tests/unit tests/wire tests/core
+	@$(BIN)/pytest -q tests/dataplane tests/host tests/lab
+
+bench: setup
+	@$(BIN)/unwired bench forwarding
+	@$(BIN)/unwired bench signalling
+	@$(BIN)/unwired bench memory
+
+clean:
+	rm -rf build .venv
