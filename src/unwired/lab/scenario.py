@@ -1,0 +1,278 @@
+"""What a scenario file says: an emulated Internet, who moves when, what traffic runs and what is expected of it.
+
+These models are the format (docs/lab.md, ``scenario.schema.json``). They hold what the file says and check each part on
+its own; ``scenario_file`` reads a file and checks the parts against each other. Interfaces are named ``NODE.INTERFACE``.
+"""
+
+import ipaddress
+import re
+from enum import StrEnum
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
+_INTERFACE = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]{0,14}")
+
+
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise ValueError("a name is 1 to 32 lower-case letters, digits and inner hyphens")
+    return text
+
+
+def _interface_name(text: str) -> str:
+    if not _INTERFACE.fullmatch(text) or text == "lo":
+        raise ValueError("an interface name is 1 to 15 letters, digits, _ and -, begins with a letter and is not lo")
+    return text
+
+
+def _end(text: str) -> str:
+    node, dot, interface = text.partition(".")
+    if not dot:
+        raise ValueError("write it as NODE.INTERFACE, for example router1.eth0")
+    _name(node)
+    _interface_name(interface)
+    return text
+
+
+def _interface_address(text: str) -> str:
+    if "/" not in text:
+        raise ValueError("write the address with its prefix length, for example 2001:db8:1::1/64")
+    return str(ipaddress.ip_interface(text))
+
+
+def _prefix(text: str) -> str:
+    return str(ipaddress.ip_network(text))
+
+
+def _address(text: str) -> str:
+    return str(ipaddress.ip_address(text))
+
+
+Name: TypeAlias = Annotated[str, AfterValidator(_name)]
+InterfaceName: TypeAlias = Annotated[str, AfterValidator(_interface_name)]
+End: TypeAlias = Annotated[str, AfterValidator(_end)]
+InterfaceAddress: TypeAlias = Annotated[str, AfterValidator(_interface_address)]
+Prefix: TypeAlias = Annotated[str, AfterValidator(_prefix)]
+HostAddress: TypeAlias = Annotated[str, AfterValidator(_address)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class Role(StrEnum):
+    ROUTER = "router"
+    HOST = "host"
+    HOME_AGENT = "home_agent"
+    MOBILE_NODE = "mobile_node"
+    CORRESPONDENT = "correspondent"
+
+    @property
+    def forwards(self) -> bool:
+        return self in (Role.ROUTER, Role.HOME_AGENT)
+
+
+class Routing(StrEnum):
+    STATIC = "static"
+    """Shortest paths by delay, computed from the file and installed before the start."""
+    OSPF = "ospf"
+    """BIRD speaks OSPFv3 (and OSPFv2 where there is IPv4) on every router and home agent."""
+
+
+class Shape(_Part):
+    """What a wire does to what it carries, in each direction on its own."""
+
+    delay_ms: float = Field(0, ge=0, le=10_000, description="One-way delay.")
+    rate_mbit: float | None = Field(None, gt=0, description="Bits a second, in millions; left out: as fast as it goes.")
+    loss_percent: float = Field(0, ge=0, le=100, description="Share of frames lost, chosen by the seed.")
+    queue_ms: float = Field(100, gt=0, le=10_000, description="With a rate: the longest queue, tail drop beyond it.")
+
+    @property
+    def is_shaped(self) -> bool:
+        return self.delay_ms > 0 or self.rate_mbit is not None or self.loss_percent > 0
+
+
+class Node(_Part):
+    name: Name
+    role: Role
+    interfaces: dict[InterfaceName, list[InterfaceAddress]] = Field(
+        default_factory=dict, description="Each interface with its addresses (and prefix lengths)."
+    )
+    takes: list[Prefix] = Field(
+        default_factory=list,
+        description="Prefixes to route to this node although no interface of it has them: a virtual home link's.",
+    )
+    attached: dict[InterfaceName, Name] = Field(
+        default_factory=dict, description="Mobile node: the networks that its interfaces start in."
+    )
+    config: dict[str, Any] = Field(
+        default_factory=dict,
+        description="The configuration of this node's Unwired daemon, as in a file for `unwired run -c`. The lab "
+        "fills in [daemon]. Left out: no daemon runs here.",
+    )
+
+    def home_address(self) -> str | None:
+        """A mobile node's home address, without its prefix length."""
+        section = self.config.get("mobile_node")
+        address = section.get("home_address") if isinstance(section, dict) else None
+        return str(address).partition("/")[0] if address else None
+
+    def traffic_address(self) -> str | None:
+        """The address that traffic uses when it names none: the home address, else the first one of an interface."""
+        first = next((address for addresses in self.interfaces.values() for address in addresses), None)
+        return self.home_address() or (first.partition("/")[0] if first else None)
+
+
+class Link(Shape):
+    """A wire between two interfaces."""
+
+    between: tuple[End, End]
+
+
+class Network(Shape):
+    """A segment that any number of interfaces may share: an access network or a home link. Its shape lies between its
+    members and the rest, so between a mobile node and the network's router."""
+
+    name: Name
+    members: list[End] = Field(description="The interfaces that are always in it: its routers.")
+    advertise: bool = Field(
+        True,
+        description="The routers among the members send router advertisements (by BIRD). False on a home link whose "
+        "home agent sends its own.",
+    )
+    router_lifetime_s: int = Field(1800, ge=0, le=9000, description="0: not a default router.")
+    valid_lifetime_s: int = Field(86_400, ge=0)
+    preferred_lifetime_s: int = Field(14_400, ge=0)
+
+
+class Move(_Part):
+    """At ``at_s`` the interface loses the network it is in, and ``gap_s`` later has ``to``."""
+
+    at_s: float = Field(ge=0)
+    interface: End
+    to: Name | None = Field(None, description="The network to go to; left out: none.")
+    gap_s: float = Field(0.1, ge=0, description="How long there is no link in between.")
+
+
+class Tour(_Part):
+    """Moves at an even pace: network after network, ``rounds`` times."""
+
+    interface: End
+    networks: list[Name] = Field(min_length=1)
+    start_s: float = Field(ge=0)
+    every_s: float = Field(gt=0)
+    rounds: int = Field(1, ge=1)
+    gap_s: float = Field(0.1, ge=0)
+
+    def moves(self) -> list[Move]:
+        return [
+            Move(at_s=self.start_s + index * self.every_s, interface=self.interface, to=network, gap_s=self.gap_s)
+            for index, network in enumerate(self.networks * self.rounds)
+        ]
+
+
+class _Traffic(_Part):
+    between: tuple[Name, Name] = Field(description="Two nodes; the traffic runs in both directions.")
+    addresses: tuple[HostAddress, HostAddress] | None = Field(
+        None, description="Left out: a mobile node's home address, else the first address of the node's interfaces."
+    )
+    start_s: float = Field(0, ge=0)
+    stop_s: float | None = Field(None, gt=0, description="Left out: the end of the run.")
+
+
+class Probe(_Traffic):
+    kind: Literal["udp"]
+    interval_ms: float = Field(10, gt=0)
+    size_bytes: int = Field(64, ge=24, le=1400, description="Of the UDP payload.")
+
+
+class Stream(_Traffic):
+    kind: Literal["tcp"]
+    rate_mbit: float = Field(4, gt=0)
+
+
+Traffic: TypeAlias = Annotated[Probe | Stream, Field(discriminator="kind")]
+
+
+class Metric(StrEnum):
+    """What may be expected of a run. `Moves` are those that the mobile node's daemon answers with a registration or a
+    return home; the ones that leave the home link pay for duplicate address detection and are counted apart."""
+
+    INTERRUPTION_MEDIAN_MS = "interruption_median_ms"
+    """Over all moves but those that leave home: new link usable to first probe packet through it, worse direction."""
+    INTERRUPTION_MAX_MS = "interruption_max_ms"
+    LEAVING_HOME_INTERRUPTION_MAX_MS = "leaving_home_interruption_max_ms"
+    SIGNALLING_MEDIAN_MS = "signalling_median_ms"
+    """Binding update sent to acknowledgement accepted, over all moves but those that leave home."""
+    MOVES_DONE = "moves_done"
+    """Moves after which packets came through again."""
+    PROBE_PACKETS_LOST = "probe_packets_lost"
+    PROBE_PACKETS_DUPLICATED = "probe_packets_duplicated"
+    MAKE_BEFORE_BREAK_PACKETS_LOST = "make_before_break_packets_lost"
+    TCP_BYTES = "tcp_bytes"
+    TCP_BYTES_LOST = "tcp_bytes_lost"
+    TCP_BYTES_DUPLICATED = "tcp_bytes_duplicated"
+    TCP_BYTES_CORRUPTED = "tcp_bytes_corrupted"
+    TCP_RESETS = "tcp_resets"
+    TCP_LONGEST_STALL_MS = "tcp_longest_stall_ms"
+
+
+class Expect(_Part):
+    """One metric against one limit."""
+
+    name: str | None = Field(None, description="What the table of expectations calls it; left out: the metric.")
+    metric: Metric
+    at_most: float | None = None
+    at_least: float | None = None
+    exactly: float | None = None
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> "Expect":
+        if sum(limit is not None for limit in (self.at_most, self.at_least, self.exactly)) != 1:
+            raise ValueError("give exactly one of at_most, at_least, exactly")
+        return self
+
+
+class Scenario(_Part):
+    name: Name
+    title: str = ""
+    description: str = ""
+    duration_s: float = Field(gt=0, le=86_400, description="From the start of the traffic to its end.")
+    seed: int = Field(1, ge=0, description="Chooses what is lost and the link-layer addresses.")
+    routing: Routing = Routing.STATIC
+    node: list[Node] = Field(min_length=1)
+    link: list[Link] = Field(default_factory=list)
+    network: list[Network] = Field(default_factory=list)
+    move: list[Move] = Field(default_factory=list)
+    tour: list[Tour] = Field(default_factory=list)
+    traffic: list[Traffic] = Field(default_factory=list)
+    expect: list[Expect] = Field(default_factory=list)
+
+    def moves(self) -> list[Move]:
+        """All moves, those of tours included, in the order of their times."""
+        moves = [*self.move, *(move for tour in self.tour for move in tour.moves())]
+        return sorted(moves, key=lambda move: move.at_s)
+
+    def find_node(self, name: str) -> Node:
+        return next(node for node in self.node if node.name == name)
+
+    def find_network(self, name: str) -> Network:
+        return next(network for network in self.network if network.name == name)
+
+    def addresses(self, end: str) -> list[str]:
+        node, _, interface = end.partition(".")
+        return self.find_node(node).interfaces[interface]
+
+    def home_network(self, node: Node) -> str | None:
+        """The network in which a mobile node is at home: the one whose members have its home prefix."""
+        home_address = node.home_address()
+        if home_address is None:
+            return None
+        wanted = ipaddress.ip_address(home_address)
+        for network in self.network:
+            for end in network.members:
+                if any(wanted in ipaddress.ip_interface(address).network for address in self.addresses(end)):
+                    return network.name
+        return None
