@@ -1,7 +1,7 @@
 """What a scenario file says: an emulated Internet, who moves when, what traffic runs and what is expected of it.
 
-These models are the format (docs/lab.md, ``scenario.schema.json``). They hold what the file says and check each part on
-its own; ``scenario_file`` reads a file and checks the parts against each other. Interfaces are named ``NODE.INTERFACE``.
+These models are the format (docs/lab.md, ``scenario.schema.json``). They hold what the file says and check each part
+on its own; ``scenario_file`` reads a file and checks the parts against each other. Interfaces are ``NODE.INTERFACE``.
 """
 
 import ipaddress
