@@ -16,7 +16,12 @@ from typing import TypeVar
 from unwired.core.settings import Algorithm, SecurityAssociation
 from unwired.wire.address import Address
 from unwired.wire.mobility import MobilityMessage, encode_mobility
-from unwired.wire.rfc4285 import MobilityMessageAuthentication, mobility_data, ntp_timestamp
+from unwired.wire.rfc4285 import (
+    MobilityMessageAuthentication,
+    mobility_data,
+    ntp_timestamp,
+    with_authenticator,
+)
 
 SPI_MIN = 256
 """0 to 255 are reserved (RFC 4285 section 5.1)."""
@@ -24,9 +29,6 @@ SPI_MIN = 256
 _DIGESTS: dict[Algorithm, tuple[str, int]] = {Algorithm.HMAC_SHA1: ("sha1", 12), Algorithm.HMAC_SHA256: ("sha256", 16)}
 """Name of the hash and how many leading bytes of its HMAC are sent."""
 
-_OPTIONS_START = 12
-"""Where options begin in a binding update and in a binding acknowledgement (RFC 6275 sections 6.1.7 and 6.1.8)."""
-_MN_HA = 1
 _ERA = 1 << 64
 _SECONDS = 0xFFFF_FFFF_0000_0000
 _FRACTION = 0xFFFF_FFFF
@@ -42,56 +44,38 @@ def authenticator_length(association: SecurityAssociation) -> int:
 def compute_authenticator(
     association: SecurityAssociation, care_of_address: Address, home_address: Address, header: bytes
 ) -> bytes:
-    """The authentication data; ``header`` is the mobility header up to and including the option's SPI."""
+    """The authentication data for an encoded mobility header that has the MN-HA option, whatever stands in its place.
+
+    Raises DecodeError when there is no such option.
+    """
     digest, length = _DIGESTS[association.algorithm]
-    covered = mobility_data(care_of_address, home_address, header)
-    return hmac.digest(association.key, covered, digest)[:length]
-
-
-def authenticator_offset(data: bytes) -> int | None:
-    """Where the authentication data of the MN-HA option begins in an encoded update or acknowledgement, if it has one."""
-    offset, end = _OPTIONS_START, len(data) - 6
-    while offset < end:
-        kind = data[offset]
-        if kind == 0:  # Pad1 is the one option without a length
-            offset += 1
-            continue
-        length = data[offset + 1]
-        if kind == MobilityMessageAuthentication.TYPE and length >= 5 and data[offset + 2] == _MN_HA:
-            return offset + 7
-        offset += 2 + length
-    return None
+    return hmac.digest(association.key, mobility_data(care_of_address, home_address, header), digest)[:length]
 
 
 def sign(
     message: Message, association: SecurityAssociation, care_of_address: Address, home_address: Address
 ) -> tuple[Message, bytes]:
     """The message with the MN-HA option as its last (RFC 4285 section 5.1), and its bytes to send."""
-    length = authenticator_length(association)
-    unsigned = MobilityMessageAuthentication(association.spi, bytes(length))
-    data = encode_mobility(replace(message, options=(*message.options, unsigned)))
-    offset = authenticator_offset(data)
-    if offset is None:
-        raise ValueError("only binding updates and acknowledgements carry the mobility message authentication option")
-    authenticator = compute_authenticator(association, care_of_address, home_address, data[:offset])
+    placeholder = MobilityMessageAuthentication(association.spi, bytes(authenticator_length(association)))
+    header = encode_mobility(replace(message, options=(*message.options, placeholder)))
+    authenticator = compute_authenticator(association, care_of_address, home_address, header)
     option = MobilityMessageAuthentication(association.spi, authenticator)
-    signed = replace(message, options=(*message.options, option))
-    return signed, data[:offset] + authenticator + data[offset + length :]
+    return replace(message, options=(*message.options, option)), with_authenticator(header, authenticator)
 
 
 def is_authentic(
-    data: bytes, association: SecurityAssociation, care_of_address: Address, home_address: Address
+    option: MobilityMessageAuthentication,
+    header: bytes,
+    association: SecurityAssociation,
+    care_of_address: Address,
+    home_address: Address,
 ) -> bool:
-    """Whether the MN-HA authenticator in these received bytes (``Packet.data``) is right.
+    """Whether the authenticator in this received MN-HA option is right for the bytes it came in (``Packet.data``).
 
     The caller has looked up the association by the option's SPI.
     """
-    offset = authenticator_offset(data)
-    if offset is None:
-        return False
-    # The option's own length says where the authenticator ends: one that is too short or too long is wrong.
-    given = data[offset : offset + data[offset - 6] - 5]
-    return hmac.compare_digest(given, compute_authenticator(association, care_of_address, home_address, data[:offset]))
+    expected = compute_authenticator(association, care_of_address, home_address, header)
+    return hmac.compare_digest(option.authenticator, expected)
 
 
 def is_later(timestamp: int, than: int) -> bool:
