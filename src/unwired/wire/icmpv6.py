@@ -1,0 +1,311 @@
+"""ICMPv6 messages: errors (RFC 4443), neighbour discovery (RFC 4861), home agent address discovery and mobile prefix
+discovery (RFC 6275 sections 6.5 to 6.8).
+
+They are declared like mobility messages (``mobility.py``); a layout starts after the type, at the code.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, ClassVar, TypeVar, dataclass_transform
+
+from unwired.wire.address import Address
+from unwired.wire.errors import DecodeError
+from unwired.wire.layout import TAILS, Layout, Pack, Tail, Unpack, compile_pack, compile_unpack, parse_layout
+from unwired.wire.nd_options import NdOption, decode_nd_options, encode_nd_options
+
+ICMPV6 = 58
+
+
+@dataclass(frozen=True, slots=True)
+class IcmpMessage:
+    """Base of every ICMPv6 message."""
+
+    TYPE: ClassVar[int] = -1
+    NAME: ClassVar[str] = "Unknown"
+    REFERENCE: ClassVar[str] = ""
+    LAYOUT: ClassVar[Layout]
+    pack: ClassVar[Pack]
+    """The message with the checksum field zero."""
+
+
+I = TypeVar("I", bound=IcmpMessage)  # noqa: E741
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownIcmp(IcmpMessage):
+    """A message whose type is not registered; ``data`` is everything after the checksum."""
+
+    type: int
+    code: int
+    data: bytes
+
+    def pack(self) -> bytes:
+        return bytes((self.type, self.code, 0, 0)) + self.data
+
+
+ICMP_MESSAGES: dict[int, type[IcmpMessage]] = {}
+_unpack: dict[int, Unpack] = {}
+_TAILS = TAILS | {"nd_options": Tail(decode_nd_options, encode_nd_options)}
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def icmp_message(number: int, name: str, reference: str, layout: str) -> Callable[[type[I]], type[I]]:
+    """Declare an ICMPv6 message; ``layout`` starts at the code, the checksum is reserved bits."""
+
+    def declare(cls: type[I]) -> type[I]:
+        made: type[Any] = dataclass(frozen=True, slots=True)(cls)
+        made.TYPE, made.NAME, made.REFERENCE = number, name, reference
+        made.LAYOUT = parse_layout(layout, _TAILS)
+        made.pack = compile_pack(made.LAYOUT, _TAILS, "B", (str(number),))
+        ICMP_MESSAGES[number] = made
+        _unpack[number] = compile_unpack(made, made.LAYOUT, name, _TAILS, exact=False)
+        return made
+
+    return declare
+
+
+def decode_icmp(data: bytes, start: int, end: int) -> IcmpMessage:
+    """The ICMPv6 message in ``data[start:end]``; the checksum is not looked at (it needs the addresses)."""
+    if end - start < 4:
+        raise DecodeError(f"ICMPv6 message of {end - start} bytes where 4 are needed", start)
+    unpack = _unpack.get(data[start])
+    if unpack is None:
+        return UnknownIcmp(data[start], data[start + 1], data[start + 4 : end])
+    return unpack(data, start + 1, end)  # type: ignore[no-any-return]
+
+
+def encode_icmp(message: IcmpMessage) -> bytes:
+    """The message with the checksum field zero. Raises ValueError for what the wire cannot hold."""
+    return message.pack()
+
+
+# --- errors (RFC 4443 section 3) -------------------------------------------------------------------------------------
+
+
+class ParameterProblemCode(IntEnum):
+    """RFC 4443 section 3.4."""
+
+    ERRONEOUS_HEADER_FIELD = 0
+    UNRECOGNIZED_NEXT_HEADER = 1
+    UNRECOGNIZED_OPTION = 2
+
+
+#   0                   1                   2                   3
+#   0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  |     Type      |     Code      |          Checksum             |
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  |                Unused / MTU / Unused / Pointer                |
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  |    As much of invoking packet as fits in the minimum MTU      |
+@icmp_message(1, "Destination Unreachable", "RFC 4443, 3.1", "code:8 _:16 _:32 quoted:rest")
+class DestinationUnreachable(IcmpMessage):
+    """``quoted`` is the beginning of the packet that could not be delivered."""
+
+    code: int
+    quoted: bytes
+
+
+@icmp_message(2, "Packet Too Big", "RFC 4443, 3.2", "_:8 _:16 mtu:32 quoted:rest")
+class PacketTooBig(IcmpMessage):
+    """``mtu`` is the next link's, in bytes."""
+
+    mtu: int
+    quoted: bytes
+
+
+@icmp_message(3, "Time Exceeded", "RFC 4443, 3.3", "code:8 _:16 _:32 quoted:rest")
+class TimeExceeded(IcmpMessage):
+    """``code`` 0: the hop limit ran out; 1: reassembly took too long."""
+
+    code: int
+    quoted: bytes
+
+
+@icmp_message(4, "Parameter Problem", "RFC 4443, 3.4", "code:8 _:16 pointer:32 quoted:rest")
+class ParameterProblem(IcmpMessage):
+    """``pointer`` counts bytes from the start of the quoted packet to what is wrong; ``code`` is a
+    ParameterProblemCode."""
+
+    code: int
+    pointer: int
+    quoted: bytes
+
+
+# --- neighbour discovery (RFC 4861 section 4) ------------------------------------------------------------------------
+
+
+#   0                   1                   2                   3
+#   0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  |     Type      |     Code      |          Checksum             |
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  |                            Reserved                           |
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  |   Options ...
+@icmp_message(133, "Router Solicitation", "RFC 4861, 4.1", "_:8 _:16 _:32 options:nd_options")
+class RouterSolicitation(IcmpMessage):
+    """Asks routers to advertise at once."""
+
+    options: tuple[NdOption, ...] = ()
+
+
+#   0                   1                   2                   3
+#   0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  |     Type      |     Code      |          Checksum             |
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  | Cur Hop Limit |M|O|H| Reserved|       Router Lifetime         |
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  |                         Reachable Time                        |
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  |                          Retrans Timer                        |
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  |   Options ...
+#  +-+-+-+-+-+-+-+-+-+-+-+-
+@icmp_message(
+    134,
+    "Router Advertisement",
+    "RFC 4861, 4.2; RFC 6275, 7.1; RFC 4191, 2.2",
+    "_:8 _:16 hop_limit:8 managed:flag other:flag home_agent:flag preference:2 _:3 router_lifetime_s:16"
+    " reachable_time_ms:32 retransmission_timer_ms:32 options:nd_options",
+)
+class RouterAdvertisement(IcmpMessage):
+    """``home_agent`` (H) says that the router is a home agent on this link. ``preference`` is RFC 4191's two bits: 0
+    medium, 1 high, 3 low. Zero in the other numbers means unspecified, or no default router."""
+
+    hop_limit: int = 0
+    managed: bool = False
+    other: bool = False
+    home_agent: bool = False
+    router_lifetime_s: int = 0
+    reachable_time_ms: int = 0
+    retransmission_timer_ms: int = 0
+    options: tuple[NdOption, ...] = ()
+    preference: int = 0
+
+
+#   0                   1                   2                   3
+#   0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  |     Type      |     Code      |          Checksum             |
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  |                           Reserved                            |
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  +                       Target Address                          +
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  |   Options ...
+@icmp_message(135, "Neighbor Solicitation", "RFC 4861, 4.3", "_:8 _:16 _:32 target:address options:nd_options")
+class NeighborSolicitation(IcmpMessage):
+    """Who has ``target``? From the unspecified address it is duplicate address detection."""
+
+    target: Address
+    options: tuple[NdOption, ...] = ()
+
+
+#   0                   1                   2                   3
+#   0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  |     Type      |     Code      |          Checksum             |
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  |R|S|O|                     Reserved                            |
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  +                       Target Address                          +
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  |   Options ...
+@icmp_message(
+    136,
+    "Neighbor Advertisement",
+    "RFC 4861, 4.4",
+    "_:8 _:16 router:flag solicited:flag override:flag _:29 target:address options:nd_options",
+)
+class NeighborAdvertisement(IcmpMessage):
+    """``target`` is at the link-layer address in the options."""
+
+    target: Address
+    router: bool = False
+    solicited: bool = False
+    override: bool = False
+    options: tuple[NdOption, ...] = ()
+
+
+# --- home agent address and mobile prefix discovery (RFC 6275 sections 6.5 to 6.8) -----------------------------------
+
+
+#   0                   1                   2                   3
+#   0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  |     Type      |     Code      |            Checksum           |
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  |          Identifier           |            Reserved           |
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+@icmp_message(144, "Home Agent Address Discovery Request", "RFC 6275, 6.5", "_:8 _:16 identifier:16 _:16")
+class HomeAgentAddressDiscoveryRequest(IcmpMessage):
+    """To the home agents' anycast address: who are the home agents of this prefix?"""
+
+    identifier: int
+
+
+#   0                   1                   2                   3
+#   0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  |     Type      |     Code      |            Checksum           |
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  |           Identifier          |             Reserved          |
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  |                                                               |
+#  +                                                               +
+#  .                                                               .
+#  .                      Home Agent Addresses                     .
+#  .                                                               .
+#  +                                                               +
+#  |                                                               |
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+@icmp_message(
+    145, "Home Agent Address Discovery Reply", "RFC 6275, 6.6", "_:8 _:16 identifier:16 _:16 addresses:addresses"
+)
+class HomeAgentAddressDiscoveryReply(IcmpMessage):
+    """The home agents, most preferred first."""
+
+    identifier: int
+    addresses: tuple[Address, ...] = ()
+
+
+#   0                   1                   2                   3
+#   0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  |     Type      |     Code      |          Checksum             |
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  |          Identifier           |            Reserved           |
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+@icmp_message(146, "Mobile Prefix Solicitation", "RFC 6275, 6.7", "_:8 _:16 identifier:16 _:16 options:nd_options")
+class MobilePrefixSolicitation(IcmpMessage):
+    """A mobile node asks for its home link's prefixes."""
+
+    identifier: int
+    options: tuple[NdOption, ...] = ()
+
+
+#   0                   1                   2                   3
+#   0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  |     Type      |     Code      |          Checksum             |
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  |          Identifier           |M|O|        Reserved           |
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  |           Options ...
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+@icmp_message(
+    147,
+    "Mobile Prefix Advertisement",
+    "RFC 6275, 6.8",
+    "_:8 _:16 identifier:16 managed:flag other:flag _:14 options:nd_options",
+)
+class MobilePrefixAdvertisement(IcmpMessage):
+    """The home link's prefixes, for a mobile node that is away."""
+
+    identifier: int
+    managed: bool = False
+    other: bool = False
+    options: tuple[NdOption, ...] = ()

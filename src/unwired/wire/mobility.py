@@ -1,0 +1,246 @@
+"""The mobility header and its options (RFC 6275 section 6.1), and the registries of both by number.
+
+A message or option is one class, declared where its RFC is (``rfc6275.py``, ``rfc4285.py``, ...)::
+
+    @mobility_option(3, "Alternate Care-of Address", "RFC 6275, 6.2.5", "address:address", align=(8, 6))
+    class AlternateCareOfAddress(MobilityOption):
+        address: Address
+
+The layout is described in ``layout.py``; ``align`` is the RFC's alignment requirement xn+y as (x, y). Nothing else is
+to be written: decoding, encoding, padding, ``unwired decode`` and the documentation come from the declaration.
+
+    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+    | Payload Proto |  Header Len   |   MH Type     |   Reserved    |
+    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+    |           Checksum            |                               |
+    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+                               |
+    .                       Message Data                            .
+    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+
+Pad1 and PadN are not kept as options: decoding skips them, encoding pads as each option's alignment demands. Options
+with a number that is not registered are kept as ``UnknownOption`` and skipped by whoever reads options by class.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeVar, dataclass_transform
+
+from unwired.wire.errors import DecodeError
+from unwired.wire.layout import TAILS, Layout, Pack, Tail, Unpack, compile_pack, compile_unpack, parse_layout
+
+NO_NEXT_HEADER = 59
+MOBILITY_HEADER = 135
+HEADER_SIZE = 6
+"""Bytes before the message data."""
+_PAD1 = 0
+_PADN = 1
+_PADDING = (b"", b"\0", *(bytes((_PADN, size - 2)) + bytes(size - 2) for size in range(2, 8)))
+
+
+@dataclass(frozen=True, slots=True)
+class MobilityOption:
+    """Base of every mobility option. ``NAME`` and ``REFERENCE`` are the RFC's."""
+
+    TYPE: ClassVar[int] = -1
+    NAME: ClassVar[str] = "Unknown"
+    REFERENCE: ClassVar[str] = ""
+    LAYOUT: ClassVar[Layout]
+    ALIGNMENT: ClassVar[tuple[int, int]] = (1, 0)
+    pack: ClassVar[Pack]
+    """The option with its type and length, without padding."""
+
+
+O = TypeVar("O", bound=MobilityOption)  # noqa: E741
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownOption(MobilityOption):
+    """An option whose number is not registered: kept, skipped (RFC 6275 section 6.2.1)."""
+
+    type: int
+    data: bytes
+
+    def pack(self) -> bytes:
+        return bytes((self.type, len(self.data))) + self.data
+
+
+@dataclass(frozen=True, slots=True)
+class MobilityMessage:
+    """Base of every mobility message. ``options`` are in the order of the wire."""
+
+    TYPE: ClassVar[int] = -1
+    NAME: ClassVar[str] = "Unknown"
+    REFERENCE: ClassVar[str] = ""
+    LAYOUT: ClassVar[Layout]
+    pack: ClassVar[Pack]
+    """The message data, without the options."""
+
+    options: tuple[MobilityOption, ...] = field(default=(), kw_only=True)
+
+    def option(self, kind: type[O]) -> O | None:
+        """The first option of a class."""
+        for option in self.options:
+            if type(option) is kind:
+                return option
+        return None
+
+    def options_of(self, kind: type[O]) -> tuple[O, ...]:
+        return tuple(option for option in self.options if type(option) is kind)
+
+
+M = TypeVar("M", bound=MobilityMessage)
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownMessage(MobilityMessage):
+    """A message whose MH Type is not registered, to be answered with a binding error (RFC 6275 section 9.2).
+
+    ``data`` is the message data: everything after the checksum.
+    """
+
+    type: int
+    data: bytes
+
+    def pack(self) -> bytes:
+        return self.data
+
+
+MESSAGES: dict[int, type[MobilityMessage]] = {}
+OPTIONS: dict[int, type[MobilityOption]] = {}
+_unpack_message: list[Unpack | None] = [None] * 256
+_unpack_option: list[Unpack | None] = [None] * 256
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def mobility_option(
+    number: int, name: str, reference: str, layout: str, align: tuple[int, int] = (1, 0)
+) -> Callable[[type[O]], type[O]]:
+    """Declare a mobility option; ``layout`` starts after the option's length."""
+
+    def declare(cls: type[O]) -> type[O]:
+        made: type[Any] = dataclass(frozen=True, slots=True)(cls)
+        made.TYPE, made.NAME, made.REFERENCE, made.ALIGNMENT = number, name, reference, align
+        made.LAYOUT = parse_layout(layout, TAILS)
+        made.pack = compile_pack(made.LAYOUT, TAILS, "BB", (str(number), "size"))
+        OPTIONS[number] = made
+        _unpack_option[number] = compile_unpack(made, made.LAYOUT, name, TAILS, exact=True)
+        return made
+
+    return declare
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def mobility_message(number: int, name: str, reference: str, layout: str) -> Callable[[type[M]], type[M]]:
+    """Declare a mobility message; ``layout`` starts after the checksum, the mobility options follow it."""
+
+    def declare(cls: type[M]) -> type[M]:
+        made: type[Any] = dataclass(frozen=True, slots=True)(cls)
+        made.TYPE, made.NAME, made.REFERENCE = number, name, reference
+        made.LAYOUT = parse_layout(layout, _MESSAGE_TAILS)
+        made.pack = compile_pack(made.LAYOUT, TAILS)
+        MESSAGES[number] = made
+        whole = parse_layout(f"{layout} options:mobility_options", _MESSAGE_TAILS)
+        _unpack_message[number] = compile_unpack(made, whole, name, _MESSAGE_TAILS, exact=False)
+        return made
+
+    return declare
+
+
+def minimum_size(message_type: int) -> int:
+    """The bytes a mobility header of this type has at least; the bare header when the type is not registered."""
+    cls = MESSAGES.get(message_type)
+    return HEADER_SIZE + cls.LAYOUT.size if cls else 8
+
+
+def decode_options(data: bytes, start: int, end: int) -> tuple[MobilityOption, ...]:
+    """The options in ``data[start:end]``, padding left out."""
+    options: list[MobilityOption] = []
+    while start < end:
+        number = data[start]
+        if number == _PAD1:
+            start += 1
+            continue
+        body = start + 2
+        if body > end:
+            raise DecodeError("mobility option without a length", start)
+        after = body + data[start + 1]
+        if after > end:
+            raise DecodeError("mobility option that ends after its message", start + 1)
+        unpack = _unpack_option[number]
+        if unpack is not None:
+            options.append(unpack(data, body, after))
+        elif number != _PADN:
+            options.append(UnknownOption(number, data[body:after]))
+        start = after
+    return tuple(options)
+
+
+_MESSAGE_TAILS = TAILS | {"mobility_options": Tail(decode_options, lambda options: b"")}
+
+
+def decode_message(data: bytes, start: int, end: int) -> MobilityMessage:
+    """The mobility message whose header is ``data[start:end]``, the header's own checks done already."""
+    number = data[start + 2]
+    unpack = _unpack_message[number]
+    if unpack is None:
+        return UnknownMessage(number, data[start + HEADER_SIZE : end])
+    return unpack(data, start + HEADER_SIZE, end)  # type: ignore[no-any-return]
+
+
+def header_end(data: bytes, start: int, end: int) -> int:
+    """Where the mobility header at ``start`` ends by its Header Len; what follows it up to ``end`` is not read."""
+    if end - start < 8:
+        raise DecodeError(f"mobility header of {end - start} bytes where 8 are needed", start)
+    header = start + 8 + data[start + 1] * 8
+    if header > end:
+        raise DecodeError(f"header length of {header - start} bytes where {end - start} are there", start + 1)
+    return header
+
+
+def decode_mobility(data: bytes) -> MobilityMessage:
+    """A mobility header and its message, from the header's first byte.
+
+    The checksum is not looked at (it needs the addresses: ``ipv6.decode_packet``). Raises DecodeError also where
+    RFC 6275 section 9.2 asks for an ICMPv6 parameter problem; ``decode_packet`` keeps these apart.
+    """
+    data = bytes(data)
+    end = header_end(data, 0, len(data))
+    problem = header_problem(data, 0, end)
+    if problem:
+        raise DecodeError(*problem)
+    return decode_message(data, 0, end)
+
+
+def header_problem(data: bytes, start: int, end: int) -> tuple[str, int] | None:
+    """What RFC 6275 section 9.2 answers with an ICMPv6 parameter problem: (reason, offset of the field)."""
+    number = data[start + 2]
+    if _unpack_message[number] is None:
+        return None
+    if data[start] != NO_NEXT_HEADER:
+        return f"payload protocol {data[start]} where 59 (none) must be", start
+    if end - start < minimum_size(number):
+        return f"header length too small for {MESSAGES[number].NAME}", start + 1
+    return None
+
+
+def encode_mobility(message: MobilityMessage, next_header: int = NO_NEXT_HEADER) -> bytes:
+    """The mobility header with the checksum field zero. Raises ValueError for what the wire cannot hold."""
+    body = message.pack()
+    parts = [body]
+    size = HEADER_SIZE + len(body)
+    for option in message.options:
+        multiple, remainder = option.ALIGNMENT
+        padding = (remainder - size) % multiple
+        if padding:
+            parts.append(_PADDING[padding])
+        encoded = option.pack()
+        parts.append(encoded)
+        size += padding + len(encoded)
+    padding = -size % 8
+    if padding:
+        parts.append(_PADDING[padding])
+        size += padding
+    if size > 2048:
+        raise ValueError(f"a mobility header holds at most 2048 bytes, not {size}")
+    number = message.TYPE if message.TYPE >= 0 else message.type  # type: ignore[attr-defined]
+    return b"".join((bytes((next_header, size // 8 - 1, number, 0, 0, 0)), *parts))
