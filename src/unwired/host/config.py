@@ -1,0 +1,418 @@
+"""The configuration file: read, checked as a whole, turned into frozen settings.
+
+Nothing here touches the host beyond reading files: ``unwired config check`` is this module alone.
+"""
+
+import difflib
+import tomllib
+import typing
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from unwired.core.settings import (
+    Algorithm,
+    HomeAgentSettings,
+    HomePrefix,
+    MobileNodeSettings,
+    SecurityAssociation,
+    Subscriber,
+)
+from unwired.host.config_models import (
+    DaemonSection,
+    HomeAgentSection,
+    KeySection,
+    MobileNodeSection,
+    Prefix,
+    SubscriberSection,
+)
+from unwired.host.problems import ConfigError, Problem
+from unwired.wire.address import Address, format_address, in_prefix
+
+__all__ = ["Config", "ConfigError", "DaemonConfig", "HomeAgentConfig", "MobileNodeConfig", "Problem", "load"]
+
+Model = TypeVar("Model", bound=BaseModel)
+ROLES: dict[str, type[BaseModel]] = {"home_agent": HomeAgentSection, "mobile_node": MobileNodeSection}
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonConfig:
+    """``uplinks`` None: every interface with carrier except loopback and our own."""
+
+    name: str
+    runtime_dir: Path
+    state_dir: Path
+    uplinks: tuple[str, ...] | None
+    tunnel_device: str
+    punt_device: str
+    tunnel_mtu: int
+    routing_table: int
+    rule_priority: int
+    log_level: str
+
+    @property
+    def runtime(self) -> Path:
+        return self.runtime_dir / self.name
+
+    @property
+    def control_socket(self) -> Path:
+        return self.runtime / "control.sock"
+
+    @property
+    def journal(self) -> Path:
+        return self.state_dir / self.name / "journal.sqlite"
+
+
+@dataclass(frozen=True, slots=True)
+class HomeAgentConfig:
+    """``settings`` lacks what only the running host knows about the home link: see ``on_link``."""
+
+    settings: HomeAgentSettings
+    home_link: str | None
+    subscribers: tuple[Subscriber, ...]
+
+    def on_link(self, interface: int, link_layer_address: bytes, link_local_address: Address) -> HomeAgentSettings:
+        return replace(
+            self.settings,
+            home_interface=interface,
+            home_interface_link_layer_address=link_layer_address,
+            home_interface_link_local_address=link_local_address,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MobileNodeConfig:
+    """The two lists say for which destinations the host's new connections start from the home address."""
+
+    settings: MobileNodeSettings
+    use_home_address_for: tuple[Prefix, ...]
+    use_care_of_address_for: tuple[Prefix, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    path: Path
+    daemon: DaemonConfig
+    role: HomeAgentConfig | MobileNodeConfig
+
+    @property
+    def role_name(self) -> str:
+        return "home_agent" if isinstance(self.role, HomeAgentConfig) else "mobile_node"
+
+
+def load(path: Path | str) -> Config:
+    """The configuration in ``path``. Raises ConfigError with every problem at once."""
+    return _Loader(Path(path)).load()
+
+
+class _Loader:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.problems: list[Problem] = []
+
+    def load(self) -> Config:
+        document = self._read(self.path)
+        if document is None:
+            raise ConfigError(self.problems)
+        known = ["daemon", *ROLES]
+        for name in document:
+            if name not in known:
+                self._say(name, *_unknown(name, known, "section"))
+        daemon = self._validate(DaemonSection, document.get("daemon", {}), "daemon")
+        home_agent = mobile_node = None
+        if "home_agent" in document:
+            home_agent = self._home_agent(document["home_agent"])
+        if "mobile_node" in document:
+            mobile_node = self._mobile_node(document["mobile_node"])
+        given = [name for name in ROLES if name in document]
+        if len(given) != 1:
+            what = "has both roles" if given else "has no role"
+            why = "one daemon has one role, and its section says which"
+            fix = (
+                "move one to a file of its own, with another daemon.name"
+                if given
+                else "add [home_agent] or [mobile_node]"
+            )
+            self._say("", what, why, fix)
+        role = home_agent or mobile_node
+        if self.problems or daemon is None or role is None:
+            raise ConfigError(self.problems)
+        return Config(self.path, self._daemon(daemon, given[0]), role)
+
+    # --- sections ---
+
+    def _daemon(self, section: DaemonSection, role: str) -> DaemonConfig:
+        return DaemonConfig(
+            name=section.name or role.replace("_", "-"),
+            runtime_dir=section.runtime_dir,
+            state_dir=section.state_dir,
+            uplinks=None if section.uplinks is None else tuple(section.uplinks),
+            tunnel_device=section.tunnel_device,
+            punt_device=section.punt_device or f"{section.tunnel_device[:11]}-ctl",
+            tunnel_mtu=section.tunnel_mtu,
+            routing_table=section.routing_table,
+            rule_priority=section.rule_priority,
+            log_level=section.log_level,
+        )
+
+    def _home_agent(self, raw: Any) -> HomeAgentConfig | None:
+        where = "home_agent"
+        listed = raw.get("subscriber", []) if isinstance(raw, dict) else []
+        if not isinstance(listed, list):
+            listed = []  # the model says so
+        else:
+            raw = {key: value for key, value in raw.items() if key != "subscriber"} if isinstance(raw, dict) else raw
+        section = self._validate(HomeAgentSection, raw, where)
+        found = self._subscribers(listed, f"{where}.subscriber", self.path)
+        if section is not None and section.subscribers is not None:
+            found += self._subscribers_file(section.subscribers)
+        if section is None:
+            self._check_duplicates(found)
+            return None
+        if section.advertisement_interval_min_s > 0.75 * section.advertisement_interval_max_s:
+            self._say(
+                f"{where}.advertisement_interval_min_s",
+                "is too near to advertisement_interval_max_s",
+                "RFC 6275 section 7.5 allows at most 3/4 of it",
+                f"set it to {0.75 * section.advertisement_interval_max_s:g} or less",
+            )
+        if not any(in_prefix(section.address, *prefix) for prefix in section.home_prefixes):
+            self._say(
+                f"{where}.address",
+                f'"{format_address(section.address)}" is in none of the home prefixes',
+                "a home agent's address is on the home link (RFC 6275 section 8.4)",
+                "take an address of a home prefix, or add its prefix to home_prefixes",
+            )
+        self._check_duplicates(found)
+        for file, key, subscriber in found:
+            self._check_subscriber(section, file, key, subscriber)
+        settings = HomeAgentSettings(
+            address=section.address,
+            home_prefixes=tuple(HomePrefix(prefix, length) for prefix, length in section.home_prefixes),
+            lifetime_max_s=section.lifetime_max_s,
+            refresh_advice_s=section.refresh_advice_s,
+            preference=section.preference,
+            bindings_max=section.bindings_max,
+            timestamp_window_s=section.timestamp_window_s,
+            previous_care_of_address_grace_s=section.previous_care_of_address_grace_s,
+            advertisement_interval_min_s=section.advertisement_interval_min_s,
+            advertisement_interval_max_s=section.advertisement_interval_max_s,
+            insecure=section.insecure,
+        )
+        return HomeAgentConfig(settings, section.home_link, tuple(subscriber for _, _, subscriber in found))
+
+    def _mobile_node(self, raw: Any) -> MobileNodeConfig | None:
+        where = "mobile_node"
+        section = self._validate(MobileNodeSection, raw, where)
+        if section is None:
+            return None
+        if section.key is None and not section.insecure:
+            self._say(
+                f"{where}.key",
+                "is missing",
+                "binding updates are authenticated with a key that the home agent shares (RFC 4285)",
+                "add [mobile_node.key] with spi and secret as in the home agent's file, or say insecure = true",
+            )
+        if section.home_agent is None and not section.insecure:
+            self._say(
+                f"{where}.home_agent",
+                "is missing",
+                "the home agent can only be discovered without authentication (RFC 4285 section 2)",
+                'add home_agent = "ADDRESS"',
+            )
+        address, length = section.home_address
+        if section.home_agent == address:
+            self._say(
+                f"{where}.home_address",
+                "is the home agent's own address",
+                "one address can't be both the node's and the agent's",
+                "give the node an address of its own in the home prefix",
+            )
+        settings = MobileNodeSettings(
+            identifier=section.identifier,
+            home_address=address,
+            home_prefix_length=length,
+            home_agent=section.home_agent,
+            association=None if section.key is None else _association(section.key),
+            lifetime_s=section.lifetime_s,
+            interfaces=tuple(section.interfaces),
+            insecure=section.insecure,
+        )
+        return MobileNodeConfig(settings, tuple(section.use_home_address_for), tuple(section.use_care_of_address_for))
+
+    # --- subscribers ---
+
+    def _subscribers(self, listed: list[Any], where: str, file: Path) -> list[tuple[Path, str, Subscriber]]:
+        found = []
+        for number, raw in enumerate(listed):
+            key = f"{where}[{number}]"
+            section = self._validate(SubscriberSection, raw, key, file)
+            if section is None:
+                continue
+            spis = [association.spi for association in section.key]
+            for spi in {spi for spi in spis if spis.count(spi) > 1}:
+                self._say(f"{key}.key", f"spi {spi} is used twice", "an SPI names one key", "give each its own", file)
+            associations = tuple(_association(association) for association in section.key)
+            found.append((file, key, Subscriber(section.identifier, section.home_address, associations)))
+        return found
+
+    def _subscribers_file(self, name: str) -> list[tuple[Path, str, Subscriber]]:
+        file = self.path.parent / name
+        document = self._read(file)
+        if document is None:
+            return []
+        for key in document:
+            if key != "subscriber":
+                self._say(key, *_unknown(key, ["subscriber"], "section"), file)
+        listed = document.get("subscriber", [])
+        if not isinstance(listed, list):
+            self._say("subscriber", "is not a list", "it holds several", "write [[subscriber]]", file)
+            return []
+        return self._subscribers(listed, "subscriber", file)
+
+    def _check_duplicates(self, found: list[tuple[Path, str, Subscriber]]) -> None:
+        def unique(name: str, value: Callable[[Subscriber], bytes], text: Callable[[bytes], str]) -> None:
+            first: dict[bytes, str] = {}
+            for file, key, subscriber in found:
+                other = first.setdefault(value(subscriber), key)
+                if other != key:
+                    self._say(
+                        f"{key}.{name}",
+                        f'"{text(value(subscriber))}" is given twice',
+                        f"{other} has it already, and it names one mobile node",
+                        "remove one of the two or correct it",
+                        file,
+                    )
+
+        unique("identifier", lambda subscriber: subscriber.identifier, lambda value: value.decode())
+        unique("home_address", lambda subscriber: subscriber.home_address, format_address)
+
+    def _check_subscriber(self, agent: HomeAgentSection, file: Path, key: str, subscriber: Subscriber) -> None:
+        address = subscriber.home_address
+        if address == agent.address:
+            self._say(
+                f"{key}.home_address",
+                "is the home agent's own address",
+                "one address can't be both the node's and the agent's",
+                "give the node another address of a home prefix",
+                file,
+            )
+        elif not any(in_prefix(address, *prefix) for prefix in agent.home_prefixes):
+            prefixes = ", ".join(f"{format_address(prefix)}/{length}" for prefix, length in agent.home_prefixes)
+            self._say(
+                f"{key}.home_address",
+                f'"{format_address(address)}" is in none of the home prefixes',
+                f"the home agent receives packets for {prefixes} only",
+                "choose an address of a home prefix, or add its prefix to home_agent.home_prefixes",
+                file,
+            )
+        if not subscriber.associations and not agent.insecure:
+            self._say(
+                f"{key}.key",
+                "is missing",
+                "binding updates are authenticated with a key that the mobile node shares (RFC 4285)",
+                f"add [[{key.split('[')[0]}.key]] with spi and secret, or say home_agent.insecure = true",
+                file,
+            )
+
+    # --- reading and saying ---
+
+    def _read(self, file: Path) -> dict[str, Any] | None:
+        try:
+            return tomllib.loads(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            self._say("", "can't be read", reason, "correct the path or the file's permissions", file)
+        except UnicodeDecodeError as error:
+            self._say("", "is not text in UTF-8", f"byte {error.start} is none", "save it as UTF-8", file)
+        except tomllib.TOMLDecodeError as error:
+            self._say("", "is no valid TOML", str(error), "correct the line; text values stand in quotes", file)
+        return None
+
+    def _validate(self, model: type[Model], raw: Any, where: str, file: Path | None = None) -> Model | None:
+        if not isinstance(raw, dict):
+            self._say(where, "is not a section", f"{type(raw).__name__} was given", f"write [{where}] and keys", file)
+            return None
+        try:
+            return model.model_validate(raw, context={"directory": (file or self.path).parent})
+        except ValidationError as invalid:
+            for error in invalid.errors(include_url=False, include_input=False):
+                location = [part for part in error["loc"] if not _is_union_branch(part)]
+                self._say(_dotted(where, location), *_explain(model, location, dict(error)), file)
+        return None
+
+    def _say(self, key: str, what: str, why: str, fix: str, file: Path | None = None) -> None:
+        self.problems.append(Problem(str(file or self.path), key, what, why, fix))
+
+
+def _association(key: KeySection) -> SecurityAssociation:
+    return SecurityAssociation(key.spi, key.secret, Algorithm(key.algorithm))
+
+
+def _is_union_branch(part: str | int) -> bool:
+    return isinstance(part, str) and ("[" in part or "(" in part)
+
+
+def _dotted(where: str, location: Iterable[str | int]) -> str:
+    for part in location:
+        where += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return where
+
+
+def _unknown(name: str, known: Iterable[str], kind: str) -> tuple[str, str, str]:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    fix = f'did you mean "{near[0]}"?' if near else f"remove it; known are: {', '.join(sorted(known))}"
+    return f"is not a {kind} that is known", "it would have no effect, and a mistyped one would go unseen", fix
+
+
+_KINDS = {
+    "int_type": "a whole number without quotes",
+    "int_from_float": "a whole number",
+    "float_type": "a number without quotes",
+    "bool_type": "true or false without quotes",
+    "string_type": "text in quotes",
+    "list_type": "a list in [ ]",
+    "dict_type": "a section",
+    "model_type": "a section",
+    "model_attributes_type": "a section",
+}
+
+
+def _explain(model: type[BaseModel], location: list[str | int], error: dict[str, Any]) -> tuple[str, str, str]:
+    """What, why and fix of one of pydantic's errors."""
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "unwired":
+        return context["what"], context["why"], context["fix"]
+    if kind == "missing":
+        return "is missing", "there is no default for it", f"add {location[-1]} = ..."
+    if kind == "extra_forbidden":
+        return _unknown(str(location[-1]), _keys(model, location[:-1]), "key")
+    if kind in _KINDS:
+        return "has the wrong type", f"it must be {_KINDS[kind]}", f"write {_KINDS[kind]}"
+    limits = {"greater_than_equal": ("at least", "ge"), "greater_than": ("more than", "gt"),
+              "less_than_equal": ("at most", "le"), "less_than": ("less than", "lt")}  # fmt: skip
+    if kind in limits:
+        word, name = limits[kind]
+        return "is out of range", f"it must be {word} {context[name]}", f"set it to {word} {context[name]}"
+    if kind == "too_short":
+        return "is empty", "at least one is needed", "add one"
+    if kind == "literal_error":
+        return "is none of the choices", f"it must be {context['expected']}", "choose one of them"
+    return "is not acceptable", str(error["msg"]), "see docs/configuration.md"
+
+
+def _keys(model: type[BaseModel], location: list[str | int]) -> list[str]:
+    """The keys of the (nested) section that ``location`` leads to."""
+    for part in location:
+        if isinstance(part, str):
+            model = _section_in(model.model_fields[part].annotation)
+    return list(model.model_fields)
+
+
+def _section_in(annotation: Any) -> type[BaseModel]:
+    while not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        annotation = next(inner for inner in typing.get_args(annotation) if inner is not type(None))
+    return annotation

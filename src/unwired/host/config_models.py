@@ -1,0 +1,219 @@
+"""The configuration file's sections as pydantic models: types, ranges and what each key means.
+
+A validator that refuses a value raises ``refusal(why, fix)``; ``config.load`` turns every error into a ``Problem``.
+"""
+
+import contextlib
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic_core import PydanticCustomError
+
+from unwired.core.settings import Algorithm
+from unwired.wire.address import Address, is_ipv4, is_unicast_routable, parse_address
+
+Prefix = tuple[Address, int]
+KEY_BYTES_MIN = 16
+LIFETIME_MAX_S = 65_535 * 4
+"""A binding's lifetime is 16 bits of 4-second units (RFC 6275 section 6.1.7)."""
+
+
+def refusal(what: str, why: str, fix: str) -> PydanticCustomError:
+    # The braces of a message template are escaped: nothing in it is substituted.
+    return PydanticCustomError("unwired", "{what}", {"what": what, "why": why, "fix": fix})
+
+
+def _string(value: object, example: str) -> str:
+    if not isinstance(value, str):
+        raise refusal("is not text", f"{type(value).__name__} was given", f"write it in quotes, like {example}")
+    return value
+
+
+def _address(value: object) -> Address:
+    text = _string(value, '"2001:db8::1"')
+    try:
+        address = parse_address(text)
+    except ValueError:
+        raise refusal(f'"{text}" is no address', "it can't be read as IPv6", 'write it like "2001:db8::1"') from None
+    if is_ipv4(address) or not is_unicast_routable(address):
+        raise refusal(
+            f'"{text}" can\'t be used here',
+            "only a global or unique local IPv6 unicast address is routable to a mobile node",
+            'use an address like "2001:db8::1"',
+        )
+    return address
+
+
+def _prefix(value: object) -> Prefix:
+    text = _string(value, '"2001:db8:100::/64"')
+    try:
+        network = ipaddress.IPv6Network(text)
+    except ValueError as error:
+        fix = 'write it like "2001:db8:100::/64"'
+        with contextlib.suppress(ValueError):
+            fix = f'write "{ipaddress.IPv6Network(text, strict=False)}"'
+        raise refusal(f'"{text}" is no IPv6 prefix', str(error), fix) from None
+    return network.network_address.packed, network.prefixlen
+
+
+def _home_prefix(value: object) -> Prefix:
+    prefix = _prefix(value)
+    if not 1 <= prefix[1] <= 127:
+        raise refusal(
+            f'"{value}" can\'t be a home prefix',
+            "a home prefix holds several home addresses and is not the whole Internet",
+            'use a prefix like "2001:db8:100::/64"',
+        )
+    return prefix
+
+
+def _home_address(value: object) -> Prefix:
+    text, _, length = _string(value, '"2001:db8:100::1000/64"').partition("/")
+    if length and not (length.isdecimal() and 1 <= int(length) <= 128):
+        raise refusal(f'"/{length}" is no prefix length', "it must be 1 to 128", f'write it like "{text}/64"')
+    return _address(text), int(length or 64)
+
+
+def _secret(value: object, info: ValidationInfo) -> bytes:
+    # No message here may repeat the value: it is, or may be, the secret.
+    fix = 'write "hex:..." with 32 hexadecimal digits, "text:..." or "file:PATH"; make one with: openssl rand -hex 16'
+    kind, colon, rest = value.partition(":") if isinstance(value, str) else ("", "", "")
+    if not colon or kind not in ("hex", "text", "file"):
+        raise refusal("does not say what kind of secret it is", "it must start with hex:, text: or file:", fix)
+    if kind == "hex":
+        try:
+            secret = bytes.fromhex(rest)
+        except ValueError:
+            raise refusal("is no hexadecimal number", "something in it is not 0-9 or a-f", fix) from None
+    elif kind == "text":
+        secret = rest.encode()
+    else:
+        path = Path(info.context["directory"], rest) if info.context else Path(rest)
+        try:
+            secret = path.read_bytes().rstrip(b"\r\n")
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise refusal(
+                f"the secret's file {path} can't be read", reason, "correct the path, or let the daemon read the file"
+            ) from None
+    if len(secret) < KEY_BYTES_MIN:
+        raise refusal(
+            f"the key has {len(secret)} bytes",
+            f"a key shorter than {KEY_BYTES_MIN} bytes is easily guessed (RFC 4285 section 5.1 has 16)",
+            fix,
+        )
+    return secret
+
+
+_DEVICE = re.compile(r"[^\s/:]{1,15}")
+
+
+def _device(value: object) -> str:
+    text = _string(value, '"eth0"')
+    if not _DEVICE.fullmatch(text) or text in (".", "..", "all", "default"):
+        raise refusal(
+            f'"{text}" is no interface name', "Linux takes 1 to 15 characters without spaces, / or :", 'like "eth0"'
+        )
+    return text
+
+
+def _daemon_name(value: object) -> str:
+    text = _string(value, '"home-agent"')
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", text):
+        raise refusal(
+            f'"{text}" can\'t name a daemon',
+            "it names directories: 1 to 32 letters, digits, - or _, starting with a letter or digit",
+            'choose a name like "home-agent"',
+        )
+    return text
+
+
+def _identifier(value: object) -> bytes:
+    text = _string(value, '"mn@example.org"')
+    if not 1 <= len(text.encode()) <= 253:
+        raise refusal(
+            "is empty or too long", "a network access identifier has 1 to 253 bytes (RFC 7542)", 'like "mn@example.org"'
+        )
+    return text.encode()
+
+
+def _directory(value: object) -> Path:
+    path = Path(_string(value, '"/run/unwired"'))
+    if not path.is_absolute():
+        raise refusal(
+            f'"{path}" is not an absolute path', "the daemon may be started from any directory", f'write "/{path}"'
+        )
+    return path
+
+
+HostAddress = Annotated[bytes, BeforeValidator(_address)]
+AnyPrefix = Annotated[Prefix, BeforeValidator(_prefix)]
+HomePrefixText = Annotated[Prefix, BeforeValidator(_home_prefix)]
+HomeAddressText = Annotated[Prefix, BeforeValidator(_home_address)]
+Secret = Annotated[bytes, BeforeValidator(_secret)]
+Device = Annotated[str, BeforeValidator(_device)]
+DaemonName = Annotated[str, BeforeValidator(_daemon_name)]
+Identifier = Annotated[bytes, BeforeValidator(_identifier)]
+Directory = Annotated[Path, BeforeValidator(_directory)]
+LifetimeS = Annotated[int, Field(ge=4, le=LIFETIME_MAX_S)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+
+class DaemonSection(Section):
+    name: DaemonName | None = None
+    runtime_dir: Directory = Path("/run/unwired")
+    state_dir: Directory = Path("/var/lib/unwired")
+    uplinks: list[Device] | None = None
+    tunnel_device: Device = "mip0"
+    punt_device: Device | None = None
+    tunnel_mtu: Annotated[int, Field(ge=1280, le=65_535)] = 1460
+    routing_table: Annotated[int, Field(ge=1000, le=2**31)] = 7700
+    rule_priority: Annotated[int, Field(ge=1, le=32_000)] = 5200
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class KeySection(Section):
+    spi: Annotated[int, Field(ge=256, le=2**32 - 1)]
+    secret: Secret
+    algorithm: Literal["hmac-sha1", "hmac-sha256"] = Algorithm.HMAC_SHA1.value
+
+
+class SubscriberSection(Section):
+    identifier: Identifier
+    home_address: HostAddress
+    key: list[KeySection] = []
+
+
+class HomeAgentSection(Section):
+    address: HostAddress
+    home_prefixes: Annotated[list[HomePrefixText], Field(min_length=1)]
+    home_link: Device | None = None
+    lifetime_max_s: LifetimeS = 420
+    refresh_advice_s: Annotated[int, Field(ge=0, le=LIFETIME_MAX_S)] = 0
+    preference: Annotated[int, Field(ge=-32_768, le=32_767)] = 0
+    bindings_max: Annotated[int, Field(ge=1)] = 100_000
+    timestamp_window_s: Annotated[float, Field(gt=0, le=3600)] = 7.0
+    previous_care_of_address_grace_s: Annotated[float, Field(ge=0, le=60)] = 3.0
+    advertisement_interval_min_s: Annotated[float, Field(ge=0.03, le=1350)] = 1.0
+    advertisement_interval_max_s: Annotated[float, Field(ge=0.07, le=1800)] = 3.0
+    insecure: bool = False
+    subscribers: str | None = None
+    subscriber: list[SubscriberSection] = []
+
+
+class MobileNodeSection(Section):
+    identifier: Identifier
+    home_address: HomeAddressText
+    home_agent: HostAddress | None = None
+    interfaces: list[Device] = []
+    lifetime_s: LifetimeS = 420
+    insecure: bool = False
+    use_home_address_for: list[AnyPrefix] = [(bytes(16), 0)]
+    use_care_of_address_for: list[AnyPrefix] = []
+    key: KeySection | None = None
