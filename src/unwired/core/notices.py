@@ -34,6 +34,16 @@ class Drop(StrEnum):
     """Too many answers of this kind in a short time (RFC 4443 section 2.4 f)."""
     TABLE_FULL = "table_full"
     """No room for more state of this kind."""
+    NOT_OUR_ADDRESS = "not_our_address"
+    """Sent to an address that this role does not serve."""
+    BEYOND_THE_LINK = "beyond_the_link"
+    """Neighbour discovery with a hop limit other than 255, or on another link than the home link (RFC 4861 section 6.1)."""
+    AMBIGUOUS_OPTIONS = "ambiguous_options"
+    """Options that must not be repeated or combined are (RFC 4285 section 5, RFC 6275 section 9.5.1)."""
+    PREFIX_DISCOVERY_OFF = "prefix_discovery_off"
+    """A mobile prefix solicitation where the authentication option leaves prefix discovery off (RFC 4285 section 2)."""
+    UNRELATED_ERROR = "unrelated_error"
+    """An ICMPv6 error about a packet that we did not send, or one that nobody is to be told about (RFC 4443 2.4 e)."""
 
 
 class Level(StrEnum):

@@ -1,0 +1,39 @@
+"""Who a home agent serves: the lookup it needs, and the plain one in memory."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from unwired.core.settings import Subscriber
+from unwired.wire.address import Address
+
+
+class SubscriberLookup(Protocol):
+    """A store of subscribers; both lookups are called for each binding update and must not wait for anything."""
+
+    def by_identifier(self, identifier: bytes) -> Subscriber | None:
+        """The subscriber with this NAI (RFC 4283), in UTF-8 bytes."""
+
+    def by_home_address(self, home_address: Address) -> Subscriber | None:
+        """The one subscriber who owns this home address."""
+
+
+class Subscribers:
+    """Subscribers in memory. Raises ValueError when two share an identifier or a home address."""
+
+    def __init__(self, subscribers: Iterable[Subscriber] = ()) -> None:
+        self._by_identifier: dict[bytes, Subscriber] = {}
+        self._by_home_address: dict[Address, Subscriber] = {}
+        for subscriber in subscribers:
+            if subscriber.identifier in self._by_identifier or subscriber.home_address in self._by_home_address:
+                raise ValueError(f"subscriber {subscriber.identifier!r} shares its identifier or home address")
+            self._by_identifier[subscriber.identifier] = subscriber
+            self._by_home_address[subscriber.home_address] = subscriber
+
+    def __len__(self) -> int:
+        return len(self._by_identifier)
+
+    def by_identifier(self, identifier: bytes) -> Subscriber | None:
+        return self._by_identifier.get(identifier)
+
+    def by_home_address(self, home_address: Address) -> Subscriber | None:
+        return self._by_home_address.get(home_address)
