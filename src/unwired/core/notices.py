@@ -37,7 +37,7 @@ class Drop(StrEnum):
     NOT_OUR_ADDRESS = "not_our_address"
     """Sent to an address that this role does not serve."""
     BEYOND_THE_LINK = "beyond_the_link"
-    """Neighbour discovery with a hop limit other than 255, or on another link than the home link (RFC 4861 section 6.1)."""
+    """Neighbour discovery whose hop limit is not 255, or on a link that is not ours (RFC 4861 section 6.1)."""
     AMBIGUOUS_OPTIONS = "ambiguous_options"
     """Options that must not be repeated or combined are (RFC 4285 section 5, RFC 6275 section 9.5.1)."""
     PREFIX_DISCOVERY_OFF = "prefix_discovery_off"
