@@ -114,20 +114,28 @@ class Headers:
 def decode_headers(data: bytes, at: int = 0) -> Headers:
     """The headers of the packet that starts at ``data[at]``, up to the first one that is not an option or routing
     header. Raises DecodeError; offsets count from the start of ``data``."""
+    headers = decode_fixed_header(data, at)
+    if headers.protocol in _EXTENSIONS:
+        decode_extensions(data, at, headers)
+    return headers
+
+
+def decode_fixed_header(data: bytes, at: int) -> Headers:
+    """The IPv6 header at ``data[at]`` alone."""
     if len(data) - at < HEADER_SIZE:
         raise DecodeError(f"IPv6 header of {len(data) - at} bytes where 40 are needed", at)
     first_word, length, protocol, hop_limit, source, destination = _header.unpack_from(data, at)
     if first_word >> 28 != 6:
         raise DecodeError(f"IP version {first_word >> 28} where 6 must be", at)
     start = at + HEADER_SIZE
-    headers = Headers(source, destination, hop_limit, first_word, protocol, start, start + length)
-    if protocol in _EXTENSIONS:
-        _decode_extensions(data, at, headers)
-    return headers
+    return Headers(source, destination, hop_limit, first_word, protocol, start, start + length)
 
 
-def _decode_extensions(data: bytes, at: int, headers: Headers) -> None:
-    """Walk hop-by-hop options, destination options and routing headers (RFC 8200 section 4)."""
+def decode_extensions(data: bytes, at: int, headers: Headers) -> None:
+    """Walk hop-by-hop options, destination options and routing headers (RFC 8200 section 4), changing ``headers``.
+
+    After a DecodeError, and with a ``problem``, ``headers`` has come as far as the extension header that caused it.
+    """
     limit = min(headers.end, len(data))
     while headers.protocol in _EXTENSIONS:
         start = headers.start

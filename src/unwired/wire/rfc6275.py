@@ -42,6 +42,10 @@ class BindingErrorStatus(IntEnum):
     UNRECOGNIZED_MH_TYPE_VALUE = 2
 
 
+def _name(names: type[IntEnum], value: int) -> str:
+    return names(value).name if value in names.__members__.values() else ""
+
+
 # --- messages --------------------------------------------------------------------------------------------------------
 
 
@@ -211,6 +215,11 @@ class BindingAcknowledgement(MobilityMessage):
     def lifetime_s(self) -> int:
         return self.lifetime_units * LIFETIME_UNIT_S
 
+    @property
+    def status_name(self) -> str:
+        """The status in the RFCs' words; empty when none of them names it."""
+        return _name(BindingStatus, self.status)
+
 
 #                                  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 #                                  |     Status    |   Reserved    |
@@ -234,6 +243,11 @@ class BindingError(MobilityMessage):
 
     status: int
     home_address: Address
+
+    @property
+    def status_name(self) -> str:
+        """The status in the RFC's words; empty when it names none."""
+        return _name(BindingErrorStatus, self.status)
 
 
 # --- options ---------------------------------------------------------------------------------------------------------
