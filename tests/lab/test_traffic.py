@@ -81,7 +81,7 @@ def test_probe_is_evenly_paced_and_complete(start: Start, tmp_path: Path) -> Non
 
 
 def test_probe_goes_on_while_the_host_refuses_to_send(start: Start, tmp_path: Path) -> None:
-    source = start("udp-probe-source", "source", to="fe80::1", to_port=9, interval_ms=5, duration_s=0.3)
+    source = start("udp-probe-source", "source", to="::1", to_port=9, size=70_000, interval_ms=5, duration_s=0.3)
     assert source.wait(10) == 0
     sent = read_log(tmp_path / "source").rows
     assert len(sent) > 30

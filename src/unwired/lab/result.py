@@ -15,6 +15,10 @@ FIRST_REGISTRATION = "first registration"
 """The home agent had no binding: from a real home link it first proves the home address unique, which takes 1 s."""
 HANDOVER = "handover"
 RETURN_HOME = "return home"
+LINK_LEFT = "link left"
+"""The old link went after the new one was in use: the second half of make-before-break."""
+LINK_LOST = "link lost"
+"""The node has no link at all until its next move."""
 
 _JSON_NAMES = {"source": "from", "destination": "to"}
 _DECIMALS = 3
@@ -75,7 +79,7 @@ class Handover:
     usable_at_s: float
     node: str
     source: str | None
-    destination: str
+    destination: str | None
     kind: str
     make_before_break: bool
     interruption_ms: float | None

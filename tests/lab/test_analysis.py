@@ -1,0 +1,125 @@
+"""The analysis finds in a made-up run what was put into it."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from synthetic_run import MOVES, STARTED_AT, make_run
+
+from unwired.lab.analysis import analyse
+from unwired.lab.record import MoveRecord, RunRecord
+from unwired.lab.result import FIRST_REGISTRATION, HANDOVER, LINK_LEFT, LINK_LOST, RETURN_HOME, Result
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> RunRecord:
+    return make_run(tmp_path)
+
+
+def measured(result: Result, name: str) -> float | None:
+    return next(value for metric, value, _ in result.metrics if metric == name)
+
+
+def test_moves_are_measured_from_the_usable_link(record: RunRecord) -> None:
+    result = analyse(record)
+    assert [handover.kind for handover in result.handovers] == [FIRST_REGISTRATION, HANDOVER, HANDOVER, RETURN_HOME]
+    second = result.handovers[1]
+    assert second.at_s == pytest.approx(8.5)
+    assert second.usable_at_s == pytest.approx(8.6)
+    by_source = {direction.source: direction for direction in second.directions}
+    inward, outward = by_source["correspondent"], by_source["mobile-node"]
+    assert inward.interruption_ms == pytest.approx(47 + 10 + 11, abs=12)
+    assert outward.interruption_ms == pytest.approx(3 + 31, abs=12)
+    assert second.interruption_ms == max(inward.interruption_ms or 0, outward.interruption_ms or 0)
+    assert inward.packets_lost == pytest.approx(15, abs=1)
+    assert outward.packets_lost == pytest.approx(10, abs=1)
+    assert second.packets_lost == inward.packets_lost + outward.packets_lost
+    assert inward.silence_ms == pytest.approx(147 + 10, abs=15)
+    assert second.signalling_ms == pytest.approx(47 - 4 - 2.1, abs=0.1)
+    assert second.registered_ms == pytest.approx(43, abs=0.1)
+
+
+def test_leaving_home_is_reported_apart(record: RunRecord) -> None:
+    result = analyse(record)
+    assert (measured(result, "leaving_home_interruption_max_ms") or 0) > 1000
+    assert (measured(result, "interruption_max_ms") or 1000) < 100
+    assert measured(result, "moves_done") == 4
+
+
+def test_expectations_decide(record: RunRecord) -> None:
+    result = analyse(record)
+    assert result.passed
+    assert all(expectation.passed for expectation in result.expectations)
+    shorter = record.scenario.expect[0].model_copy(update={"at_most": 30.0})
+    strict = replace(record, scenario=record.scenario.model_copy(update={"expect": [shorter]}))
+    assert not analyse(strict).passed
+    assert not analyse(replace(record, problems=("The daemon of home-agent died.",))).passed
+
+
+def test_streams_are_whole_and_their_stall_is_found(record: RunRecord) -> None:
+    result = analyse(record)
+    assert len(result.streams) == 2
+    for stream in result.streams:
+        assert stream.bytes == 2500 * 2199
+        assert (stream.bytes_lost, stream.bytes_duplicated, stream.bytes_corrupted, stream.resets) == (0, 0, 0, 0)
+        assert 1200 < stream.longest_stall_ms < 1500
+
+
+def test_resets_and_undelivered_bytes_fail_the_run(tmp_path: Path) -> None:
+    record = make_run(tmp_path, resets=1)
+    sink = record.flows[2].sink_log
+    kept = [line for line in sink.read_text().splitlines() if "finished" not in line]
+    sink.write_text("\n".join(kept[:-3]) + "\n")
+    result = analyse(record)
+    assert measured(result, "tcp_resets") == 2
+    assert measured(result, "tcp_bytes_lost") == 2500
+    assert not result.passed
+
+
+def test_no_packet_through_the_new_link_is_no_zero(tmp_path: Path) -> None:
+    record = make_run(tmp_path, moves=(replace(MOVES[1], source="home", destination="net2", in_s=30.0, out_s=30.0),))
+    handover = analyse(record).handovers[0]
+    assert handover.interruption_ms is None
+    assert handover.packets_lost > 1000
+    assert measured(analyse(record), "moves_done") == 0
+
+
+def test_missing_log_is_a_problem_not_a_crash(record: RunRecord) -> None:
+    record.flows[0].sink_log.unlink()
+    result = analyse(record)
+    assert not result.passed
+    assert "correspondent" in result.problems[0]
+
+
+def test_two_links(tmp_path: Path) -> None:
+    record = make_run(tmp_path, moves=())
+
+    def move(at_s: float, interface: str, source: str | None, destination: str | None, **others: str) -> MoveRecord:
+        at = STARTED_AT + at_s
+        return MoveRecord(
+            "mobile-node", interface, source, destination, at if source else None, at if destination else None, others
+        )
+
+    moves = (
+        move(4, "wwan0", None, "net1", wlan0="home"),
+        move(6, "wlan0", "home", None, wwan0="net1"),
+        move(8, "wwan0", "net1", None),
+    )
+    result = analyse(replace(record, moves=moves))
+    assert [handover.kind for handover in result.handovers] == [HANDOVER, LINK_LEFT, LINK_LOST]
+    assert [handover.make_before_break for handover in result.handovers] == [True, True, False]
+    assert result.handovers[1].destination == "net1"
+    assert (result.handovers[0].interruption_ms or 0) < 5
+    assert measured(result, "make_before_break_packets_lost") == 0
+
+
+def test_json_has_what_is_promised(record: RunRecord) -> None:
+    answer = json.loads(json.dumps(analyse(record).to_json()))
+    assert answer["schema"] == "unwired.lab.result/1"
+    assert {"scenario", "passed", "expectations", "handovers", "streams"} <= answer.keys()
+    assert {"name", "passed", "measured", "unit", "limit"} <= answer["expectations"][0].keys()
+    promised = {"at_s", "node", "from", "to", "interruption_ms", "packets_lost", "signalling_ms"}
+    assert promised <= answer["handovers"][0].keys()
+    promised = {"from", "to", "bytes", "bytes_lost", "bytes_duplicated", "resets", "longest_stall_ms"}
+    assert promised <= answer["streams"][0].keys()
