@@ -1,0 +1,93 @@
+"""Configuration of BIRD for a router of a scenario: router advertisements, and OSPF where the scenario wants it."""
+
+import ipaddress
+
+from unwired.lab.scenario import Network, Node, Role, Routing, Scenario
+
+_HELLO_S = 1
+_DEAD_S = 4
+
+
+def needs_bird(scenario: Scenario, node: Node) -> bool:
+    return bool(_advertised(scenario, node)) or (scenario.routing is Routing.OSPF and node.role.forwards)
+
+
+def configuration(scenario: Scenario, node: Node, number: int) -> str:
+    """The text of bird.conf; ``number`` makes the router id unique."""
+    parts = [
+        f"router id 10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255};",
+        "log stderr all;",
+        "protocol device {}",
+    ]
+    advertised = _advertised(scenario, node)
+    if advertised:
+        interfaces = "\n".join(_advertisement(scenario, network, end) for network, end in advertised)
+        parts.append(f"protocol radv {{\n{interfaces}\n}}")
+    if scenario.routing is Routing.OSPF and node.role.forwards:
+        parts += _ospf(scenario, node)
+    return "\n".join(parts) + "\n"
+
+
+def _advertised(scenario: Scenario, node: Node) -> list[tuple[Network, str]]:
+    """The networks that a router advertises itself in, with its interface there. Home agents advertise themselves."""
+    if node.role is not Role.ROUTER:
+        return []
+    return [
+        (network, end)
+        for network in scenario.network
+        if network.advertise
+        for end in network.members
+        if end.partition(".")[0] == node.name and _ipv6_prefixes(scenario, end)
+    ]
+
+
+def _ipv6_prefixes(scenario: Scenario, end: str) -> list[str]:
+    addresses = [ipaddress.ip_interface(address) for address in scenario.addresses(end)]
+    return [str(address.network) for address in addresses if address.version == 6 and not address.is_link_local]
+
+
+def _advertisement(scenario: Scenario, network: Network, end: str) -> str:
+    # BIRD answers a solicitation from a link-local source at once only when it may answer by unicast (measured: 0.2 ms
+    # against 700 ms and more); 3 and 4 s are the shortest intervals that RFC 4861 section 6.2.1 leaves.
+    prefixes = " ".join(
+        f"prefix {prefix} {{ valid lifetime {network.valid_lifetime_s};"
+        f" preferred lifetime {network.preferred_lifetime_s}; }};"
+        for prefix in _ipv6_prefixes(scenario, end)
+    )
+    return (
+        f'  interface "{end.partition(".")[2]}" {{ solicited ra unicast yes; min ra interval 3; max ra interval 4;'
+        f" default lifetime {network.router_lifetime_s}; {prefixes} }};"
+    )
+
+
+def _ospf(scenario: Scenario, node: Node) -> list[str]:
+    """One OSPF process for each family in use: point to point on links between routers, stub elsewhere."""
+    delays = {end: link.delay_ms for link in scenario.link for end in link.between}
+    routers = {other.name for other in scenario.node if other.role.forwards}
+    peered = {
+        end
+        for link in scenario.link
+        if all(end.partition(".")[0] in routers for end in link.between)
+        for end in link.between
+    }
+    parts = []
+    for version, family, protocol in ((4, "ipv4", "v2"), (6, "ipv6", "v3")):
+        lines = []
+        for interface, addresses in node.interfaces.items():
+            if not any(ipaddress.ip_interface(address).version == version for address in addresses):
+                continue
+            end = f"{node.name}.{interface}"
+            cost = 1 + round(10 * delays.get(end, 0))
+            how = f"type ptp; hello {_HELLO_S}; dead {_DEAD_S};" if end in peered else "stub yes;"
+            lines.append(f'    interface "{interface}" {{ cost {min(cost, 65535)}; {how} }};')
+        taken = [prefix for prefix in node.takes if ipaddress.ip_network(prefix).version == version]
+        if not lines:
+            continue
+        stubnets = "".join(f"    stubnet {prefix};\n" for prefix in taken)
+        area = "\n".join(lines)
+        parts += [
+            f"protocol ospf {protocol} {{\n  {family} {{ import all; export none; }};\n"
+            f"  area 0 {{\n{stubnets}{area}\n  }};\n}}",
+            f"protocol kernel {{\n  {family} {{ import none; export where source ~ [ RTS_OSPF, RTS_OSPF_IA ]; }};\n}}",
+        ]
+    return parts

@@ -1,0 +1,312 @@
+"""Builds a scenario: its namespaces, wires, addresses, routes and routers.
+
+Every node is a namespace. One more, the wire namespace, holds what lies between them: the bridges that are the
+networks, the ports by which movable interfaces join them, and the relay's ports. Moving an interface is plugging its
+port into another bridge; the interface itself sees its carrier go and come, as with a real cable or radio.
+"""
+
+import contextlib
+import ipaddress
+import itertools
+import json
+import shutil
+from pathlib import Path
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from unwired.lab import bird, relay
+from unwired.lab.ledger import Ledger
+from unwired.lab.namespace import Namespace
+from unwired.lab.processes import LabError, Process, Processes, module, wait_until
+from unwired.lab.routes import default_prefix, static_routes
+from unwired.lab.scenario import Network, Node, Routing, Scenario, Shape
+
+WIRES = "_wires"
+"""The wire namespace's name; no node can have it."""
+_IFA_F_NODAD = 2
+_FIRST_INDEX = 1000
+_ROUTING_TIMEOUT_S = 40.0
+_NETEM_PACKETS = 100_000
+
+
+class Lab:
+    """A scenario being built, then built. ``directory`` is the run's own."""
+
+    def __init__(self, scenario: Scenario, ledger: Ledger) -> None:
+        self.scenario = scenario
+        self.directory = ledger.directory
+        self.ledger = ledger
+        self.processes = Processes(ledger, self.directory / "log")
+        self.namespaces: dict[str, Namespace] = {}
+        self.ports: dict[str, int] = {}
+        """Movable interfaces to the index of their port in the wire namespace."""
+        self.attached: dict[str, str] = {}
+        """Movable interfaces to the network that they are in."""
+        self.relay: Process | None = None
+        self._bridges: dict[str, int] = {}
+        self._relayed: list[dict[str, str | float | None]] = []
+        # An interface whose index differs from its peer's has its carrier changes announced at once; the kernel may
+        # hold others back for a second (net/core/link_watch.c). Peers get small numbers, so these never collide.
+        self._indexes = itertools.count(_FIRST_INDEX)
+        self._hardware_numbers = itertools.count(1)
+        self._wire_numbers = itertools.count(1)
+        self._netem = False
+
+    def build(self) -> None:
+        """Everything up to time zero but daemons and traffic. Raises LabError."""
+        if shutil.which("bird") is None and any(bird.needs_bird(self.scenario, node) for node in self.scenario.node):
+            raise LabError(
+                "BIRD is not installed, and this scenario's routers need it: install it (on Debian: apt install bird2)"
+            )
+        try:
+            self._build_namespaces()
+            self._netem = has_netem(self._wires)
+            self._build_networks()
+            self._build_links()
+            self._build_movable()
+            self._start_relay()
+            self._add_routes()
+            self._start_routers()
+        except NetlinkError as error:
+            raise LabError(f"the kernel refused a part of the scenario: {error}") from error
+
+    def node_namespace(self, name: str) -> Namespace:
+        return self.namespaces[name]
+
+    def close(self) -> None:
+        """Let go of the namespaces; the ledger's clean-up removes them."""
+        for namespace in self.namespaces.values():
+            namespace.close()
+
+    # --- moving ---
+
+    def attach(self, end: str, network: str) -> None:
+        """Plug a movable interface into a network: it has carrier when this returns."""
+        port = self.ports[end]
+        self._wires.netlink.link("set", index=port, master=self._bridges[network])
+        self._wires.netlink.link("set", index=port, state="up")
+        self.attached[end] = network
+
+    def detach(self, end: str) -> None:
+        port = self.ports[end]
+        self._wires.netlink.link("set", index=port, state="down")
+        self._wires.netlink.link("set", index=port, master=0)
+        self.attached.pop(end, None)
+
+    # --- namespaces ---
+
+    @property
+    def _wires(self) -> Namespace:
+        return self.namespaces[WIRES]
+
+    def _build_namespaces(self) -> None:
+        directory = self.directory / "netns"
+        directory.mkdir()
+        for name in (WIRES, *(node.name for node in self.scenario.node)):
+            path = directory / name
+            self.ledger.add("namespace", path=str(path))
+            self.namespaces[name] = Namespace.create(path)
+            _set(self.namespaces[name].netlink, 1)  # loopback
+        for what in ("all", "default"):
+            self._wires.set_sysctl(f"net/ipv6/conf/{what}/disable_ipv6", 1)
+        for node in self.scenario.node:
+            _set_sysctls(self.namespaces[node.name], node)
+
+    # --- wiring ---
+
+    def _build_networks(self) -> None:
+        for number, network in enumerate(self.scenario.network):
+            # Without snooping, neighbour discovery reaches everybody from the first packet on.
+            bridge = {"br_stp_state": 0, "br_forward_delay": 0, "br_mcast_snooping": 0}
+            self._wires.netlink.link("add", ifname=f"br{number}", kind="bridge", **bridge)
+            self._bridges[network.name] = self._wires.netlink.link_lookup(ifname=f"br{number}")[0]
+            _set(self._wires.netlink, self._bridges[network.name])
+            for end in network.members:
+                self._join(end, network)
+
+    def _join(self, end: str, network: Network) -> None:
+        """Put a fixed member into its network, behind the network's shape."""
+        index, port, port_index = self._cable_to_wires(end)
+        if not network.is_shaped or self._netem:
+            _set(self._wires.netlink, port_index, master=self._bridges[network.name])
+            if network.is_shaped:
+                _add_netem(self.namespaces[end.partition(".")[0]].netlink, index, network)
+                _add_netem(self._wires.netlink, port_index, network)
+            return
+        inner, outer = self._new_port_name(), self._new_port_name()
+        self._wires.netlink.link("add", ifname=inner, kind="veth", peer={"ifname": outer})
+        for name, master in ((inner, 0), (outer, self._bridges[network.name])):
+            _set(self._wires.netlink, self._wires.netlink.link_lookup(ifname=name)[0], master=master)
+        self._relay(port, inner, network)
+
+    def _build_links(self) -> None:
+        for link in self.scenario.link:
+            first, second = link.between
+            if link.is_shaped and not self._netem:
+                _, first_port, _ = self._cable_to_wires(first)
+                _, second_port, _ = self._cable_to_wires(second)
+                self._relay(first_port, second_port, link)
+                continue
+            node, _, interface = second.partition(".")
+            place = {"ifname": interface, "net_ns_fd": self.namespaces[node].descriptor}
+            index = self._cable(first, {**place, "address": self._new_hardware_address()})
+            peer = self.namespaces[node].netlink.link_lookup(ifname=interface)[0]
+            self._configure(second, peer)
+            self._configure(first, index)
+            if link.is_shaped:
+                _add_netem(self.namespaces[first.partition(".")[0]].netlink, index, link)
+                _add_netem(self.namespaces[node].netlink, peer, link)
+
+    def _build_movable(self) -> None:
+        """Interfaces that are in no link and no network's members: unplugged, then where they start."""
+        fixed = {end for link in self.scenario.link for end in link.between}
+        fixed |= {end for network in self.scenario.network for end in network.members}
+        for node in self.scenario.node:
+            for interface in node.interfaces:
+                end = f"{node.name}.{interface}"
+                if end not in fixed:
+                    _, _, self.ports[end] = self._cable_to_wires(end, plugged=False)
+                    if interface in node.attached:
+                        self.attach(end, node.attached[interface])
+
+    def _new_port_name(self) -> str:
+        return f"w{next(self._wire_numbers)}"
+
+    def _cable_to_wires(self, end: str, plugged: bool = True) -> tuple[int, str, int]:
+        """The interface with its other end in the wire namespace: its index, the port's name and the port's index."""
+        port = self._new_port_name()
+        index = self._cable(end, {"ifname": port, "net_ns_fd": self._wires.descriptor})
+        port_index = self._wires.netlink.link_lookup(ifname=port)[0]
+        if plugged:
+            _set(self._wires.netlink, port_index)
+        self._configure(end, index)
+        return index, port, port_index
+
+    def _cable(self, end: str, peer: dict[str, str | int]) -> int:
+        node, _, interface = end.partition(".")
+        index = next(self._indexes)
+        netlink = self.namespaces[node].netlink
+        netlink.link("add", ifname=interface, index=index, kind="veth", address=self._new_hardware_address(), peer=peer)
+        return index
+
+    def _new_hardware_address(self) -> str:
+        number = next(self._hardware_numbers)
+        return f"02:{self.scenario.seed & 255:02x}:00:00:{number >> 8 & 255:02x}:{number & 255:02x}"
+
+    def _configure(self, end: str, index: int) -> None:
+        """Addresses, then up."""
+        node = end.partition(".")[0]
+        netlink = self.namespaces[node].netlink
+        for address in map(ipaddress.ip_interface, self.scenario.addresses(end)):
+            flags = {"flags": _IFA_F_NODAD} if address.version == 6 else {}
+            netlink.addr("add", index=index, address=str(address.ip), prefixlen=address.network.prefixlen, **flags)
+        _set(netlink, index)
+        if self._segments_one_by_one(end):
+            netlink.link("set", index=index, gso_max_segs=1)
+
+    def _segments_one_by_one(self, end: str) -> bool:
+        """A rate or a loss counts frames: they must be those that a real wire would carry, not 64 kB at once."""
+        shapes: list[Shape] = [link for link in self.scenario.link if end in link.between]
+        networks = [network for network in self.scenario.network if end in network.members]
+        movable = not shapes and not networks
+        shapes += self.scenario.network if movable else networks
+        return any(shape.rate_mbit is not None or shape.loss_percent for shape in shapes)
+
+    # --- the relay ---
+
+    def _relay(self, a: str, b: str, shape: Shape) -> None:
+        fields = {name: getattr(shape, name) for name in Shape.model_fields}
+        self._relayed.append({"a": a, "b": b, **fields})
+
+    def _start_relay(self) -> None:
+        if not self._relayed:
+            return
+        specification = self.directory / "relay.json"
+        specification.write_text(json.dumps({"seed": self.scenario.seed, "wires": self._relayed}))
+        command = module("unwired.lab.relay", specification)
+        self.relay = self.processes.start("relay", command, self._wires, niceness=-10)
+        self.processes.wait_for_line(self.relay, relay.READY)
+
+    # --- routing ---
+
+    def _add_routes(self) -> None:
+        by_bird = {
+            node.name for node in self.scenario.node if self.scenario.routing is Routing.OSPF and node.role.forwards
+        }
+        for route in static_routes(self.scenario):
+            if route.node in by_bird:
+                continue
+            netlink = self.namespaces[route.node].netlink
+            index = netlink.link_lookup(ifname=route.interface)[0]
+            version = ipaddress.ip_address(route.via).version
+            destination = "default" if route.prefix == default_prefix(version) else route.prefix
+            family = {4: 2, 6: 10}[version]
+            netlink.route("add", dst=destination, gateway=route.via, oif=index, family=family)
+
+    def _start_routers(self) -> None:
+        directory = self.directory / "bird"
+        directory.mkdir()
+        started = []
+        for number, node in enumerate(self.scenario.node, 1):
+            if not bird.needs_bird(self.scenario, node):
+                continue
+            path = directory / f"{node.name}.conf"
+            path.write_text(bird.configuration(self.scenario, node, number))
+            control = directory / f"{node.name}.ctl"
+            command: list[str | Path] = ["bird", "-f", "-c", path, "-s", control]
+            started.append((self.processes.start(f"bird-{node.name}", command, self.namespaces[node.name]), control))
+        for process, control in started:
+            if not wait_until(lambda p=process, c=control: c.exists() or not p.is_running, 10) or not control.exists():  # type: ignore[misc]
+                raise LabError(f"{process.name} did not start: {process.log_tail()}")
+        if self.scenario.routing is Routing.OSPF and not wait_until(self._is_routed, _ROUTING_TIMEOUT_S, 0.1):
+            raise LabError(f"OSPF has not found all routes after {_ROUTING_TIMEOUT_S:g} s")
+
+    def _is_routed(self) -> bool:
+        """Every router knows every prefix that static routing would have given it."""
+        wanted = [route for route in static_routes(self.scenario) if self.scenario.find_node(route.node).role.forwards]
+        known: dict[str, set[str]] = {}
+        for name in {route.node for route in wanted}:
+            routes = self.namespaces[name].netlink.get_routes()
+            known[name] = {f"{route.get('dst')}/{route['dst_len']}" for route in routes}
+        return all(route.prefix in known[route.node] for route in wanted)
+
+
+def has_netem(namespace: Namespace) -> bool:
+    """Whether this kernel has the netem queueing discipline."""
+    try:
+        namespace.netlink.tc("add", "netem", 1, delay=0)
+    except NetlinkError:
+        return False
+    with contextlib.suppress(NetlinkError):
+        namespace.netlink.tc("del", "netem", 1)
+    return True
+
+
+def _add_netem(netlink: IPRoute, index: int, shape: Shape) -> None:
+    options: dict[str, float | str] = {"delay": int(shape.delay_ms * 1000), "limit": _NETEM_PACKETS}
+    if shape.loss_percent:
+        options["loss"] = shape.loss_percent
+    if shape.rate_mbit is not None:
+        options["rate"] = f"{round(shape.rate_mbit * 1000)}kbit"
+        options["limit"] = max(2, round(shape.rate_mbit * 1e6 / 8 * (shape.queue_ms + shape.delay_ms) / 1e3 / 1500))
+    netlink.tc("add", "netem", index, **options)
+
+
+def _set(netlink: IPRoute, index: int, master: int = 0) -> None:
+    """Up, and in a bridge where ``master`` says so."""
+    if master:
+        netlink.link("set", index=index, master=master)
+    netlink.link("set", index=index, state="up")
+
+
+def _set_sysctls(namespace: Namespace, node: Node) -> None:
+    """Routers forward and have their addresses at once; everybody else is left as a stock kernel is."""
+    if not node.role.forwards:
+        return
+    for what in ("all", "default"):
+        namespace.set_sysctl(f"net/ipv6/conf/{what}/accept_dad", 0)
+        namespace.set_sysctl(f"net/ipv6/conf/{what}/accept_ra", 0)
+        namespace.set_sysctl(f"net/ipv6/conf/{what}/forwarding", 1)
+        namespace.set_sysctl(f"net/ipv4/conf/{what}/rp_filter", 0)
+    namespace.set_sysctl("net/ipv4/ip_forward", 1)

@@ -1,0 +1,120 @@
+"""Static routes by shortest path, computed from a scenario: what a careful administrator would have typed in."""
+
+import heapq
+import ipaddress
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from unwired.lab.scenario import Scenario
+
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+_HOP_COST = 0.001
+"""Between paths of equal delay, fewer hops win."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    node: str
+    prefix: str
+    via: str
+    interface: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Edge:
+    """From a node to a neighbour: out of ``interface`` to the neighbour's address ``via``."""
+
+    neighbour: str
+    interface: str
+    via: str
+    version: int
+    cost: float
+
+
+def default_prefix(version: int) -> str:
+    return "::/0" if version == 6 else "0.0.0.0/0"
+
+
+def segments(scenario: Scenario) -> Iterator[tuple[list[str], float]]:
+    """The interfaces that share a wire, and its delay."""
+    for link in scenario.link:
+        yield list(link.between), link.delay_ms
+    for network in scenario.network:
+        yield network.members, network.delay_ms
+
+
+def _edges(scenario: Scenario) -> dict[str, list[_Edge]]:
+    edges: dict[str, list[_Edge]] = defaultdict(list)
+    for ends, delay_ms in segments(scenario):
+        for here in ends:
+            for there in ends:
+                if here == there:
+                    continue
+                own = {ipaddress.ip_interface(address).network for address in scenario.addresses(here)}
+                for address in map(ipaddress.ip_interface, scenario.addresses(there)):
+                    if address.network in own:
+                        node, _, interface = here.partition(".")
+                        neighbour = there.partition(".")[0]
+                        cost = delay_ms + _HOP_COST
+                        edges[node].append(_Edge(neighbour, interface, str(address.ip), address.version, cost))
+                        break
+    return edges
+
+
+def _owners(scenario: Scenario) -> dict[IpNetwork, set[str]]:
+    """Who a prefix is delivered to; prefixes that only mobile interfaces have are left out."""
+    owners: dict[IpNetwork, set[str]] = defaultdict(set)
+    for ends, _ in segments(scenario):
+        for end in ends:
+            for address in map(ipaddress.ip_interface, scenario.addresses(end)):
+                if not address.is_link_local:
+                    owners[address.network].add(end.partition(".")[0])
+    for node in scenario.node:
+        for prefix in node.takes:
+            owners[ipaddress.ip_network(prefix)].add(node.name)
+    return owners
+
+
+def static_routes(scenario: Scenario) -> list[Route]:
+    """Every node's routes to every prefix that it is not in. Only routers and home agents carry others' traffic; a
+    host whose routes all go one way has one default route."""
+    edges = _edges(scenario)
+    forwards = {node.name: node.role.forwards for node in scenario.node}
+    routes: dict[tuple[str, int], list[Route]] = defaultdict(list)
+    for prefix, owners in sorted(_owners(scenario).items(), key=lambda item: (item[0].version, item[0])):
+        for name, edge in _towards(owners, edges, forwards, prefix.version).items():
+            routes[name, prefix.version].append(Route(name, str(prefix), edge.via, edge.interface))
+    result: list[Route] = []
+    for (name, version), found in routes.items():
+        ways = {(route.via, route.interface) for route in found}
+        if not forwards[name]:
+            via, interface = min(ways)
+            default = Route(name, default_prefix(version), via, interface)
+            found = [default] if len(ways) == 1 else [*found, default]
+        result += found
+    return result
+
+
+def _towards(
+    owners: set[str], edges: dict[str, list[_Edge]], forwards: dict[str, bool], version: int
+) -> dict[str, _Edge]:
+    """The first edge of the shortest path from each node to the nearest owner (Dijkstra from the owners)."""
+    distance = dict.fromkeys(owners, 0.0)
+    first: dict[str, _Edge] = {}
+    waiting = [(0.0, name) for name in sorted(owners)]
+    into: dict[str, list[tuple[str, _Edge]]] = defaultdict(list)
+    for name, leaving in edges.items():
+        for edge in leaving:
+            if edge.version == version:
+                into[edge.neighbour].append((name, edge))
+    while waiting:
+        reached, name = heapq.heappop(waiting)
+        if reached > distance[name] or (name not in owners and not forwards[name]):
+            continue
+        for before, edge in into[name]:
+            if reached + edge.cost < distance.get(before, float("inf")):
+                distance[before] = reached + edge.cost
+                first[before] = edge
+                heapq.heappush(waiting, (reached + edge.cost, before))
+    return first

@@ -1,0 +1,251 @@
+"""Reads a scenario file, with every mistake in it found at once."""
+
+import difflib
+import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from unwired.host.problems import Problem
+from unwired.lab.scenario import Expect, Link, Move, Network, Node, Probe, Role, Scenario, Stream, Tour
+
+_PARTS: dict[str, type[BaseModel]] = {
+    "node": Node, "link": Link, "network": Network, "move": Move, "tour": Tour, "expect": Expect
+}  # fmt: skip
+
+
+class ScenarioError(Exception):
+    """A scenario that cannot be used; ``problems`` are all that was found."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(problem.sentence() for problem in problems))
+        self.problems = problems
+
+
+def shipped() -> dict[str, Path]:
+    """The scenarios that come with Unwired, by name."""
+    directory = Path(str(resources.files("unwired.lab") / "scenarios"))
+    return {path.stem: path for path in sorted(directory.glob("*.toml"))}
+
+
+def find(name_or_path: str) -> Path:
+    """A shipped scenario's file by its name, or a file by its path. Raises ScenarioError when there is neither."""
+    known = shipped()
+    if name_or_path in known:
+        return known[name_or_path]
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    close = difflib.get_close_matches(name_or_path, known, 1)
+    meant = f"Did you mean {close[0]}" if close else f"Shipped scenarios are {', '.join(known)}"
+    why = "A scenario is named by its shipped name or by the path of its file"
+    raise ScenarioError([Problem(name_or_path, "", "there is no such scenario", why, meant)])
+
+
+def load(path: Path) -> Scenario:
+    """Read and check a scenario. Raises ScenarioError with all its problems."""
+    raw = _read(path, seen=())
+    try:
+        scenario = Scenario.model_validate(raw)
+    except ValidationError as error:
+        raise ScenarioError([_problem(path, details) for details in error.errors()]) from None
+    problems = [Problem(str(path), *found) for found in _check(scenario)]
+    if problems:
+        raise ScenarioError(problems)
+    return scenario
+
+
+def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    """The file's keys, over those of the file that its ``base`` names."""
+
+    def failed(key: str, what: str, why: str, fix: str) -> ScenarioError:
+        return ScenarioError([Problem(str(path), key, what, why, fix)])
+
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise failed("", f"cannot be read: {error.strerror}", "It was named as a scenario", "Check it") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        why = "A scenario is a TOML file in UTF-8"
+        raise failed("", f"is no TOML: {error}", why, "Correct it at that place") from None
+    base = raw.pop("base", None)
+    if base is None:
+        return raw
+    why = "base names the scenario file, relative to this one, whose keys this one keeps unless it states them"
+    if not isinstance(base, str) or not (path.parent / base).is_file():
+        raise failed("base", f"there is no file {base!r}", why, "Correct the path or leave base out")
+    if path in seen:
+        raise failed("base", "leads back to this file", why, "Leave it out in one of the files")
+    return {**_read(path.parent / base, (*seen, path)), **raw}
+
+
+def _problem(path: Path, details: ErrorDetails) -> Problem:
+    parts = [part for part in details["loc"] if part not in ("udp", "tcp", "[key]")]
+    key = ""
+    for part in parts:
+        key += f"[{part}]" if isinstance(part, int) else ("." if key else "") + str(part)
+    kind = details["type"]
+    if kind == "missing":
+        return Problem(str(path), key, "is missing", "It has no default", f"Add {parts[-1]} = ...")
+    if kind == "extra_forbidden":
+        close = difflib.get_close_matches(str(parts[-1]), _keys_at(details), 1)
+        fix = f"Did you mean {close[0]}" if close else "Remove it; docs/lab.md lists the keys"
+        return Problem(str(path), key, "there is no such key", "Unknown keys are mistakes more often than not", fix)
+    message = details["msg"].removeprefix("Value error, ")
+    what = message[0].lower() + message[1:]
+    value = details.get("input")
+    shown = f"It is {value!r}" if isinstance(value, str | int | float) else "The value does not fit"
+    return Problem(str(path), key, what, shown, "Correct it; docs/lab.md describes the key")
+
+
+def _keys_at(details: ErrorDetails) -> list[str]:
+    """The keys that are known where an unknown one was found."""
+    first = details["loc"][0]
+    if len(details["loc"]) == 1:
+        return list(Scenario.model_fields)
+    if first == "traffic":
+        return list((Stream if "tcp" in details["loc"] else Probe).model_fields)
+    return list(_PARTS[str(first)].model_fields) if first in _PARTS else []
+
+
+_Found = tuple[str, str, str, str]
+"""Key, what, why, fix."""
+
+
+def _check(scenario: Scenario) -> Iterator[_Found]:
+    """What is wrong between the parts of a scenario."""
+    yield from _repeated("node", [node.name for node in scenario.node])
+    yield from _repeated("network", [network.name for network in scenario.network])
+    yield from _check_wiring(scenario)
+    yield from _check_addresses(scenario)
+    yield from _check_moves(scenario)
+    yield from _check_traffic(scenario)
+    yield from _check_agents(scenario)
+
+
+def _repeated(what: str, names: list[str]) -> Iterator[_Found]:
+    for name, times in Counter(names).items():
+        if times > 1:
+            yield (
+                f"{what}.name",
+                f"{name!r} is the name of {times} parts of the kind {what}",
+                "Names say which one is meant",
+                "Rename all but one",
+            )
+
+
+def _interfaces(scenario: Scenario) -> dict[str, Node]:
+    return {f"{node.name}.{interface}": node for node in scenario.node for interface in node.interfaces}
+
+
+def _unknown(key: str, kind: str, name: str, known: list[str]) -> _Found:
+    close = difflib.get_close_matches(name, known, 1)
+    fix = f"Did you mean {close[0]}" if close else f"Use one of {', '.join(known) or 'those you declare'}"
+    return key, f"there is no {kind} {name!r}", f"It must be declared in this scenario as a {kind}", fix
+
+
+def _wired(scenario: Scenario) -> list[tuple[str, str]]:
+    """(key, interface) wherever an interface is tied to a place."""
+    links = [(f"link[{index}].between", end) for index, link in enumerate(scenario.link) for end in link.between]
+    members = [(f"network[{index}].members", end) for index, net in enumerate(scenario.network) for end in net.members]
+    return links + members
+
+
+def _check_wiring(scenario: Scenario) -> Iterator[_Found]:
+    interfaces = _interfaces(scenario)
+    used: Counter[str] = Counter()
+    for key, end in _wired(scenario):
+        if end not in interfaces:
+            yield _unknown(key, "interface", end, list(interfaces))
+        used[end] += 1
+        if used[end] == 2:
+            why = "An interface has one cable: it is in one link, or in one network"
+            yield key, f"{end} is already connected elsewhere", why, "Give the node one more interface"
+
+
+def _check_addresses(scenario: Scenario) -> Iterator[_Found]:
+    owners: dict[str, str] = {}
+    for end, node in _interfaces(scenario).items():
+        for address in node.interfaces[end.partition(".")[2]]:
+            plain = address.partition("/")[0]
+            if plain in owners:
+                why = f"{owners[plain]} has it already"
+                yield f"node.{end}", f"the address {plain} is given twice", why, "Choose another"
+            owners[plain] = end
+
+
+def _check_moves(scenario: Scenario) -> Iterator[_Found]:
+    interfaces = _interfaces(scenario)
+    networks = [network.name for network in scenario.network]
+    wired = {end for _, end in _wired(scenario)}
+    why_fixed = "Only an interface in no link and in no network's members can move"
+    for index, node in enumerate(scenario.node):
+        for interface, network in node.attached.items():
+            key, end = f"node[{index}].attached.{interface}", f"{node.name}.{interface}"
+            if interface not in node.interfaces:
+                yield _unknown(key, "interface", interface, list(node.interfaces))
+            elif end in wired:
+                yield key, f"{end} is fixed elsewhere", why_fixed, "Remove it from one of the two"
+            if network not in networks:
+                yield _unknown(key, "network", network, networks)
+    travels = [(f"move[{i}]", move.interface, [move.to] if move.to else []) for i, move in enumerate(scenario.move)]
+    travels += [(f"tour[{i}]", tour.interface, tour.networks) for i, tour in enumerate(scenario.tour)]
+    for key, end, destinations in travels:
+        if end not in interfaces:
+            yield _unknown(f"{key}.interface", "interface", end, list(interfaces))
+        elif end in wired:
+            yield f"{key}.interface", f"{end} is fixed", why_fixed, "Remove it from the link or network"
+        for destination in destinations:
+            if destination not in networks:
+                yield _unknown(key, "network", destination, networks)
+    yield from _check_times(scenario)
+
+
+def _check_times(scenario: Scenario) -> Iterator[_Found]:
+    free_at: dict[str, float] = {}
+    for move in scenario.moves():
+        if move.at_s < free_at.get(move.interface, 0):
+            what = f"{move.interface} moves at {move.at_s:g} s, before its previous move is over"
+            yield "move", what, "A move takes its gap_s", "Move it later or shorten the gap"
+        free_at[move.interface] = move.at_s + move.gap_s
+        if move.at_s + move.gap_s >= scenario.duration_s:
+            what = f"{move.interface} moves at {move.at_s:g} s (and a gap of {move.gap_s:g} s)"
+            why = f"The run ends at duration_s = {scenario.duration_s:g}"
+            yield "move", what, why, "Let the run last longer or move earlier"
+
+
+def _check_traffic(scenario: Scenario) -> Iterator[_Found]:
+    nodes = {node.name: node for node in scenario.node}
+    for index, traffic in enumerate(scenario.traffic):
+        key = f"traffic[{index}]"
+        for name in traffic.between:
+            if name not in nodes:
+                yield _unknown(f"{key}.between", "node", name, list(nodes))
+            elif traffic.addresses is None and nodes[name].traffic_address() is None:
+                why = "Neither its interfaces nor a home address of its configuration give one"
+                yield f"{key}.between", f"{name} has no address", why, "Give one, or name both in addresses"
+        if traffic.between[0] == traffic.between[1]:
+            yield f"{key}.between", "both ends are the same node", "Traffic crosses the network", "Name two nodes"
+        stop_s = scenario.duration_s if traffic.stop_s is None else traffic.stop_s
+        if not traffic.start_s < stop_s <= scenario.duration_s:
+            why = f"The run lasts duration_s = {scenario.duration_s:g}"
+            yield key, "start_s < stop_s <= duration_s does not hold", why, "Correct the times"
+
+
+def _check_agents(scenario: Scenario) -> Iterator[_Found]:
+    needed = {Role.HOME_AGENT: "home_agent", Role.MOBILE_NODE: "mobile_node"}
+    for index, node in enumerate(scenario.node):
+        section = needed.get(node.role)
+        if section is not None and section not in node.config:
+            fix = f"Add [node.config.{section}] below the node or give it another role"
+            yield f"node[{index}].config", f"has no section {section}", f"{node.name} is a {node.role.value}", fix
+        daemon = node.config.get("daemon", {})
+        for key in ("name", "runtime_dir", "state_dir"):
+            if isinstance(daemon, dict) and key in daemon:
+                why = "The lab chooses it, so that runs do not meet"
+                yield f"node[{index}].config.daemon.{key}", "must be left out", why, "Remove it"
