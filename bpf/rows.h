@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The rows that user space and the programs share. src/unwired/dataplane/layout.py packs them; a test compares the two
+ * by the object's BTF. Addresses are 16 bytes, an IPv4 address in its v4-mapped form, so that every encapsulation uses
+ * the same rows. Whoever changes a row's meaning without changing its size increases ROWS_LAYOUT. */
+#ifndef UNWIRED_ROWS_H
+#define UNWIRED_ROWS_H
+
+#include <linux/bpf.h>
+#include <linux/types.h>
+
+#define ROWS_LAYOUT 1
+
+struct address {
+	__u64 half[2];
+};
+
+/* Which inner address a row is keyed by: unwired.core.forwarding.Direction. */
+enum direction {
+	TO_HOME_ADDRESS = 0,   /* inner destination: at the home agent */
+	FROM_HOME_ADDRESS = 1, /* inner source: at the mobile node */
+};
+
+enum encapsulation {
+	ENCAPSULATION_IPV6_IN_IPV6 = 1,
+};
+
+struct forward_key {
+	__u32 plane;
+	__u32 direction;
+	struct address address;
+};
+
+struct forward_row {
+	__u32 tunnel;
+	__u32 flags;
+};
+
+struct tunnel_row {
+	struct address local;
+	struct address peer;
+	__u32 interface; /* where the outer packet leaves; 0: wherever the outer addresses are routed */
+	__u32 mtu;       /* largest inner packet; 0: no limit of the tunnel's own */
+	__u16 encapsulation;
+	__u16 local_port; /* network order, 0 without UDP */
+	__u16 peer_port;
+	__u16 flags;
+};
+
+struct tunnel_counters {
+	__u64 packets_sent;
+	__u64 bytes_sent;
+	__u64 packets_received;
+	__u64 bytes_received;
+};
+
+/* The reverse check, RFC 6275 sections 10.4.5 and 11.3.1. */
+struct accept_key {
+	__u32 plane;
+	__u32 direction;
+	struct address address;
+	struct address outer_source;
+	__u32 outer_port; /* network order, 0 without UDP */
+	__u32 flags;
+};
+
+struct accept_row {
+	__u32 tunnel;
+	__u32 flags;
+};
+
+struct listen_key {
+	__u32 plane;
+	__u32 flags;
+	struct address address;
+};
+
+struct listen_row {
+	__u32 flags;
+};
+
+struct settings {
+	__u32 layout;         /* ROWS_LAYOUT of who made the maps */
+	__u32 plane;          /* of everything that the attached devices carry */
+	__u32 punt_interface; /* ifindex of the device that the daemon reads, 0: none yet */
+	__u32 flags;
+	__u64 punt_interval_ns; /* each CPU punts one packet per interval ... */
+	__u64 punt_burst_ns;    /* ... and may be this far ahead of it */
+};
+
+#endif

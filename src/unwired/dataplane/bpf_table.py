@@ -1,0 +1,338 @@
+"""The forwarding table in the kernel: rows in pinned BPF maps, programs on interfaces.
+
+Everything is pinned under ``/sys/fs/bpf/unwired/NAME/``: without a process, packets go on being forwarded; the next
+process adopts what it finds, asks for ``rows()``, and sweeps what it does not want.
+"""
+
+import ctypes
+import os
+import shutil
+import struct
+from collections.abc import Callable
+from errno import E2BIG, EBUSY, EEXIST
+from pathlib import Path
+from typing import Any
+
+from unwired.core.forwarding import (
+    Accept,
+    Direction,
+    Encapsulation,
+    Forward,
+    ForwardingAction,
+    Listen,
+    RemoveTunnel,
+    SetTunnel,
+    Tunnel,
+    Unaccept,
+    Unforward,
+    Unlisten,
+)
+from unwired.dataplane import devices, layout
+from unwired.dataplane.attach import Attachments
+from unwired.dataplane.layout import Counter, Layout
+from unwired.dataplane.libbpf import BPF_ANY, BPF_NOEXIST, BpfObject, Libbpf
+from unwired.dataplane.table import DataplaneError, Rows, TunnelCounters, stale_rows
+
+BPFFS = Path("/sys/fs/bpf")
+_BPFFS_MAGIC = 0xCAFE4A11
+_CAPACITIES = ("forwards", "tunnels", "accepts", "listens", "tunnel_counters")
+_NANOSECONDS = 1_000_000_000
+_ZERO = bytes(4)
+
+
+class _Writer:
+    """One map and reused buffers: a row is packed and written without allocating."""
+
+    def __init__(self, library: Libbpf, name: str, descriptor: int, key: struct.Struct, value: struct.Struct) -> None:
+        self._update = library.c.bpf_map_update_elem
+        self._delete = library.c.bpf_map_delete_elem
+        self._name = name
+        self._descriptor = ctypes.c_int(descriptor)
+        self._key_buffer = ctypes.create_string_buffer(key.size)
+        self._value_buffer = ctypes.create_string_buffer(value.size)
+        self._key_pointer = ctypes.c_void_p(ctypes.addressof(self._key_buffer))
+        self._value_pointer = ctypes.c_void_p(ctypes.addressof(self._value_buffer))
+        self._flags = {flags: ctypes.c_uint64(flags) for flags in (BPF_ANY, BPF_NOEXIST)}
+        self._any = self._flags[BPF_ANY]
+        self._pack_key = key.pack_into
+        self._pack_value = value.pack_into
+
+    def write(self, key: tuple[object, ...], value: tuple[object, ...]) -> None:
+        self._pack_key(self._key_buffer, 0, *key)
+        self._pack_value(self._value_buffer, 0, *value)
+        result = self._update(self._descriptor, self._key_pointer, self._value_pointer, self._any)
+        if result:
+            self._fail(result)
+
+    def remove(self, *key: object) -> None:
+        self._pack_key(self._key_buffer, 0, *key)
+        self._delete(self._descriptor, self._key_pointer)  # only ENOENT is possible
+
+    def _fail(self, result: int) -> None:
+        reason = "it is full" if -result == E2BIG else os.strerror(-result)
+        raise DataplaneError(f"the kernel refuses a row of {self._name}: {reason}")
+
+
+class BpfTable:
+    """The table ``name``, adopted from its pins or created. Acts in the calling thread's network namespace.
+
+    ``capacity`` is the number of rows of each kind, of a table that is created; ``punt_per_second`` and ``punt_burst``
+    limit the control packets that each processor gives to the daemon. ``replace`` starts empty where the pins are of
+    another layout (after an upgrade); otherwise that is a DataplaneError, as is whatever the kernel refuses.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        object_path: Path,
+        *,
+        capacity: int = 131_072,
+        plane: int = 0,
+        punt_per_second: int = 50_000,
+        punt_burst: int = 5_000,
+        replace: bool = False,
+        allow_tcx: bool = True,
+    ) -> None:
+        if not name or "." in name or "/" in name:
+            raise DataplaneError(f"{name!r} cannot name a table: neither empty, nor with a dot or a slash")
+        self.directory = BPFFS / "unwired" / name
+        self._library = library = Libbpf()
+        try:
+            mount_bpffs(BPFFS)
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._object = BpfObject(library, object_path)
+            self.adopted = self._prepare_maps(capacity, replace)
+            self._object.load()
+        except OSError as error:
+            raise DataplaneError(f"cannot set up {self.directory}: {error}") from error
+        self._descriptors = {name: self._object.map_descriptor(name) for name in self._object.map_names()}
+        self._attachments = Attachments(library, self.directory, allow_tcx)
+        self._possible_cpus = library.possible_cpus()
+        writer = self._writer
+        self._forwards = writer("forwards", layout.FORWARD_KEY, layout.FORWARD_ROW)
+        self._tunnels = writer("tunnels", None, layout.TUNNEL_ROW)
+        self._accepts = writer("accepts", layout.ACCEPT_KEY, layout.ACCEPT_ROW)
+        self._listens = writer("listens", layout.LISTEN_KEY, layout.LISTEN_ROW)
+        self._counted: set[int] = set()
+        self._apply: dict[type, Callable[..., None]] = {
+            SetTunnel: self._set_tunnel,
+            RemoveTunnel: self._remove_tunnel,
+            Forward: lambda a: self._forwards.write((a.plane, a.direction, a.address), (a.tunnel, 0)),
+            Unforward: lambda a: self._forwards.remove(a.plane, a.direction, a.address),
+            Accept: lambda a: self._accepts.write(
+                (a.plane, a.direction, a.address, a.outer_source, 0, 0), (a.tunnel, 0)
+            ),
+            Unaccept: lambda a: self._accepts.remove(a.plane, a.direction, a.address, a.outer_source, 0, 0),
+            Listen: lambda a: self._listens.write((a.plane, 0, a.address), (0,)),
+            Unlisten: lambda a: self._listens.remove(a.plane, 0, a.address),
+        }
+        self._settings = {
+            "layout": layout.ROWS_LAYOUT,
+            "plane": plane,
+            "punt_interface": self._read_settings()["punt_interface"] if self.adopted else 0,
+            "flags": 0,
+            "punt_interval_ns": _NANOSECONDS // punt_per_second,
+            "punt_burst_ns": punt_burst * (_NANOSECONDS // punt_per_second),
+        }
+        self._write_settings()
+
+    # --- rows ---------------------------------------------------------------------------------------------------------
+
+    def apply(self, action: ForwardingAction) -> None:
+        self._apply[type(action)](action)
+
+    def rows(self) -> Rows:
+        return Rows(
+            tuple(
+                Tunnel(number, local, peer, Encapsulation(encapsulation), interface, mtu)
+                for (number,), (local, peer, interface, mtu, encapsulation, *_) in self._items(
+                    "tunnels", None, layout.TUNNEL_ROW
+                )
+            ),
+            tuple(
+                Forward(plane, Direction(direction), address, tunnel)
+                for (plane, direction, address), (tunnel, _) in self._items(
+                    "forwards", layout.FORWARD_KEY, layout.FORWARD_ROW
+                )
+            ),
+            tuple(
+                Accept(plane, Direction(direction), address, outer_source, tunnel)
+                for (plane, direction, address, outer_source, *_), (tunnel, _) in self._items(
+                    "accepts", layout.ACCEPT_KEY, layout.ACCEPT_ROW
+                )
+            ),
+            tuple(
+                Listen(plane, address)
+                for (plane, _, address), _ in self._items("listens", layout.LISTEN_KEY, layout.LISTEN_ROW)
+            ),
+        )
+
+    def sweep(self, keep: Rows) -> int:
+        stale = stale_rows(self.rows(), keep)
+        for action in stale:
+            self.apply(action)
+        return len(stale)
+
+    # --- counters -----------------------------------------------------------------------------------------------------
+
+    def counters(self) -> dict[str, int]:
+        return {counter.name.lower(): self._counter(counter) for counter in Counter}
+
+    def tunnel_counters(self, number: int) -> TunnelCounters:
+        row = layout.TUNNEL_COUNTERS
+        key = struct.pack("=I", number)
+        value = self._library.lookup(self._descriptors["tunnel_counters"], key, row.size * self._possible_cpus)
+        if value is None:
+            return TunnelCounters()
+        return TunnelCounters(*(sum(column) for column in zip(*row.packer.iter_unpack(value), strict=True)))
+
+    def _counter(self, counter: Counter) -> int:
+        value = self._library.lookup(self._descriptors["counters"], struct.pack("=I", counter), 8 * self._possible_cpus)
+        return sum(struct.unpack(f"={self._possible_cpus}Q", value)) if value else 0
+
+    # --- programs -----------------------------------------------------------------------------------------------------
+
+    def attach_uplink(self, ifindex: int) -> None:
+        """Watch an interface's ingress. Again: the programs of this process replace what is attached, seamlessly."""
+        name = "uplink_raw" if devices.is_raw(ifindex) else "uplink_ethernet"
+        self._attachments.attach(self.program(name), ifindex, True, name)
+
+    def detach_uplink(self, ifindex: int) -> None:
+        self._attachments.detach(ifindex, True)
+
+    def uplinks(self) -> tuple[int, ...]:
+        """The numbers of the interfaces that are watched, by whichever process."""
+        return self._attachments.interfaces(True)
+
+    def attach_tunnel_device(self, ifindex: int) -> None:
+        """Encapsulate what the kernel routes into this device."""
+        for other in self._attachments.interfaces(False):
+            if other != ifindex:
+                self._attachments.detach(other, False)
+        self._attachments.attach(self.program("tunnel_egress"), ifindex, False, "tunnel_egress")
+
+    def set_punt_device(self, ifindex: int) -> None:
+        """Where control packets go."""
+        self._settings["punt_interface"] = ifindex
+        self._write_settings()
+
+    def program(self, name: str) -> int:
+        """The file descriptor of a program of this process."""
+        return self._object.program_descriptor(name)
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Let go of it; what is pinned goes on forwarding."""
+        self._object.close()
+
+    def remove(self) -> None:
+        """Detach all programs and remove all rows."""
+        for ingress in (True, False):
+            for ifindex in self._attachments.interfaces(ingress):
+                self._attachments.detach(ifindex, ingress)
+        self.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _prepare_maps(self, capacity: int, replace: bool) -> bool:
+        """Set capacities and pins; whether there are rows to adopt."""
+        for name in _CAPACITIES:
+            self._object.set_capacity(name, capacity)
+        problems = self._adopt_pins()
+        if problems and not replace:
+            raise DataplaneError(
+                f"the table pinned in {self.directory} was made by another version ({'; '.join(problems)}): "
+                "it has to be replaced, which interrupts its tunnels until they are registered again"
+            )
+        if problems:
+            shutil.rmtree(self.directory)
+            self.directory.mkdir(parents=True)
+        adopted = (self.directory / "settings").exists()
+        for name in self._object.map_names():
+            self._object.set_pin(name, self.directory / name)
+        return adopted
+
+    def _adopt_pins(self) -> list[str]:
+        """Take over the capacities of the maps that are pinned; why they cannot be used."""
+        problems = []
+        for name in self._object.map_names():
+            descriptor = self._library.open_pin(self.directory / name)
+            if descriptor is None:
+                continue
+            try:
+                there, here = self._library.map_shape(descriptor), self._object.map_shape(name)
+                if (there.type, there.key_size, there.value_size) != (here.type, here.key_size, here.value_size):
+                    problems.append(
+                        f"{name}: key and row of {there.key_size} and {there.value_size} bytes, "
+                        f"here {here.key_size} and {here.value_size}"
+                    )
+                elif name == "settings":
+                    value = self._library.lookup(descriptor, _ZERO, here.value_size)
+                    version = layout.SETTINGS.packer.unpack(value)[0] if value else 0
+                    if version not in (0, layout.ROWS_LAYOUT):  # 0: made, but its maker ended before writing it
+                        problems.append(f"rows of layout {version}, here {layout.ROWS_LAYOUT}")
+                else:
+                    self._object.set_capacity(name, there.capacity)
+            finally:
+                os.close(descriptor)
+        return problems
+
+    def _writer(self, name: str, key: Layout | None, value: Layout) -> _Writer:
+        packer = key.packer if key else struct.Struct("=I")
+        return _Writer(self._library, name, self._descriptors[name], packer, value.packer)
+
+    def _items(self, name: str, key: Layout | None, value: Layout) -> list[tuple[Any, Any]]:
+        packer = key.packer if key else struct.Struct("=I")
+        return [
+            (packer.unpack(key_bytes), value.packer.unpack(value_bytes))
+            for key_bytes, value_bytes in self._library.items(self._descriptors[name], packer.size, value.size)
+        ]
+
+    def _set_tunnel(self, action: SetTunnel) -> None:
+        tunnel = action.tunnel
+        if tunnel.number not in self._counted:
+            zeros = bytes(layout.TUNNEL_COUNTERS.size * self._possible_cpus)
+            key = struct.pack("=I", tunnel.number)
+            try:
+                self._library.update(self._descriptors["tunnel_counters"], key, zeros, BPF_NOEXIST)
+            except OSError as error:
+                raise DataplaneError(f"the kernel refuses a row of tunnel_counters: {error.strerror}") from error
+            self._counted.add(tunnel.number)
+        self._tunnels.write(
+            (tunnel.number,),
+            (tunnel.local, tunnel.peer, tunnel.interface, tunnel.mtu, tunnel.encapsulation, 0, 0, 0),
+        )
+
+    def _remove_tunnel(self, action: RemoveTunnel) -> None:
+        self._tunnels.remove(action.number)
+        self._library.delete(self._descriptors["tunnel_counters"], struct.pack("=I", action.number))
+        self._counted.discard(action.number)
+
+    def _read_settings(self) -> dict[str, int]:
+        value = self._library.lookup(self._descriptors["settings"], _ZERO, layout.SETTINGS.size)
+        fields = layout.SETTINGS.packer.unpack(value or bytes(layout.SETTINGS.size))
+        return dict(zip((name for name, _ in layout.SETTINGS.fields), fields, strict=True))
+
+    def _write_settings(self) -> None:
+        self._library.update(
+            self._descriptors["settings"], _ZERO, layout.SETTINGS.packer.pack(*self._settings.values())
+        )
+
+
+def mount_bpffs(directory: Path) -> None:
+    """Mount the BPF file system there unless it is. Raises OSError."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if _file_system(libc, directory) == _BPFFS_MAGIC:
+        return
+    if libc.mount(b"bpf", os.fsencode(directory), b"bpf", 0, None) and ctypes.get_errno() not in (EBUSY, EEXIST):
+        number = ctypes.get_errno()
+        raise OSError(number, f"mount the BPF file system at {directory}: {os.strerror(number)}")
+
+
+def _file_system(libc: ctypes.CDLL, directory: Path) -> int:
+    """The magic number of the file system there: the first word of struct statfs."""
+    buffer = (ctypes.c_long * 64)()
+    if libc.statfs(os.fsencode(directory), buffer):
+        number = ctypes.get_errno()
+        raise OSError(number, f"{directory}: {os.strerror(number)}")
+    return buffer[0] & 0xFFFFFFFF

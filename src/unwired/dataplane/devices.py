@@ -1,0 +1,162 @@
+"""The two TUN devices: the tunnel device, which the kernel routes into and nobody reads, and the punt device, which the
+daemon reads. Both are persistent: they, their routes and their programs outlive the daemon.
+
+Everything here acts in the network namespace of the calling thread.
+"""
+
+import fcntl
+import os
+import socket
+import struct
+from errno import EBUSY, ENODEV, ESRCH
+from pathlib import Path
+
+from pyroute2 import IPRoute, NetlinkError
+
+from unwired.dataplane.table import DataplaneError
+from unwired.wire.address import Address
+
+_TUNSETIFF = 0x400454CA
+_TUNSETPERSIST = 0x400454CB
+_IFF_TUN = 0x0001
+_IFF_NO_PI = 0x1000
+_IFREQ = struct.Struct("16sH22x")
+_RTAX_MTU = 2
+_NAME_MAX = 15
+
+PUNT_QUEUE_PACKETS = 8192
+"""Control packets that wait for the daemon before the device drops: a burst at full rate for a fifth of a second."""
+
+TUNNEL_SYSCTLS = {
+    "addr_gen_mode": 1,
+    "accept_ra": 0,
+    "autoconf": 0,
+    "accept_redirects": 0,
+    "router_solicitations": 0,
+    "dad_transmits": 0,
+    # bpf_fib_lookup answers only for a device that forwards.
+    "forwarding": 1,
+}
+PUNT_SYSCTLS = {"disable_ipv6": 1}
+
+
+def create_tunnel_device(name: str, mtu: int) -> int:
+    """Create or adopt the tunnel device, bring it up with ``mtu`` (of inner packets, in bytes); its ifindex."""
+    return _create(name, mtu, 1000, TUNNEL_SYSCTLS)
+
+
+def create_punt_device(name: str) -> int:
+    """Create or adopt the punt device and bring it up; its ifindex. Its MTU lets any packet through."""
+    return _create(name, 65535, PUNT_QUEUE_PACKETS, PUNT_SYSCTLS)
+
+
+def open_punt_device(name: str) -> int:
+    """A non-blocking file descriptor from which each read gives one whole IPv6 packet. Raises DataplaneError."""
+    return _attach(name)
+
+
+def remove_device(name: str) -> None:
+    """Remove a device made here; none is no error."""
+    with IPRoute() as netlink:
+        for index in netlink.link_lookup(ifname=name):
+            try:
+                netlink.link("del", index=index)
+            except NetlinkError as error:
+                if error.code != ENODEV:
+                    raise DataplaneError(f"cannot remove {name}: {error}") from error
+
+
+def set_path_mtu(address: Address, device: str, mtu: int, protocol: int, table: int = 254) -> None:
+    """Route ``address`` into ``device`` with a locked MTU, so that the kernel answers what is larger with Packet Too
+    Big and this MTU: for a tunnel whose path carries less than the device's MTU."""
+    with IPRoute() as netlink:
+        netlink.route(
+            "replace",
+            family=socket.AF_INET6,
+            dst=f"{socket.inet_ntop(socket.AF_INET6, address)}/128",
+            oif=_ifindex(netlink, device),
+            proto=protocol,
+            table=table,
+            metrics={"mtu": mtu, "lock": 1 << _RTAX_MTU},
+        )
+
+
+def clear_path_mtu(address: Address, device: str, protocol: int, table: int = 254) -> None:
+    """Undo ``set_path_mtu``; no such route is no error."""
+    with IPRoute() as netlink:
+        try:
+            netlink.route(
+                "del",
+                family=socket.AF_INET6,
+                dst=f"{socket.inet_ntop(socket.AF_INET6, address)}/128",
+                oif=_ifindex(netlink, device),
+                proto=protocol,
+                table=table,
+            )
+        except NetlinkError as error:
+            if error.code != ESRCH:
+                raise DataplaneError(f"cannot remove the route with the path MTU: {error}") from error
+
+
+def is_raw(ifindex: int) -> bool:
+    """Whether frames of an interface have no link header (TUN, PPP, WWAN). Raises DataplaneError if there is none."""
+    with IPRoute() as netlink:
+        try:
+            (link,) = netlink.get_links(ifindex)
+        except NetlinkError as error:
+            raise DataplaneError(f"no interface has the number {ifindex}") from error
+        return int(link["ifi_type"]) not in _ETHERNET_LIKE
+
+
+_ETHERNET_LIKE = {1, 772}
+"""ARPHRD_ETHER and ARPHRD_LOOPBACK: 14 bytes before the IP header."""
+
+
+def _create(name: str, mtu: int, queue_packets: int, sysctls: dict[str, int]) -> int:
+    with IPRoute() as netlink:
+        if not netlink.link_lookup(ifname=name):
+            descriptor = _attach(name)
+            try:
+                fcntl.ioctl(descriptor, _TUNSETPERSIST, 1)
+            finally:
+                os.close(descriptor)
+        index = _ifindex(netlink, name)
+        (link,) = netlink.get_links(index)
+        information = link.get_attr("IFLA_LINKINFO")
+        if information is None or information.get_attr("IFLA_INFO_KIND") != "tun":
+            raise DataplaneError(f"{name} exists and is no TUN device: choose another name")
+        for key, value in sysctls.items():
+            _write_sysctl(name, key, value)
+        netlink.link("set", index=index, mtu=mtu, txqlen=queue_packets, state="up")
+        return index
+
+
+def _attach(name: str) -> int:
+    if not 0 < len(name.encode()) <= _NAME_MAX:
+        raise DataplaneError(f"{name!r} is no device name: 1 to {_NAME_MAX} bytes")
+    try:
+        descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise DataplaneError(f"/dev/net/tun cannot be opened: {error.strerror}") from error
+    try:
+        fcntl.ioctl(descriptor, _TUNSETIFF, _IFREQ.pack(name.encode(), _IFF_TUN | _IFF_NO_PI))
+    except OSError as error:
+        os.close(descriptor)
+        reason = "another process has it open" if error.errno == EBUSY else error.strerror
+        raise DataplaneError(f"the device {name} cannot be opened: {reason}") from error
+    return descriptor
+
+
+def _ifindex(netlink: IPRoute, name: str) -> int:
+    found = netlink.link_lookup(ifname=name)
+    if not found:
+        raise DataplaneError(f"there is no device {name}")
+    return int(found[0])
+
+
+def _write_sysctl(device: str, key: str, value: int) -> None:
+    path = Path("/proc/sys/net/ipv6/conf") / device / key
+    try:
+        path.write_text(str(value))
+    except OSError as error:
+        raise DataplaneError(f"cannot set {path} to {value}: {error.strerror}") from error
