@@ -149,7 +149,7 @@ class Lab:
                 self._relay(first_port, second_port, link)
                 continue
             node, _, interface = second.partition(".")
-            place = {"ifname": interface, "net_ns_fd": self.namespaces[node].descriptor}
+            place: dict[str, str | int] = {"ifname": interface, "net_ns_fd": self.namespaces[node].descriptor}
             index = self._cable(first, {**place, "address": self._new_hardware_address()})
             peer = self.namespaces[node].netlink.link_lookup(ifname=interface)[0]
             self._configure(second, peer)
