@@ -173,12 +173,41 @@ class ProxyNeighbour:
 
 
 @dataclass(frozen=True, slots=True)
+class AddressLabel:
+    """A label for source address selection (RFC 6724 section 2.1), of the addresses in a prefix."""
+
+    prefix: Address
+    length: int
+    label: int
+    TAG: ClassVar[str] = "address_label"
+
+    def make(self, kernel: Netlink) -> None:
+        flags = netlink.NLM_F_CREATE | netlink.NLM_F_EXCL
+        kernel.change(netlink.RTM_NEWADDRLABEL, flags, self._fields(), self._attributes())
+
+    def unmake(self, kernel: Netlink) -> None:
+        kernel.change(netlink.RTM_DELADDRLABEL, 0, self._fields(), self._attributes())
+
+    def _fields(self) -> dict[str, Any]:
+        return {"family": socket.AF_INET6, "prefixlen": self.length}
+
+    def _attributes(self) -> dict[str, Any]:
+        return {"IFAL_ADDRESS": format_address(self.prefix), "IFAL_LABEL": self.label}
+
+    def __str__(self) -> str:
+        return f"address label {self.label} of {format_address(self.prefix)}/{self.length}"
+
+
+@dataclass(frozen=True, slots=True)
 class Sysctl:
     """A kernel setting below /proc/sys; the value it had before is restored."""
 
     name: str
     value: str
     TAG: ClassVar[str] = "sysctl"
+
+    def exists(self) -> bool:
+        return (_SYSCTL / self.name).exists()
 
     def read(self) -> str:
         return (_SYSCTL / self.name).read_text().strip()
@@ -190,10 +219,10 @@ class Sysctl:
         return f"{self.name} = {self.value}"
 
 
-NetlinkObject = HostAddress | HostRoute | HostRule | ProxyNeighbour
+NetlinkObject = HostAddress | HostRoute | HostRule | ProxyNeighbour | AddressLabel
 KernelObject = NetlinkObject | Sysctl
 CLASSES: Final[dict[str, type[KernelObject]]] = {
-    kind.TAG: kind for kind in (HostAddress, HostRoute, HostRule, ProxyNeighbour, Sysctl)
+    kind.TAG: kind for kind in (HostAddress, HostRoute, HostRule, ProxyNeighbour, AddressLabel, Sysctl)
 }
 
 

@@ -84,9 +84,8 @@ def _to_json(entry: KernelObject) -> dict[str, Any]:
 
 def _from_json(record: dict[str, Any]) -> KernelObject:
     kind = CLASSES[record["kind"]]
-    return kind(
-        **{
-            field.name: bytes.fromhex(record[field.name]) if field.type is bytes else record[field.name]
-            for field in fields(kind)
-        }
-    )
+    values: dict[str, Any] = {
+        field.name: bytes.fromhex(record[field.name]) if field.type is bytes else record[field.name]
+        for field in fields(kind)
+    }
+    return kind(**values)

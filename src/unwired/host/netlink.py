@@ -11,6 +11,7 @@ import socket
 from collections.abc import Iterator
 from typing import Any, Final
 
+from pyroute2.netlink import nlmsg
 from pyroute2.netlink.rtnl.fibmsg import fibmsg
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
@@ -30,6 +31,7 @@ RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 RTM_NEWNEIGH, RTM_DELNEIGH, RTM_GETNEIGH = 28, 29, 30
 RTM_NEWRULE, RTM_DELRULE, RTM_GETRULE = 32, 33, 34
+RTM_NEWADDRLABEL, RTM_DELADDRLABEL, RTM_GETADDRLABEL = 72, 73, 74
 
 RTNLGRP_LINK, RTNLGRP_NEIGH = 1, 3
 RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV6_RULE = 9, 11, 19
@@ -37,12 +39,21 @@ NETLINK_ADD_MEMBERSHIP = 1
 SOL_NETLINK = 270
 SO_RCVBUFFORCE = 33
 
+
+class ifaddrlblmsg(nlmsg):  # type: ignore[misc]
+    """Address labels (linux/if_addrlabel.h), which pyroute2 lacks."""
+
+    fields = (("family", "B"), ("pad", "B"), ("prefixlen", "B"), ("flags", "B"), ("index", "I"), ("sequence", "I"))
+    nla_map = (("IFAL_UNSPEC", "none"), ("IFAL_ADDRESS", "ip6addr"), ("IFAL_LABEL", "uint32"))
+
+
 _CLASSES: Final = {
     RTM_GETLINK: ifinfmsg,
     RTM_GETADDR: ifaddrmsg,
     RTM_GETROUTE: rtmsg,
     RTM_GETRULE: fibmsg,
     RTM_GETNEIGH: ndmsg,
+    RTM_GETADDRLABEL: ifaddrlblmsg,
 }
 
 

@@ -1,0 +1,203 @@
+"""Drives one engine: packets and events in, actions out. The daemon's hot path.
+
+Packets are read and handed over in batches; then the engine's actions are carried out in order, its records go to the
+journal in one piece, and what waits for them to be durable is released when the disk has them.
+"""
+
+import asyncio
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Protocol
+
+from unwired.core.door import (
+    Action,
+    ActionFailed,
+    Engine,
+    Event,
+    HostAction,
+    Notify,
+    Now,
+    Persist,
+    Persisted,
+    Send,
+)
+from unwired.core.forwarding import ForwardingAction
+from unwired.core.notices import Drop
+from unwired.dataplane.table import DataplaneError, ForwardingTable, MemoryTable
+from unwired.host.notice_board import NoticeBoard
+from unwired.host.sockets import BATCH, NeighborDiscovery, Sender
+from unwired.store.journal import Journal
+from unwired.wire.errors import DecodeError
+from unwired.wire.ipv6 import decode_packet, encode_packet
+
+_PACKET_MAX = 65_535
+
+
+class HostRole(Protocol):
+    """The role's half of the host: see ``HomeAgentHost`` and ``MobileNodeHost``."""
+
+    def carry_out(self, action: HostAction) -> None: ...
+
+    def observe(self, event: Event) -> None: ...
+
+
+def now() -> Now:
+    return Now(time.monotonic(), time.time())
+
+
+class Driver:
+    """``shadow`` holds, during adoption, the rows the engine has asked for; ``drops`` counts what never reached it."""
+
+    def __init__(
+        self,
+        table: ForwardingTable,
+        punted: int,
+        sender: Sender,
+        discovery: NeighborDiscovery,
+        journal: Journal,
+        board: NoticeBoard,
+    ) -> None:
+        self._table = table
+        self._punted = punted
+        self._sender = sender
+        self._discovery = discovery
+        self._journal = journal
+        self._board = board
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at: float | None = None
+        self._engine: Engine
+        self._host: HostRole
+        self._records: list[Persist] = []
+        self.shadow: MemoryTable | None = None
+        self.drops: Counter[str] = Counter()
+        self.counters: Counter[str] = Counter()
+        self._handlers: Final[dict[type, Callable[[Any], None]]] = {
+            Send: self._send,
+            Persist: self._records.append,
+            Notify: self._notify,
+        }
+
+    def drive(self, engine: Engine, host: HostRole) -> None:
+        """From now on this engine."""
+        self._engine = engine
+        self._host = host
+
+    def start(self) -> None:
+        self._loop.add_reader(self._punted, self.punt_readable)
+        self._loop.add_reader(self._discovery.fileno(), self.discovery_readable)
+
+    def stop(self) -> None:
+        self._loop.remove_reader(self._punted)
+        self._loop.remove_reader(self._discovery.fileno())
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    # --- in --------------------------------------------------------------------------------------------------------
+
+    def punt_readable(self) -> None:
+        """One packet a read; the punt device does not say by which interface it came."""
+        read, descriptor, receive = os.read, self._punted, self._engine.receive
+        moment = now()
+        for _ in range(BATCH):
+            try:
+                data = read(descriptor, _PACKET_MAX)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                self._board.say("punt-device-failed", reason=str(error))
+                self._loop.remove_reader(descriptor)
+                break
+            try:
+                packet = decode_packet(data)
+            except DecodeError:
+                self.drops[Drop.MALFORMED] += 1
+                continue
+            receive(packet, 0, moment)
+        self.perform()
+
+    def discovery_readable(self) -> None:
+        moment = now()
+        for data, interface in self._discovery.read():
+            try:
+                packet = decode_packet(data)
+            except DecodeError:
+                self.drops[Drop.MALFORMED] += 1
+                continue
+            self._engine.receive(packet, interface, moment)
+        self.perform()
+
+    def handle(self, events: Iterable[Event]) -> None:
+        """Tell the engine, then do what follows."""
+        moment = now()
+        for event in events:
+            self._host.observe(event)
+            self._engine.handle(event, moment)
+        self.perform()
+
+    def journal_turned(self) -> None:
+        """The journal has something to say. Raises JournalError."""
+        token = self._journal.turn()
+        if token is not None:
+            self._engine.handle(Persisted(token), now())
+            self.perform()
+
+    # --- out -------------------------------------------------------------------------------------------------------
+
+    def perform(self) -> None:
+        """Carry out the engine's actions, and those that their failures lead to, and set the timer."""
+        handlers, other = self._handlers, self._other
+        while actions := self._engine.actions():
+            for action in actions:
+                handlers.get(type(action), other)(action)
+        if self._records:
+            self._journal.write(self._records)
+            self._records.clear()
+        self._set_timer()
+
+    def _send(self, action: Send) -> None:
+        packet = action.packet
+        try:
+            self._sender.send(encode_packet(packet), packet.source, packet.destination, action.interface)
+        except BlockingIOError:
+            self.counters["send_queue_full"] += 1
+        except (OSError, ValueError) as error:
+            self.counters["send_failed"] += 1
+            self._failed(action, error)
+
+    def _notify(self, action: Notify) -> None:
+        self._board.publish(action.notice, time.time())
+
+    def _other(self, action: Any) -> None:
+        try:
+            if isinstance(action, ForwardingAction):
+                self._table.apply(action)
+                if self.shadow is not None:
+                    self.shadow.apply(action)
+            else:
+                self._host.carry_out(action)
+        except (OSError, DataplaneError) as error:
+            self._failed(action, error)
+
+    def _failed(self, action: Action, error: Exception) -> None:
+        reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+        self._engine.handle(ActionFailed(action, reason), now())
+
+    # --- time ------------------------------------------------------------------------------------------------------
+
+    def _set_timer(self) -> None:
+        at = self._engine.deadline()
+        if at == self._timer_at:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = at
+        self._timer = None if at is None else self._loop.call_at(at, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = self._timer_at = None
+        self._engine.wake(now())
+        self.perform()

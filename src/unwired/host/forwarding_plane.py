@@ -1,0 +1,82 @@
+"""The data plane as the daemon uses it: the table, the devices and the programs on uplinks."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from unwired.dataplane import object_path
+from unwired.dataplane.devices import create_punt_device, create_tunnel_device, open_punt_device, remove_device
+from unwired.dataplane.table import ForwardingTable
+from unwired.host.config import DaemonConfig
+
+Result = TypeVar("Result")
+
+
+class ForwardingPlane(Protocol):
+    """``tunnel`` is the tunnel device's interface number; ``punted`` a descriptor that gives one packet a read."""
+
+    table: ForwardingTable
+    tunnel: int
+    punted: int
+
+    def attach(self, interface: int) -> None:
+        """Watch an interface's ingress. Raises DataplaneError."""
+
+    def detach(self, interface: int) -> None: ...
+
+    def set_tunnel_mtu(self, mtu: int) -> None: ...
+
+    def close(self) -> None:
+        """Let go: packets go on being forwarded."""
+
+    def remove(self) -> None:
+        """Take away everything that was made for it."""
+
+
+class BpfPlane:
+    """eBPF programs and maps, pinned under the daemon's name. Raises DataplaneError."""
+
+    def __init__(self, daemon: DaemonConfig) -> None:
+        from unwired.dataplane.bpf_table import BpfTable
+
+        # The data plane uses pyroute2's sockets, which don't work in a thread whose event loop is running.
+        self._thread = ThreadPoolExecutor(1, "data-plane")
+        self._daemon = daemon
+        self.tunnel = self._call(lambda: create_tunnel_device(daemon.tunnel_device, daemon.tunnel_mtu))
+        punt = self._call(lambda: create_punt_device(daemon.punt_device))
+        self.punted = open_punt_device(daemon.punt_device)
+        self._table = self._call(lambda: BpfTable(daemon.name, object_path()))
+        self.table: ForwardingTable = self._table
+        self._call(lambda: self._table.set_punt_device(punt))
+        self._call(lambda: self._table.attach_tunnel_device(self.tunnel))
+
+    def attach(self, interface: int) -> None:
+        self._call(lambda: self._table.attach_uplink(interface))
+
+    def detach(self, interface: int) -> None:
+        self._call(lambda: self._table.detach_uplink(interface))
+
+    def set_tunnel_mtu(self, mtu: int) -> None:
+        self._call(lambda: create_tunnel_device(self._daemon.tunnel_device, mtu))
+
+    def close(self) -> None:
+        os.close(self.punted)
+        self._table.close()
+        self._thread.shutdown()
+
+    def remove(self) -> None:
+        os.close(self.punted)
+        self._call(self._table.remove)
+        self._call(lambda: remove_device(self._daemon.tunnel_device))
+        self._call(lambda: remove_device(self._daemon.punt_device))
+        self._thread.shutdown()
+
+    def _call(self, work: Callable[[], Result]) -> Result:
+        return self._thread.submit(work).result()
+
+
+PlaneFactory = Callable[[DaemonConfig], ForwardingPlane]
+
+BPF_FILE_SYSTEM = Path("/sys/fs/bpf")

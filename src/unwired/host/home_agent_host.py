@@ -1,0 +1,84 @@
+"""What a home agent needs of the kernel: forwarding, the routes into the tunnel device, and proxy neighbours."""
+
+from unwired.core.door import DefendAddress, Event, HostAction, JoinGroup, LeaveGroup, ReleaseAddress
+from unwired.host.config import HomeAgentConfig
+from unwired.host.kernel_objects import MAIN_TABLE, HostAddress, HostRoute, ProxyNeighbour, Sysctl
+from unwired.host.kernel_state import KernelState
+from unwired.host.links import Interface, Links
+from unwired.host.sockets import NeighborDiscovery
+from unwired.wire.address import Address, format_address, is_link_local
+
+
+class HomeAgentHost:
+    """Carries out a home agent's actions. ``tunnel`` is the tunnel device's interface number."""
+
+    def __init__(self, role: HomeAgentConfig, state: KernelState, discovery: NeighborDiscovery, tunnel: int) -> None:
+        self._role = role
+        self._state = state
+        self._discovery = discovery
+        self._tunnel = tunnel
+
+    def interface_appeared(self, interface: Interface) -> None:
+        """Before forwarding is on: a router ignores router advertisements, and the default routes that came from them
+        go, unless accept_ra is 2."""
+        accept = Sysctl(f"net/ipv6/conf/{interface.name}/accept_ra", "2")
+        if accept.read() == "1":
+            self._state.make(accept)
+
+    def prepare(self, links: Links) -> None:
+        settings = self._role.settings
+        for interface in links.interfaces.values():
+            self.interface_appeared(interface)
+        self._state.make(Sysctl("net/ipv6/conf/all/forwarding", "1"))
+        if self._role.home_link is not None:
+            self._state.make(Sysctl(f"net/ipv6/conf/{self._role.home_link}/proxy_ndp", "1"))
+            self._state.make(Sysctl(f"net/ipv6/neigh/{self._role.home_link}/proxy_delay", "0"))
+            return
+        if not any(settings.address in interface.addresses for interface in links.interfaces.values()):
+            self._state.make(HostAddress(self._tunnel, settings.address, 128))
+        for home in settings.home_prefixes:
+            self._state.make(HostRoute(MAIN_TABLE, home.prefix, home.length, self._tunnel))
+
+    def waits_for(self, links: Links) -> str | None:
+        """What is missing on a real home link before the role can start; None when nothing is."""
+        name = self._role.home_link
+        if name is None:
+            return None
+        interface = links.named(name)
+        if interface is None:
+            return f"there is no interface {name} (home_agent.home_link)"
+        if not interface.up:
+            return f"the home link {name} is down"
+        if link_local_address(interface) is None:
+            return f"the home link {name} has no link-local address that is ready"
+        if self._role.settings.address not in interface.addresses:
+            address = format_address(self._role.settings.address)
+            return (
+                f"the home link {name} has not got the home agent's address: ip -6 address add {address}/64 dev {name}"
+            )
+        return None
+
+    def carry_out(self, action: HostAction) -> None:
+        """Raises OSError when the kernel refuses."""
+        match action:
+            case DefendAddress(address, interface):
+                if interface:
+                    self._state.make(ProxyNeighbour(interface, address))
+                self._state.make(HostRoute(MAIN_TABLE, address, 128, self._tunnel))
+            case ReleaseAddress(address, interface):
+                self._state.unmake(HostRoute(MAIN_TABLE, address, 128, self._tunnel))
+                if interface:
+                    self._state.unmake(ProxyNeighbour(interface, address))
+            case JoinGroup(interface, group):
+                self._discovery.join(interface, group)
+            case LeaveGroup(interface, group):
+                self._discovery.leave(interface, group)
+            case _:
+                raise OSError(f"a home agent has no {type(action).__name__}")
+
+    def observe(self, event: Event) -> None:
+        """Nothing on a home agent's host follows from an event."""
+
+
+def link_local_address(interface: Interface) -> Address | None:
+    return next((address for address in interface.addresses if is_link_local(address)), None)

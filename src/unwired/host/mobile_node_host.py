@@ -1,0 +1,175 @@
+"""What a mobile node needs of the kernel: its home address, and rules that say which packets take the tunnel.
+
+Rules, by priority from ``daemon.rule_priority`` on:
+
+====  ==============================  =============================================================================
++0    from HOME                       away: everything from the home address goes into the tunnel device
++10   from a care-of address          by the router that the care-of address belongs to, however many links are up
++15   from any other address we have  as before us, by the main table
++20   all, main without default       what is nearer than the default route stays as it is
++30   all, choice table               away: new connections choose the home address, where configuration says so
+====  ==============================  =============================================================================
+"""
+
+from typing import Final
+
+from unwired.core.door import (
+    AddressAdded,
+    AddressRemoved,
+    DropHomeAddress,
+    Event,
+    ForgetCareOfAddress,
+    GoAway,
+    GoHome,
+    HoldHomeAddress,
+    HostAction,
+    JoinGroup,
+    LeaveGroup,
+    UseCareOfAddress,
+)
+from unwired.host.config import DaemonConfig, MobileNodeConfig
+from unwired.host.kernel_objects import (
+    MAIN_TABLE,
+    AddressLabel,
+    HostAddress,
+    HostRoute,
+    HostRule,
+    KernelObject,
+    Sysctl,
+)
+from unwired.host.kernel_state import KernelState
+from unwired.host.links import Interface, Links
+from unwired.host.sockets import NeighborDiscovery
+from unwired.wire.address import UNSPECIFIED, Address, is_unicast_routable
+
+_FROM_HOME, _FROM_CARE_OF, _FROM_OTHERS, _NEARER, _CHOICE = 0, 10, 15, 20, 30
+_GLOBAL_LABEL: Final = 1
+_FOREIGN_LABEL: Final = 7700
+"""RFC 6724 section 2.1: a source address with the destination's label is preferred. 1 is ::/0's."""
+
+
+class MobileNodeHost:
+    """Carries out a mobile node's actions. ``tunnel`` is the tunnel device's interface number."""
+
+    def __init__(
+        self,
+        daemon: DaemonConfig,
+        role: MobileNodeConfig,
+        state: KernelState,
+        discovery: NeighborDiscovery,
+        tunnel: int,
+    ) -> None:
+        self._role = role
+        self._state = state
+        self._discovery = discovery
+        self._tunnel = tunnel
+        self._home_table = daemon.routing_table
+        self._choice_table = daemon.routing_table + 1
+        self._care_of_tables = daemon.routing_table + 10
+        self._priority = daemon.rule_priority
+        self._care_of: dict[Address, tuple[HostRoute, HostRule]] = {}
+        self._at_home: tuple[KernelObject, ...] = ()
+
+    def interface_appeared(self, interface: Interface) -> None:
+        """Optimistic addresses (RFC 4429), where the kernel and the host manager let us."""
+        for name in ("optimistic_dad", "use_optimistic"):
+            setting = Sysctl(f"net/ipv6/conf/{interface.name}/{name}", "1")
+            if setting.exists():
+                self._state.make(setting)
+
+    def prepare(self, links: Links) -> None:
+        for interface in links.interfaces.values():
+            self.interface_appeared(interface)
+
+    def waits_for(self, links: Links) -> str | None:
+        return None
+
+    def carry_out(self, action: HostAction) -> None:
+        """Raises OSError when the kernel refuses."""
+        match action:
+            case HoldHomeAddress(address):
+                self._state.make(HostAddress(self._tunnel, address, 128))
+            case DropHomeAddress(address):
+                self._leave_home()
+                self._state.unmake_where(self._when_away(address))
+                self._state.unmake(HostAddress(self._tunnel, address, 128))
+            case GoAway(address):
+                self._leave_home()
+                for wanted in self._when_away(address):
+                    self._state.make(wanted)
+            case GoHome(address, prefix_length, interface):
+                self._go_home(address, prefix_length, interface)
+            case UseCareOfAddress(address, interface, router):
+                self._use_care_of_address(address, interface, router)
+            case ForgetCareOfAddress(address):
+                self._forget_care_of_address(address)
+            case JoinGroup(interface, group):
+                self._discovery.join(interface, group)
+            case LeaveGroup(interface, group):
+                self._discovery.leave(interface, group)
+            case _:
+                raise OSError(f"a mobile node has no {type(action).__name__}")
+
+    def observe(self, event: Event) -> None:
+        """Addresses that are not ours keep being routed as before us."""
+        if isinstance(event, AddressAdded | AddressRemoved) and is_unicast_routable(event.address):
+            rule = HostRule(self._priority + _FROM_OTHERS, MAIN_TABLE, event.address, 128)
+            if isinstance(event, AddressRemoved):
+                self._state.unmake(rule)
+            elif event.address != self._role.settings.home_address:
+                self._state.make(rule)
+
+    def _when_away(self, address: Address) -> list[KernelObject]:
+        """In the order of making: routes before the rules that lead to them."""
+        wanted: list[KernelObject] = [HostRoute(self._home_table, UNSPECIFIED, 0, self._tunnel)]
+        for prefix, length in self._role.use_care_of_address_for:
+            wanted.append(HostRoute(self._choice_table, prefix, length, 0))
+        for prefix, length in self._role.use_home_address_for:
+            wanted.append(HostRoute(self._choice_table, prefix, length, self._tunnel, source=address))
+        wanted.append(HostRule(self._priority + _FROM_HOME, self._home_table, address, 128))
+        if self._role.use_home_address_for:
+            wanted.append(HostRule(self._priority + _NEARER, MAIN_TABLE, suppress_length=0))
+            wanted.append(HostRule(self._priority + _CHOICE, self._choice_table))
+        return wanted
+
+    def _go_home(self, address: Address, prefix_length: int, interface: int) -> None:
+        at_home: tuple[KernelObject, ...] = (
+            HostAddress(interface, address, prefix_length),
+            # Among the addresses on the home link, new connections choose the home address: it moves with us.
+            AddressLabel(address, prefix_length, _FOREIGN_LABEL),
+            AddressLabel(address, 128, _GLOBAL_LABEL),
+        )
+        if at_home != self._at_home:
+            self._leave_home()
+        self._at_home = at_home
+        for wanted in at_home:
+            self._state.make(wanted)
+        self._state.unmake_where(reversed(self._when_away(address)))
+
+    def _leave_home(self) -> None:
+        self._state.unmake_where(reversed(self._at_home))
+        self._at_home = ()
+
+    def _use_care_of_address(self, address: Address, interface: int, router: Address) -> None:
+        table = self._care_of_tables + interface
+        route = HostRoute(table, UNSPECIFIED, 0, interface, gateway=router)
+        rule = HostRule(self._priority + _FROM_CARE_OF, table, address, 128)
+        before = self._care_of.get(address)
+        self._care_of[address] = route, rule
+        self._state.make(route)
+        self._state.make(rule)
+        # One default route to a table: a new router's has taken the place of the old one's (same metric).
+        for other in [entry for entry in self._state.wanted() if isinstance(entry, HostRoute)]:
+            if other.table == table and other != route:
+                self._state.unmake(other)
+        if before is not None and before[1] != rule:
+            self._state.unmake(before[1])
+
+    def _forget_care_of_address(self, address: Address) -> None:
+        forgotten = self._care_of.pop(address, None)
+        if forgotten is None:
+            return
+        route, rule = forgotten
+        self._state.unmake(rule)
+        if all(route != other for other, _ in self._care_of.values()):
+            self._state.unmake(route)

@@ -1,0 +1,129 @@
+"""The two raw sockets: one sends whole IPv6 packets as engines made them, one hears neighbour discovery."""
+
+import errno
+import socket
+import struct
+from collections.abc import Iterator
+
+from unwired.wire.address import UNSPECIFIED, Address, format_address, is_link_local, is_multicast
+
+_IPPROTO_ICMPV6 = socket.IPPROTO_ICMPV6
+_IPV6_PKTINFO = socket.IPV6_PKTINFO
+_IPV6_HOPLIMIT = socket.IPV6_HOPLIMIT
+_ICMP6_FILTER = 1
+_IPV6_MULTICAST_ALL = 29
+_HEADER = struct.Struct("!IHBB16s16s")
+_PKTINFO = struct.Struct("=16si")
+_ROUTER_SOLICITATION, _NEIGHBOR_ADVERTISEMENT = 133, 136
+_SEND_BUFFER = 4 << 20
+BATCH = 64
+"""How many packets a readable socket is asked for at most before others get their turn."""
+
+
+class Sender:
+    """Sends packets that start with their IPv6 header. ``by_source`` lets rules about the source address choose the
+    route, as a mobile node with several care-of addresses needs it."""
+
+    def __init__(self, by_source: bool) -> None:
+        self._by_source = by_source
+        self._socket = socket.socket(socket.AF_INET6, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.IPPROTO_RAW)
+        self._socket.setblocking(False)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+        self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 0)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def send(self, data: bytes, source: Address, destination: Address, interface: int) -> None:
+        """Raises OSError. A full queue drops the packet like any router would: peers retransmit."""
+        target = (socket.inet_ntop(socket.AF_INET6, destination), 0, 0, 0)
+        if not interface and not self._by_source:
+            self._socket.sendto(data, target)
+            return
+        # Rules about the source count only when the kernel is told of it here; it does not read our header for that.
+        named = UNSPECIFIED if is_link_local(source) or is_multicast(source) else source
+        try:
+            self._send_from(data, target, named, interface)
+        except OSError as error:
+            if error.errno != errno.EINVAL or named == UNSPECIFIED:
+                raise
+            # Not (yet) an address of ours: sent by interface alone.
+            self._send_from(data, target, UNSPECIFIED, interface)
+
+    def _send_from(self, data: bytes, target: tuple[str, int, int, int], source: Address, interface: int) -> None:
+        control = (socket.IPPROTO_IPV6, _IPV6_PKTINFO, _PKTINFO.pack(source, interface))
+        self._socket.sendmsg([data], [control], 0, target)
+
+
+class NeighborDiscovery:
+    """Router and neighbour solicitations and advertisements that this host receives, as whole packets."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET6, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _IPPROTO_ICMPV6)
+        self._socket.setblocking(False)
+        blocked = [0xFFFFFFFF] * 8
+        for kind in range(_ROUTER_SOLICITATION, _NEIGHBOR_ADVERTISEMENT + 1):
+            blocked[kind >> 5] &= ~(1 << (kind & 31))
+        self._socket.setsockopt(_IPPROTO_ICMPV6, _ICMP6_FILTER, struct.pack("=8I", *blocked))
+        self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
+        # Whatever any socket joined arrives here too, so memberships may live in others: one holds only so many.
+        self._socket.setsockopt(socket.IPPROTO_IPV6, _IPV6_MULTICAST_ALL, 1)
+        self._members: dict[tuple[int, Address], socket.socket] = {}
+        self._holders: list[socket.socket] = []
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        self._socket.close()
+        for holder in self._holders:
+            holder.close()
+
+    def read(self) -> Iterator[tuple[bytes, int]]:
+        """Packets from their IPv6 header on, each with the interface it came in by. The kernel keeps the header, so it
+        is written again from what it tells about it; checksums have been verified."""
+        for _ in range(BATCH):
+            try:
+                data, ancillary, _, (sender, *_) = self._socket.recvmsg(2048, 128)
+            except BlockingIOError:
+                return
+            destination, interface, hop_limit = UNSPECIFIED, 0, 0
+            for _, kind, value in ancillary:
+                if kind == _IPV6_PKTINFO:
+                    destination, interface = _PKTINFO.unpack(value)
+                elif kind == _IPV6_HOPLIMIT:
+                    (hop_limit,) = struct.unpack("=i", value)
+            source = socket.inet_pton(socket.AF_INET6, sender.partition("%")[0])
+            header = _HEADER.pack(6 << 28, len(data), _IPPROTO_ICMPV6, hop_limit, source, destination)
+            yield header + data, interface
+
+    def join(self, interface: int, group: Address) -> None:
+        """Raises OSError."""
+        if (interface, group) in self._members:
+            return
+        membership = group + struct.pack("=i", interface)
+        for holder in reversed(self._holders):
+            try:
+                holder.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, membership)
+            except OSError as error:
+                if error.errno not in (errno.ENOBUFS, errno.ENOMEM):
+                    raise
+                break  # the newest is full
+            self._members[interface, group] = holder
+            return
+        holder = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        self._holders.append(holder)
+        holder.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, membership)
+        self._members[interface, group] = holder
+
+    def leave(self, interface: int, group: Address) -> None:
+        holder = self._members.pop((interface, group), None)
+        if holder is None:
+            return
+        try:
+            holder.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_LEAVE_GROUP, group + struct.pack("=i", interface))
+        except OSError as error:
+            # The interface is gone, and its memberships with it.
+            if error.errno not in (errno.EADDRNOTAVAIL, errno.ENODEV):
+                raise OSError(error.errno, f"leaving {format_address(group)}: {error.strerror}") from None
