@@ -1,0 +1,84 @@
+"""We decode a classic peer's real exchanges to what tshark says of them."""
+
+from pathlib import Path
+
+import pytest
+import tshark
+
+from unwired.wire.ipv6 import decode_packet
+from unwired.wire.pcap import LINK_ETHERNET, Frame, read_frames
+from unwired.wire.trace import Sighting, find
+
+CAPTURES = sorted((Path(__file__).parent / "captures").glob("*.pcap"))
+ETHERNET_HEADER = 14
+IPV6_HEADER = 40
+
+
+def frames_of(capture: Path) -> list[Frame]:
+    with capture.open("rb") as file:
+        return list(read_frames(file))
+
+
+def _ours(frame: Frame) -> tshark.Description:
+    sighting = find(frame)
+    assert sighting is not None
+    assert sighting.error is None
+    outers = [(outer.source.hex(), outer.destination.hex()) for outer in sighting.encapsulation]
+    packet = decode_packet(frame.data[ETHERNET_HEADER + IPV6_HEADER * len(outers) :])
+    assert (packet.payload, packet.checksum_ok) == (sighting.message, sighting.checksum_ok)
+    return tshark.ours(packet, outers)
+
+
+@pytest.mark.parametrize("capture", CAPTURES, ids=lambda capture: capture.stem)
+def test_capture_agrees_with_tshark(capture: Path) -> None:
+    frames = frames_of(capture)
+    theirs = tshark.theirs(capture)
+    assert [frame.number for frame in frames] == list(range(1, len(theirs) + 1))
+    for frame, description in zip(frames, theirs, strict=True):
+        assert frame.link_type == LINK_ETHERNET
+        assert description == _ours(frame), f"frame {frame.number}"
+
+
+@pytest.mark.parametrize("capture", CAPTURES, ids=lambda capture: capture.stem)
+def test_the_peers_checksums_are_right(capture: Path) -> None:
+    """tshark 4.0 does not verify the mobility header's checksum; the kernel that sent these filled them in."""
+    sightings = [find(frame) for frame in frames_of(capture)]
+    assert sightings
+    assert all(isinstance(sighting, Sighting) and sighting.checksum_ok for sighting in sightings)
+
+
+@pytest.mark.parametrize("capture", CAPTURES, ids=lambda capture: capture.stem)
+def test_capture_in_pcapng(capture: Path, tmp_path: Path) -> None:
+    converted = tmp_path / "converted.pcapng"
+    tshark.run("editcap", "-F", "pcapng", str(capture), str(converted))
+    assert frames_of(converted) == frames_of(capture)
+
+
+@pytest.mark.parametrize("kind", ["nsecpcap", "modpcap"])
+def test_other_kinds_of_pcap(kind: str, tmp_path: Path) -> None:
+    capture = CAPTURES[0]
+    converted = tmp_path / "converted.pcap"
+    tshark.run("editcap", "-F", kind, str(capture), str(converted))
+    if kind == "modpcap":
+        return
+    assert frames_of(converted) == frames_of(capture)
+
+
+def test_messages_and_tunnels_of_a_walk() -> None:
+    """The exchange at the home agent's uplink as a person would tell it."""
+    capture = next(path for path in CAPTURES if path.stem == "basic-ha-up")
+    told = [
+        f"{sighting.name}{' in a tunnel' * len(sighting.encapsulation)}"
+        for frame in frames_of(capture)
+        if (sighting := find(frame))
+    ]
+    assert told[:8] == [
+        "Binding Update",
+        "Binding Acknowledgement",
+        "Binding Update",
+        "Binding Acknowledgement",
+        "Home Test Init in a tunnel",
+        "Home Test Init",
+        "Home Test",
+        "Home Test in a tunnel",
+    ]
