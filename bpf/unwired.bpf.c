@@ -27,6 +27,8 @@ int tunnel_egress(struct __sk_buff *skb)
 		return VERDICT_NEXT;
 	if (bpf_skb_load_bytes(skb, 0, &inner, sizeof(inner)))
 		return drop(COUNTER_MALFORMED);
+	if (inner.daddr.s6_addr[0] == 0xff)
+		return VERDICT_NEXT; /* multicast stays on its link */
 	key.plane = settings->plane;
 	__builtin_memcpy(&key.address, &inner.daddr, sizeof(key.address));
 	forward = bpf_map_lookup_elem(&forwards, &key);
