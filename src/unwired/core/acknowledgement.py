@@ -1,0 +1,123 @@
+"""What a home agent makes of a binding update's bytes, and the acknowledgement that answers it."""
+
+from unwired.core.authentication import sign
+from unwired.core.door import Send
+from unwired.core.settings import SecurityAssociation, Subscriber
+from unwired.wire.address import Address
+from unwired.wire.ipv6 import Packet
+from unwired.wire.mobility import MobilityOption
+from unwired.wire.rfc4283 import MobileNodeIdentifier
+from unwired.wire.rfc4285 import MN_HA_SUBTYPE, MessageId, MobilityMessageAuthentication
+from unwired.wire.rfc6275 import (
+    AlternateCareOfAddress,
+    BindingAcknowledgement,
+    BindingRefreshAdvice,
+    BindingUpdate,
+    NonceIndices,
+)
+
+
+class Request:
+    """A binding update with what was found in it and, as it is checked, about it.
+
+    ``care_of_address`` and ``home_address`` are determined as RFC 6275 section 9.5.1 says. ``ambiguous``: options are
+    repeated or combined that must not be.
+    """
+
+    __slots__ = (
+        "ambiguous",
+        "association",
+        "authentication",
+        "care_of_address",
+        "home_address",
+        "identifier",
+        "interface",
+        "message_id",
+        "packet",
+        "subscriber",
+        "update",
+    )
+
+    def __init__(self, packet: Packet, update: BindingUpdate, interface: int) -> None:
+        self.packet = packet
+        self.update = update
+        self.interface = interface
+        self.home_address: Address = packet.source if packet.home_address is None else packet.home_address
+        self.care_of_address: Address = packet.source
+        self.identifier: MobileNodeIdentifier | None = None
+        self.message_id: MessageId | None = None
+        self.authentication: MobilityMessageAuthentication | None = None
+        self.subscriber: Subscriber | None = None
+        self.association: SecurityAssociation | None = None
+        self.ambiguous = False
+        alternate = None
+        other_authentication = False
+        for option in update.options:
+            kind = type(option)
+            if kind is MobilityMessageAuthentication:
+                if option.subtype != MN_HA_SUBTYPE:  # type: ignore[attr-defined]
+                    other_authentication = True
+                elif self.authentication is not None or other_authentication:
+                    # One of each subtype, MN-HA before MN-AAA (RFC 4285 section 5).
+                    self.ambiguous = True
+                else:
+                    self.authentication = option  # type: ignore[assignment]
+            elif kind is AlternateCareOfAddress:
+                if alternate is None:
+                    alternate = option
+                    self.care_of_address = option.address  # type: ignore[attr-defined]
+                elif option != alternate:
+                    self.ambiguous = True
+            elif kind is MobileNodeIdentifier:
+                if self.identifier is None:
+                    self.identifier = option  # type: ignore[assignment]
+                else:
+                    self.ambiguous = True
+            elif kind is MessageId:
+                if self.message_id is None:
+                    self.message_id = option  # type: ignore[assignment]
+                else:
+                    self.ambiguous = True
+            elif kind is NonceIndices and update.home_registration:
+                # "the Nonce Indices mobility option MUST NOT be present" (RFC 6275 section 9.5.1).
+                self.ambiguous = True
+
+    @property
+    def is_from_home(self) -> bool:
+        """Sent without Home Address option, the home address being the source (RFC 6275 section 10.3.2)."""
+        return self.packet.home_address is None
+
+
+def acknowledge(
+    request: Request,
+    own_address: Address,
+    status: int,
+    sequence: int,
+    lifetime_units: int = 0,
+    timestamp: int | None = None,
+    refresh_advice_units: int = 0,
+) -> Send:
+    """The acknowledgement of a binding update, to where it came from: with a type 2 routing header unless that was the
+    home address itself (RFC 6275 section 9.5.4), and authenticated if the update was (RFC 4285 section 5.1.1).
+
+    ``timestamp``: what goes into the message identification option instead of the update's own.
+    """
+    options: list[MobilityOption] = []
+    if refresh_advice_units:
+        options.append(BindingRefreshAdvice(refresh_advice_units))
+    association = request.association
+    if association is not None:
+        if request.identifier is not None:
+            options.append(request.identifier)
+        if request.message_id is not None:
+            options.append(request.message_id if timestamp is None else MessageId(timestamp))
+    message = BindingAcknowledgement(status, sequence, lifetime_units, options=tuple(options))
+    data = b""
+    if association is not None:
+        message, data = sign(message, association, request.care_of_address, request.home_address)
+    packet = request.packet
+    # From home it must leave by the home link: the route may still lead into the tunnel (RFC 6275 section 10.3.2).
+    interface = request.interface if packet.home_address is None else 0
+    return Send(
+        Packet(own_address, packet.source, message, routing_home_address=packet.home_address, data=data), interface
+    )

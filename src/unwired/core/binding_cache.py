@@ -1,0 +1,153 @@
+"""The home agent's binding cache (RFC 6275 section 9.1): the entries, their journal records and their timers."""
+
+import struct
+from collections.abc import Iterator
+
+from unwired.core.binding_states import State
+from unwired.core.door import Now
+from unwired.core.timers import Bucket, Wheel
+from unwired.wire.address import Address
+
+SEQUENCE_NUMBERS = 1 << 16
+_KEY = b"home_agent:"
+_VERSION = 1
+#     version  state  flags  sequence  lifetime_units  timestamp  ends_at (seconds since 1970)  tunnel  care_of_address
+_RECORD = struct.Struct("!BBBHHQdI16s")
+_LINK_LOCAL = 1
+
+
+class Binding:
+    """What is known of one home address; slots and shared objects, because there are very many.
+
+    ``ends_at`` is monotonic: the end of the lifetime when bound, else when to forget. ``timestamp`` is the last one
+    accepted (RFC 4285 section 6), 0 without. ``previous`` are care-of addresses still accepted from, each with the
+    monotonic time until when. ``requests`` counts binding refresh requests since the last update.
+    """
+
+    __slots__ = (
+        "bucket",
+        "care_of_address",
+        "ends_at",
+        "home_address",
+        "lifetime_units",
+        "link_local",
+        "previous",
+        "requests",
+        "sequence",
+        "state",
+        "timestamp",
+        "tunnel",
+    )
+
+    def __init__(self, home_address: Address) -> None:
+        self.home_address = home_address
+        self.care_of_address = home_address
+        self.state = State.ABSENT
+        self.sequence = 0
+        self.lifetime_units = 0
+        self.ends_at = 0.0
+        self.timestamp = 0
+        self.tunnel = 0
+        self.link_local = False
+        self.requests = 0
+        self.previous: tuple[tuple[Address, float], ...] = ()
+        self.bucket: Bucket[Binding] | None = None
+
+
+class UnreadableRecord(ValueError):
+    """A journal record that this version does not understand; the text says why."""
+
+
+def record_key(home_address: Address) -> bytes:
+    """Under which key the journal keeps a binding."""
+    return _KEY + home_address
+
+
+def is_binding_key(key: bytes) -> bool:
+    """Whether a journal key is one of this role's."""
+    return key.startswith(_KEY)
+
+
+def encode_record(binding: Binding, now: Now) -> bytes:
+    """What the journal keeps of a binding; times by the wall clock, because the other does not survive a reboot."""
+    return _RECORD.pack(
+        _VERSION,
+        binding.state,
+        _LINK_LOCAL if binding.link_local else 0,
+        binding.sequence,
+        binding.lifetime_units,
+        binding.timestamp,
+        binding.ends_at - now.monotonic + now.wall,
+        binding.tunnel,
+        binding.care_of_address,
+    )
+
+
+def decode_record(key: bytes, record: bytes, now: Now) -> Binding:
+    """The binding of a journal record. Raises UnreadableRecord."""
+    home_address = key[len(_KEY) :]
+    if len(home_address) != 16 or not record or record[0] != _VERSION or len(record) != _RECORD.size:
+        raise UnreadableRecord(f"version {record[0] if record else None}, {len(record)} bytes")
+    _, state, flags, sequence, lifetime_units, timestamp, ends_at, tunnel, care_of_address = _RECORD.unpack(record)
+    if state not in (State.BOUND, State.DELETED, State.REMEMBERED) or ends_at != ends_at:
+        raise UnreadableRecord(f"state {state}, end {ends_at}")
+    binding = Binding(home_address)
+    binding.state = State(state)
+    binding.link_local = flags & _LINK_LOCAL != 0
+    binding.sequence = sequence
+    binding.lifetime_units = lifetime_units
+    binding.timestamp = timestamp
+    binding.tunnel = tunnel
+    binding.care_of_address = care_of_address
+    binding.ends_at = ends_at - now.wall + now.monotonic
+    return binding
+
+
+def is_newer(sequence: int, last: int) -> bool:
+    """Whether a sequence number is greater than the last one: modulo 2**16, the last and the 32768 values before it
+    are not (RFC 6275 section 9.5.1)."""
+    return 0 < (sequence - last) % SEQUENCE_NUMBERS < SEQUENCE_NUMBERS >> 1
+
+
+class BindingCache:
+    """All entries by home address, with their timers and tunnel numbers."""
+
+    def __init__(self) -> None:
+        self._bindings: dict[Address, Binding] = {}
+        self._next_tunnel = 1
+        self.wheel: Wheel[Binding] = Wheel()
+        self.in_use = 0
+        """Entries that are bound or being tested: what the limit counts."""
+        self.get = self._bindings.get
+
+    def __len__(self) -> int:
+        return len(self._bindings)
+
+    def __iter__(self) -> Iterator[Binding]:
+        return iter(self._bindings.values())
+
+    def add(self, binding: Binding) -> None:
+        self._bindings[binding.home_address] = binding
+        if binding.tunnel >= self._next_tunnel:
+            self._next_tunnel = binding.tunnel + 1
+
+    def remove(self, binding: Binding) -> None:
+        self._bindings.pop(binding.home_address, None)
+
+    def move(self, binding: Binding, state: State) -> None:
+        """Put an entry into its next state."""
+        self.in_use += (state in (State.DETECTING, State.BOUND)) - (binding.state in (State.DETECTING, State.BOUND))
+        binding.state = state
+
+    def number_tunnel(self, binding: Binding) -> None:
+        """Give a binding its tunnel, which it keeps for as long as the entry is there."""
+        if not binding.tunnel:
+            binding.tunnel = self._next_tunnel
+            self._next_tunnel += 1
+
+    def at_care_of_address(self, home_address: Address, care_of_address: Address) -> Binding | None:
+        """The binding of a home address if it is bound to this care-of address (RFC 6275 section 9.3.1)."""
+        binding = self._bindings.get(home_address)
+        if binding is None or binding.state != State.BOUND or binding.care_of_address != care_of_address:
+            return None
+        return binding

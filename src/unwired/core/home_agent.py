@@ -1,0 +1,314 @@
+"""The home agent (RFC 6275 sections 8.4 and 10): the engine's door, and who inside handles what.
+
+| part | what |
+|---|---|
+| ``registration.py`` | binding updates, acknowledgements, refresh requests, expiry |
+| ``binding_states.py``, ``binding_cache.py`` | the life of a binding as a table; the entries, records, timers |
+| ``intercept.py`` | rows of the forwarding table for a binding |
+| ``home_link.py`` | duplicate address detection, defence of home addresses, router advertisements |
+| ``discovery.py`` | home agent address discovery, mobile prefix discovery |
+| ``tunnel_errors.py`` | ICMPv6 errors from inside a tunnel |
+
+Not here: answering solicitations for a defended address and forwarding, which go on without the daemon; route
+optimization (a binding update without the H bit, home test init and care-of test init are dropped and counted).
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from unwired.core import home_agent_report
+from unwired.core.binding_cache import (
+    Binding,
+    BindingCache,
+    UnreadableRecord,
+    decode_record,
+    is_binding_key,
+)
+from unwired.core.binding_states import State
+from unwired.core.discovery import Discovery
+from unwired.core.door import Action, ActionFailed, DefendAddress, Event, Now, Persist, Persisted
+from unwired.core.forwarding import Accept, Forward, Listen, SetTunnel, Unlisten
+from unwired.core.home_link import HOP_LIMIT, HomeLink
+from unwired.core.intercept import PLANE, Interception
+from unwired.core.notices import Drop, Level
+from unwired.core.outbox import Outbox
+from unwired.core.rate_limit import TokenBucket
+from unwired.core.registration import Registrar
+from unwired.core.settings import HomeAgentSettings
+from unwired.core.subscribers import SubscriberLookup
+from unwired.core.timers import Agenda
+from unwired.core.tunnel_errors import TunnelErrors
+from unwired.wire.address import (
+    UNSPECIFIED,
+    Address,
+    format_address,
+    home_agents_anycast,
+    is_multicast,
+)
+from unwired.wire.icmpv6 import (
+    DestinationUnreachable,
+    HomeAgentAddressDiscoveryRequest,
+    IcmpMessage,
+    MobilePrefixSolicitation,
+    NeighborAdvertisement,
+    NeighborSolicitation,
+    PacketTooBig,
+    ParameterProblem,
+    RouterAdvertisement,
+    RouterSolicitation,
+    TimeExceeded,
+)
+from unwired.wire.ipv6 import Packet
+from unwired.wire.mobility import MobilityMessage, UnknownMessage
+from unwired.wire.rfc6275 import BindingError, BindingErrorStatus, BindingUpdate
+
+_ESP, _AH = 50, 51
+
+
+class HomeAgent:
+    """An engine (``door.Engine``) that keeps packets flowing to mobile nodes that are away.
+
+    ``entropy(size)`` gives random bytes; they need not be secret.
+    """
+
+    def __init__(
+        self, settings: HomeAgentSettings, subscribers: SubscriberLookup, entropy: Callable[[int], bytes]
+    ) -> None:
+        self.settings = settings
+        self._now = Now(0.0, 0.0)
+        self._outbox = Outbox()
+        self._agenda = Agenda()
+        self._subscribers = subscribers
+        self.cache = BindingCache()
+        self.home_link = HomeLink(settings, self._outbox, self._agenda, entropy)
+        self._interception = Interception(settings, self.cache, self.home_link, self._outbox, self._agenda)
+        self._registrar = Registrar(settings, subscribers, self.cache, self.home_link, self._interception, self._outbox)
+        self._discovery = Discovery(settings, self.cache, self._outbox, entropy)
+        self._tunnel_errors = TunnelErrors(settings, self.cache, self._interception, self._outbox)
+        self._answers = TokenBucket(rate=100.0, burst=100)
+        self._anycast = tuple(
+            dict.fromkeys(home_agents_anycast(prefix.prefix, prefix.length) for prefix in settings.home_prefixes)
+        )
+        self._neighbour_discovery: dict[type, Callable[[Packet, Any, Now], None]] = {
+            NeighborSolicitation: self.home_link.neighbor_solicitation,
+            NeighborAdvertisement: self.home_link.neighbor_advertisement,
+            RouterSolicitation: self.home_link.router_solicitation,
+            RouterAdvertisement: self._router_advertisement,
+        }
+
+    # --- the door ---
+
+    @property
+    def drops(self) -> Counter[Drop]:
+        """Packets dropped without an answer, by reason."""
+        return self._outbox.drops
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What was done, by name; they only grow."""
+        return self._outbox.counters
+
+    def actions(self) -> list[Action]:
+        return self._outbox.take()
+
+    def start(self, now: Now) -> None:
+        self._now = now
+        for address in (self.settings.address, *self._anycast):
+            self._outbox.actions.append(Listen(PLANE, address))
+        for binding in self.cache:
+            if binding.state == State.BOUND:
+                self._interception.begin(binding, now)
+        self.home_link.start(now)
+        self._outbox.notify(
+            "home_agent_started", address=format_address(self.settings.address), bindings=self.cache.in_use
+        )
+
+    def stop(self, now: Now) -> None:
+        """Nothing of ours stays on the host; the journal keeps the bindings for the next start."""
+        self._now = now
+        self.home_link.stop(now)
+        self._interception.remove_all()
+        for address in (*self._anycast, self.settings.address):
+            self._outbox.actions.append(Unlisten(PLANE, address))
+        self._outbox.notify("home_agent_stopped", address=format_address(self.settings.address))
+
+    def restore(self, records: Iterable[tuple[bytes, bytes]], now: Now) -> None:
+        self._now = now
+        for key, record in records:
+            if not is_binding_key(key):
+                continue
+            try:
+                binding = decode_record(key, record, now)
+            except UnreadableRecord as error:
+                self._outbox.notify("record_unreadable", Level.WARNING, reason=str(error), key=key.hex())
+                continue
+            subscriber = self._subscribers.by_home_address(binding.home_address)
+            if subscriber is None:
+                self._registrar.disown(binding)
+                continue
+            binding.home_address = subscriber.home_address
+            self._registrar.restored(binding, now)
+
+    def deadline(self) -> float | None:
+        wheel, agenda = self.cache.wheel.deadline(), self._agenda.deadline()
+        if wheel is None or agenda is None:
+            return agenda if wheel is None else wheel
+        return min(wheel, agenda)
+
+    def wake(self, now: Now) -> None:
+        self._now = now
+        self._agenda.run(now)
+        self._registrar.wake(now)
+
+    def handle(self, event: Event, now: Now) -> None:
+        self._now = now
+        if isinstance(event, Persisted):
+            self._registrar.persisted(event.token)
+        elif isinstance(event, ActionFailed):
+            self._action_failed(event.action, event.reason, now)
+        else:
+            self.home_link.handle(event, now)
+
+    def receive(self, packet: Packet, interface: int, now: Now) -> None:
+        self._now = now
+        payload = packet.payload
+        if not packet.checksum_ok:
+            self._outbox.drop(Drop.BAD_CHECKSUM)
+        elif type(payload) is BindingUpdate:
+            if packet.destination == self.settings.address and packet.routing_home_address is None:
+                self._registrar.receive(packet, payload, interface, now)
+            else:
+                self._outbox.drop(Drop.NOT_OUR_ADDRESS)
+        elif isinstance(payload, IcmpMessage):
+            self._receive_icmp(packet, payload, interface, now)
+        elif packet.destination != self.settings.address or packet.routing_home_address is not None:
+            self._outbox.drop(Drop.NOT_OUR_ADDRESS)
+        elif packet.problem is not None:
+            self._answer_problem(packet, now)
+        elif isinstance(payload, UnknownMessage):
+            self._binding_error(packet, BindingErrorStatus.UNRECOGNIZED_MH_TYPE_VALUE, now)
+        elif isinstance(payload, MobilityMessage):
+            self._outbox.drop(Drop.NOT_FOR_THIS_ROLE)
+        elif self._home_address_option_holds(packet, payload.protocol, now):
+            self._outbox.drop(Drop.UNKNOWN_PAYLOAD)
+
+    # --- what is said to people ---
+
+    def status(self) -> dict[str, Any]:
+        """The role in numbers, ready for JSON."""
+        return home_agent_report.status(
+            self.settings,
+            self.cache,
+            self.home_link,
+            self._discovery,
+            self._outbox,
+            self._registrar.kept_back,
+            self._now,
+        )
+
+    def bindings(self) -> list[dict[str, Any]]:
+        """The bound entries, ready for JSON, by home address."""
+        return home_agent_report.bindings(self.cache, self._subscribers, self._interception, self._now)
+
+    def explain(self, address: Address) -> list[str]:
+        """Why a packet to or from this address goes where it goes, in sentences."""
+        return home_agent_report.explain(
+            address, self.settings, self.cache, self._subscribers, self.home_link, self._interception, self._now
+        )
+
+    # --- packets ---
+
+    def _receive_icmp(self, packet: Packet, message: IcmpMessage, interface: int, now: Now) -> None:
+        handler = self._neighbour_discovery.get(type(message))
+        if handler is not None:
+            # RFC 4861 sections 6.1 and 7.1: hop limit 255 proves that it comes from this link.
+            if (
+                packet.hop_limit != HOP_LIMIT
+                or not self.home_link.is_real
+                or (interface != self.settings.home_interface)
+            ):
+                self._outbox.drop(Drop.BEYOND_THE_LINK)
+            else:
+                handler(packet, message, now)
+        elif isinstance(message, HomeAgentAddressDiscoveryRequest):
+            if packet.destination in self._anycast or packet.destination == self.settings.address:
+                self._discovery.address_request(packet, message, now)
+            else:
+                self._outbox.drop(Drop.NOT_OUR_ADDRESS)
+        elif packet.destination != self.settings.address or packet.routing_home_address is not None:
+            self._outbox.drop(Drop.NOT_OUR_ADDRESS)
+        elif not self._home_address_option_holds(packet, 0, now):
+            return
+        elif isinstance(message, MobilePrefixSolicitation):
+            self._discovery.prefix_solicitation(packet, message, now)
+        elif isinstance(message, DestinationUnreachable | PacketTooBig | TimeExceeded | ParameterProblem):
+            self._tunnel_errors.receive(message, now)
+        else:
+            self._outbox.drop(Drop.UNKNOWN_PAYLOAD)
+
+    def _router_advertisement(self, packet: Packet, message: RouterAdvertisement, now: Now) -> None:
+        self._discovery.router_advertisement(packet, message, self.home_link.link_local_address, now)
+
+    def _home_address_option_holds(self, packet: Packet, protocol: int, now: Now) -> bool:
+        """Whether a Home Address option, if there is one, agrees with a binding (RFC 6275 section 9.3.1)."""
+        home_address = packet.home_address
+        if home_address is None or protocol in (_ESP, _AH):
+            return True
+        if self.cache.at_care_of_address(home_address, packet.source) is not None:
+            return True
+        self._binding_error(packet, BindingErrorStatus.UNKNOWN_BINDING_FOR_HOME_ADDRESS_DESTINATION_OPTION, now)
+        return False
+
+    def _may_answer(self, packet: Packet, now: Now) -> bool:
+        """Errors go to unicast sources and not too many at once (RFC 6275 section 9.3.3, RFC 4443 section 2.4)."""
+        if is_multicast(packet.source) or packet.source == UNSPECIFIED:
+            self._outbox.drop(Drop.FORGED_SOURCE)
+        elif not self._answers.take(now.monotonic):
+            self._outbox.drop(Drop.RATE_LIMITED)
+        else:
+            return True
+        return False
+
+    def _binding_error(self, packet: Packet, status: BindingErrorStatus, now: Now) -> None:
+        """To the packet's source as it was on the wire (RFC 6275 section 9.3.3)."""
+        if self._may_answer(packet, now):
+            error = BindingError(status, packet.home_address or UNSPECIFIED)
+            self._outbox.send(Packet(self.settings.address, packet.source, error))
+            self._outbox.counters["binding_errors_sent"] += 1
+
+    def _answer_problem(self, packet: Packet, now: Now) -> None:
+        """A header that must be answered with an ICMPv6 parameter problem (RFC 6275 section 9.2, RFC 8200)."""
+        if packet.problem is None or packet.problem.answer is None:
+            self._outbox.drop(Drop.MALFORMED)
+        elif self._may_answer(packet, now):
+            self._outbox.drop(Drop.MALFORMED)
+            self._outbox.send(Packet(self.settings.address, packet.source, packet.problem.answer))
+            self._outbox.counters["parameter_problems_sent"] += 1
+
+    # --- failures of the host ---
+
+    def _action_failed(self, action: Action, reason: str, now: Now) -> None:
+        if isinstance(action, Persist):
+            self._registrar.not_persisted(action.token, reason)
+            return
+        self._outbox.counters["actions_failed"] += 1
+        binding = self._binding_of(action)
+        self._outbox.notify(
+            "action_failed",
+            Level.WARNING if binding is None else Level.ERROR,
+            None if binding is None else binding.home_address,
+            action=type(action).__name__,
+            reason=reason,
+        )
+        if binding is not None:
+            self._registrar.failed(binding, now)
+
+    def _binding_of(self, action: Action) -> Binding | None:
+        """The binding that can't be without this action."""
+        if isinstance(action, Forward | Accept | DefendAddress):
+            return self.cache.get(action.address)
+        if isinstance(action, SetTunnel):
+            # Searched, because it is rare and an index would cost memory in every binding.
+            return next((one for one in self.cache if one.tunnel == action.tunnel.number), None)
+        return None

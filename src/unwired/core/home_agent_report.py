@@ -1,0 +1,177 @@
+"""What a home agent tells people about itself: numbers, bindings, and why a packet goes where it goes.
+
+Addresses are text here and times are seconds since 1970; everything is ready for JSON.
+"""
+
+from typing import Any
+
+from unwired.core.binding_cache import Binding, BindingCache
+from unwired.core.binding_states import State
+from unwired.core.discovery import Discovery
+from unwired.core.door import Now
+from unwired.core.home_link import HomeLink
+from unwired.core.intercept import Interception
+from unwired.core.outbox import Outbox
+from unwired.core.settings import HomeAgentSettings
+from unwired.core.subscribers import SubscriberLookup
+from unwired.wire.address import Address, format_address, in_prefix
+from unwired.wire.rfc4285 import wall_time
+from unwired.wire.rfc6275 import LIFETIME_UNIT_S
+
+
+def _wall(monotonic: float, now: Now) -> float:
+    return round(monotonic - now.monotonic + now.wall, 3)
+
+
+def status(
+    settings: HomeAgentSettings,
+    cache: BindingCache,
+    home_link: HomeLink,
+    discovery: Discovery,
+    outbox: Outbox,
+    acknowledgements_waiting: int,
+    now: Now,
+) -> dict[str, Any]:
+    """The role in numbers."""
+    states = {state.name.lower(): 0 for state in State if state != State.ABSENT}
+    for binding in cache:
+        states[binding.state.name.lower()] += 1
+    return {
+        "role": "home_agent",
+        "address": format_address(settings.address),
+        "home_prefixes": [f"{format_address(prefix.prefix)}/{prefix.length}" for prefix in settings.home_prefixes],
+        "home_link": "real" if home_link.is_real else "virtual",
+        "authentication": "insecure" if settings.insecure else "required",
+        "bindings": states["bound"],
+        "bindings_max": settings.bindings_max,
+        "entries": states,
+        "duplicate_address_detections": home_link.detections,
+        "acknowledgements_waiting_for_journal": acknowledgements_waiting,
+        "other_home_agents": [
+            {
+                "link_local_address": format_address(entry.link_local_address),
+                "preference": entry.preference,
+                "addresses": [format_address(address) for address in entry.addresses],
+                "ends_at": _wall(entry.ends_at, now),
+            }
+            for entry in discovery.home_agents.current(now.monotonic)
+        ],
+        "counters": dict(sorted(outbox.counters.items())),
+        "drops": {reason.value: count for reason, count in sorted(outbox.drops.items())},
+    }
+
+
+def bindings(
+    cache: BindingCache, subscribers: SubscriberLookup, interception: Interception, now: Now
+) -> list[dict[str, Any]]:
+    """The bound entries by home address."""
+    bound = sorted((one for one in cache if one.state == State.BOUND), key=lambda one: one.home_address)
+    return [_binding(binding, subscribers, interception, now) for binding in bound]
+
+
+def _binding(binding: Binding, subscribers: SubscriberLookup, interception: Interception, now: Now) -> dict[str, Any]:
+    subscriber = subscribers.by_home_address(binding.home_address)
+    return {
+        "home_address": format_address(binding.home_address),
+        "care_of_address": format_address(binding.care_of_address),
+        "identifier": None if subscriber is None else subscriber.identifier.decode(errors="replace"),
+        "state": binding.state.name.lower(),
+        "lifetime_s": binding.lifetime_units * LIFETIME_UNIT_S,
+        "ends_at": _wall(binding.ends_at, now),
+        "sequence": binding.sequence,
+        "timestamp": round(wall_time(binding.timestamp), 6) if binding.timestamp else None,
+        "tunnel": binding.tunnel,
+        "tunnel_mtu": interception.tunnel_mtu(binding) or None,
+        "previous_care_of_addresses": [format_address(address) for address, _ in binding.previous],
+    }
+
+
+def explain(
+    address: Address,
+    settings: HomeAgentSettings,
+    cache: BindingCache,
+    subscribers: SubscriberLookup,
+    home_link: HomeLink,
+    interception: Interception,
+    now: Now,
+) -> list[str]:
+    """Sentences about one address, the decisive one first."""
+    text = format_address(address)
+    if address == settings.address:
+        return [
+            f"{text} is this home agent's own address.",
+            "Mobility messages and tunnels that arrive for it are handled here.",
+        ]
+    binding = cache.get(address)
+    if binding is not None:
+        return _explain_binding(text, binding, settings, home_link, interception, now)
+    for other in cache:
+        if other.state == State.BOUND and other.care_of_address == address:
+            return [
+                f"{text} is the care-of address of {format_address(other.home_address)}.",
+                "Packets to it are routed as any other; packets in a tunnel from it are accepted from that home "
+                "address.",
+            ]
+    return _explain_unbound(text, address, settings, subscribers, home_link)
+
+
+def _explain_binding(
+    text: str,
+    binding: Binding,
+    settings: HomeAgentSettings,
+    home_link: HomeLink,
+    interception: Interception,
+    now: Now,
+) -> list[str]:
+    care_of_address = format_address(binding.care_of_address)
+    at = _wall(binding.ends_at, now)
+    if binding.state == State.DETECTING:
+        return [f"{text} is being tested on the home link for duplicates; its mobile node waits for the result."]
+    if binding.state == State.DELETED:
+        return [
+            f"{text} was de-registered: packets to it go out on the home link like any other.",
+            f"Its last sequence number {binding.sequence} is kept until {at} against delayed binding updates.",
+        ]
+    if binding.state == State.REMEMBERED:
+        return [f"{text} has no binding; the time of its last binding update is kept until {at} against replay."]
+    lines = [
+        f"{text} is bound to care-of address {care_of_address} until {at} (lifetime "
+        f"{binding.lifetime_units * LIFETIME_UNIT_S} s, sequence number {binding.sequence}).",
+        f"Packets to it go into tunnel {binding.tunnel} from {format_address(settings.address)} to {care_of_address}.",
+        f"Packets from it are accepted in a tunnel from {care_of_address} only.",
+    ]
+    for previous, until in binding.previous:
+        lines.append(
+            f"They are also accepted from the previous care-of address {format_address(previous)} until "
+            f"{_wall(until, now)}."
+        )
+    mtu = interception.tunnel_mtu(binding)
+    if mtu:
+        lines.append(f"The path was found to carry packets of at most {mtu} bytes in this tunnel.")
+    if home_link.is_real:
+        lines.append("On the home link this home agent answers neighbour solicitations for it.")
+    return lines
+
+
+def _explain_unbound(
+    text: str,
+    address: Address,
+    settings: HomeAgentSettings,
+    subscribers: SubscriberLookup,
+    home_link: HomeLink,
+) -> list[str]:
+    subscriber = subscribers.by_home_address(address)
+    prefix = next((one for one in settings.home_prefixes if in_prefix(address, one.prefix, one.length)), None)
+    if subscriber is None:
+        where = (
+            "is in none of the home prefixes"
+            if prefix is None
+            else f"is in home prefix {format_address(prefix.prefix)}/{prefix.length} but belongs to no subscriber"
+        )
+        return [f"{text} {where}: this home agent does nothing with packets to it."]
+    name = subscriber.identifier.decode(errors="replace")
+    link = "go out on the home link" if home_link.is_real else "find nobody: the home link is virtual"
+    return [
+        f"{text} is the home address of {name}, which is not registered.",
+        f"Packets to it {link}.",
+    ]

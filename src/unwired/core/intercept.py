@@ -1,0 +1,170 @@
+"""What a binding means for packets: the rows of the forwarding table and the defence of the home address.
+
+A handover adds the new care-of address to those accepted from, then turns the tunnel; the previous care-of address is
+accepted for a while longer, because packets that left before the binding update are still on their way.
+"""
+
+from unwired.core.binding_cache import Binding, BindingCache
+from unwired.core.binding_states import State
+from unwired.core.door import Now
+from unwired.core.forwarding import (
+    Accept,
+    Direction,
+    Forward,
+    RemoveTunnel,
+    SetTunnel,
+    Tunnel,
+    Unaccept,
+    Unforward,
+)
+from unwired.core.home_link import HomeLink, link_local_of
+from unwired.core.outbox import Outbox
+from unwired.core.settings import HomeAgentSettings
+from unwired.core.timers import Agenda
+from unwired.wire.address import Address
+
+PLANE = 0
+PREVIOUS_MAX = 4
+"""Care-of addresses accepted from besides the current one; the oldest gives way."""
+MTU_LIFETIME_S = 600.0
+"""After this long a path is tried again with larger packets (RFC 8201 section 4)."""
+
+
+class Interception:
+    """Makes the rows for bindings; they are idempotent, so that everything may be said again at a restart."""
+
+    def __init__(
+        self,
+        settings: HomeAgentSettings,
+        cache: BindingCache,
+        home_link: HomeLink,
+        outbox: Outbox,
+        agenda: Agenda,
+    ) -> None:
+        self._settings = settings
+        self._cache = cache
+        self._home_link = home_link
+        self._outbox = outbox
+        self._agenda = agenda
+        self._tunnel_mtu: dict[int, int] = {}
+
+    def tunnel_mtu(self, binding: Binding) -> int:
+        """The largest inner packet in bytes that the path was found to carry; 0 when nothing is known."""
+        return self._tunnel_mtu.get(binding.tunnel, 0)
+
+    def begin(self, binding: Binding, now: Now) -> None:
+        """Forward, accept and defend."""
+        actions = self._outbox.actions
+        self._no_longer_previous(binding, binding.care_of_address)
+        self._accept(binding)
+        self._set_tunnel(binding)
+        actions.append(Forward(PLANE, Direction.TO_HOME_ADDRESS, binding.home_address, binding.tunnel))
+        self._home_link.defend(binding.home_address, now)
+        if binding.link_local:
+            self._home_link.defend(link_local_of(binding.home_address), now)
+
+    def move(self, binding: Binding, care_of_address: Address, now: Now) -> None:
+        """The mobile node is at another care-of address."""
+        previous = binding.care_of_address
+        self._no_longer_previous(binding, care_of_address)
+        binding.care_of_address = care_of_address
+        self._tunnel_mtu.pop(binding.tunnel, None)
+        self._accept(binding)
+        self._set_tunnel(binding)
+        self._keep_as_previous(binding, previous, now)
+
+    def defend_link_local(self, binding: Binding, wanted: bool, now: Now) -> None:
+        binding.link_local = wanted
+        if wanted:
+            self._home_link.defend(link_local_of(binding.home_address), now)
+        else:
+            self._home_link.release(link_local_of(binding.home_address))
+
+    def end(self, binding: Binding, now: Now, at_once: bool) -> None:
+        """Stop intercepting. What is in the tunnel already may still arrive, unless ``at_once``."""
+        self._outbox.actions.append(Unforward(PLANE, Direction.TO_HOME_ADDRESS, binding.home_address))
+        self._home_link.release(binding.home_address)
+        if binding.link_local:
+            self._home_link.release(link_local_of(binding.home_address))
+        self._tunnel_mtu.pop(binding.tunnel, None)
+        if at_once or self._settings.previous_care_of_address_grace_s <= 0:
+            for address in (binding.care_of_address, *(address for address, _ in binding.previous)):
+                self._unaccept(binding, address)
+            binding.previous = ()
+            self._outbox.actions.append(RemoveTunnel(binding.tunnel))
+        else:
+            self._keep_as_previous(binding, binding.care_of_address, now)
+
+    def lower_mtu(self, binding: Binding, mtu: int, now: Now) -> None:
+        """The path carries inner packets of at most ``mtu`` bytes."""
+        known = self.tunnel_mtu(binding)
+        if known and known <= mtu:
+            return
+        self._tunnel_mtu[binding.tunnel] = mtu
+        self._set_tunnel(binding)
+        self._agenda.at(now.monotonic + MTU_LIFETIME_S, self._forget_mtu, binding, mtu)
+
+    def _forget_mtu(self, binding: Binding, mtu: int, now: Now) -> None:
+        if binding.state == State.BOUND and self._tunnel_mtu.get(binding.tunnel) == mtu:
+            del self._tunnel_mtu[binding.tunnel]
+            self._set_tunnel(binding)
+
+    def remove_all(self) -> None:
+        """Leave nothing of ours in the table."""
+        for binding in self._cache:
+            addresses = [address for address, _ in binding.previous]
+            if binding.state == State.BOUND:
+                self._outbox.actions.append(Unforward(PLANE, Direction.TO_HOME_ADDRESS, binding.home_address))
+                addresses.append(binding.care_of_address)
+            for address in addresses:
+                self._unaccept(binding, address)
+            if addresses:
+                self._outbox.actions.append(RemoveTunnel(binding.tunnel))
+
+    def _set_tunnel(self, binding: Binding) -> None:
+        tunnel = Tunnel(binding.tunnel, self._settings.address, binding.care_of_address, mtu=self.tunnel_mtu(binding))
+        self._outbox.actions.append(SetTunnel(tunnel))
+
+    def _accept(self, binding: Binding) -> None:
+        self._outbox.actions.append(
+            Accept(PLANE, Direction.FROM_HOME_ADDRESS, binding.home_address, binding.care_of_address, binding.tunnel)
+        )
+
+    def _unaccept(self, binding: Binding, care_of_address: Address) -> None:
+        self._outbox.actions.append(Unaccept(PLANE, Direction.FROM_HOME_ADDRESS, binding.home_address, care_of_address))
+
+    # --- previous care-of addresses ---
+
+    def _no_longer_previous(self, binding: Binding, care_of_address: Address) -> None:
+        if binding.previous:
+            binding.previous = tuple(item for item in binding.previous if item[0] != care_of_address)
+
+    def _keep_as_previous(self, binding: Binding, care_of_address: Address, now: Now) -> None:
+        grace_s = self._settings.previous_care_of_address_grace_s
+        if grace_s <= 0:
+            self._unaccept(binding, care_of_address)
+            return
+        until = now.monotonic + grace_s
+        if len(binding.previous) >= PREVIOUS_MAX:
+            self._unaccept(binding, binding.previous[0][0])
+            binding.previous = binding.previous[1:]
+        binding.previous = (*binding.previous, (care_of_address, until))
+        self._agenda.at(until, self._end_of_grace, binding)
+
+    def _end_of_grace(self, binding: Binding, now: Now) -> None:
+        if not binding.previous:
+            return
+        for address, until in binding.previous:
+            if until <= now.monotonic:
+                self._unaccept(binding, address)
+        binding.previous = tuple(item for item in binding.previous if item[1] > now.monotonic)
+        if not binding.previous and binding.state != State.BOUND:
+            self._outbox.actions.append(RemoveTunnel(binding.tunnel))
+
+    def forget(self, binding: Binding) -> None:
+        """The entry goes: so does what is still accepted."""
+        for address, _ in binding.previous:
+            self._unaccept(binding, address)
+        if binding.previous:
+            self._outbox.actions.append(RemoveTunnel(binding.tunnel))
+        binding.previous = ()
