@@ -33,6 +33,8 @@ from unwired.wire.errors import DecodeError
 from unwired.wire.ipv6 import decode_packet, encode_packet
 
 _PACKET_MAX = 65_535
+_ROUNDS = 16
+"""How often failed actions may lead to more before everybody else gets a turn."""
 
 
 class HostRole(Protocol):
@@ -150,9 +152,14 @@ class Driver:
     def perform(self) -> None:
         """Carry out the engine's actions, and those that their failures lead to, and set the timer."""
         handlers, other = self._handlers, self._other
-        while actions := self._engine.actions():
+        for _ in range(_ROUNDS):
+            actions = self._engine.actions()
+            if not actions:
+                break
             for action in actions:
                 handlers.get(type(action), other)(action)
+        else:
+            self._loop.call_soon(self.perform)
         if self._records:
             self._journal.write(self._records)
             self._records.clear()

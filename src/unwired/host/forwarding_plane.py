@@ -3,10 +3,10 @@
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Protocol, TypeVar
 
 from unwired.dataplane import object_path
+from unwired.dataplane.bpf_table import BpfTable
 from unwired.dataplane.devices import create_punt_device, create_tunnel_device, open_punt_device, remove_device
 from unwired.dataplane.table import ForwardingTable
 from unwired.host.config import DaemonConfig
@@ -36,18 +36,16 @@ class ForwardingPlane(Protocol):
 
 
 class BpfPlane:
-    """eBPF programs and maps, pinned under the daemon's name. Raises DataplaneError."""
+    """eBPF programs and maps, pinned under the daemon's name; ``capacity`` rows of each kind. Raises DataplaneError."""
 
-    def __init__(self, daemon: DaemonConfig) -> None:
-        from unwired.dataplane.bpf_table import BpfTable
-
+    def __init__(self, daemon: DaemonConfig, capacity: int) -> None:
         # The data plane uses pyroute2's sockets, which don't work in a thread whose event loop is running.
         self._thread = ThreadPoolExecutor(1, "data-plane")
         self._daemon = daemon
         self.tunnel = self._call(lambda: create_tunnel_device(daemon.tunnel_device, daemon.tunnel_mtu))
         punt = self._call(lambda: create_punt_device(daemon.punt_device))
         self.punted = open_punt_device(daemon.punt_device)
-        self._table = self._call(lambda: BpfTable(daemon.name, object_path()))
+        self._table = self._call(lambda: BpfTable(daemon.name, object_path(), capacity=capacity))
         self.table: ForwardingTable = self._table
         self._call(lambda: self._table.set_punt_device(punt))
         self._call(lambda: self._table.attach_tunnel_device(self.tunnel))
@@ -77,6 +75,4 @@ class BpfPlane:
         return self._thread.submit(work).result()
 
 
-PlaneFactory = Callable[[DaemonConfig], ForwardingPlane]
-
-BPF_FILE_SYSTEM = Path("/sys/fs/bpf")
+PlaneFactory = Callable[[DaemonConfig, int], ForwardingPlane]

@@ -43,7 +43,7 @@ class KernelState:
             else:
                 if not ours:
                     self._ledger.remove(wanted)
-                raise
+                raise OSError(error.errno, f"{wanted}: {error.strerror}") from None
         self._wanted.add(wanted)
 
     def unmake(self, unwanted: KernelObject) -> None:
@@ -87,8 +87,17 @@ class KernelState:
             if gone is not None and gone in self._wanted:
                 self.lost.add(gone)
 
+    def adopt(self) -> None:
+        """Nothing is asked for any more, but all stays: the next ``sweep`` removes what is not asked for again."""
+        self._wanted.clear()
+        self.lost.clear()
+
+    def suspect_interface(self, interface: int) -> None:
+        """An interface changed: when it was down, its routes went without a word."""
+        self.lost.update(entry for entry in self._wanted if getattr(entry, "interface", None) == interface)
+
     def suspect_all(self) -> None:
-        """Changes were missed, or an interface came up again: anything may be gone."""
+        """Changes were missed: anything may be gone."""
         self.lost.update(entry for entry in self._wanted if not isinstance(entry, Sysctl))
 
     def put_back(self) -> list[KernelObject]:

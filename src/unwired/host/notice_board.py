@@ -20,7 +20,7 @@ EVENT_SCHEMA = "unwired.event/1"
 
 def notice_json(notice: Notice, at: float) -> dict[str, Any]:
     """The JSON form; packed addresses become text. ``at`` is in seconds since 1970."""
-    fields = {name: format_address(value) if _is_address(value) else value for name, value in notice.fields.items()}
+    fields = {name: _plain(value) for name, value in notice.fields.items()}
     return {
         "schema": EVENT_SCHEMA,
         "at": round(at, 6),
@@ -31,8 +31,10 @@ def notice_json(notice: Notice, at: float) -> dict[str, Any]:
     }
 
 
-def _is_address(value: object) -> bool:
-    return isinstance(value, bytes) and len(value) == 16
+def _plain(value: object) -> object:
+    if isinstance(value, bytes):
+        return format_address(value) if len(value) == 16 else value.hex()
+    return value
 
 
 def event_line(event: dict[str, Any]) -> str:

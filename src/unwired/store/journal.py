@@ -82,7 +82,7 @@ class Journal:
             raise sqlite3.DatabaseError(result)
 
     def records(self) -> list[tuple[bytes, bytes]]:
-        """Everything that is kept. Only before the first ``write``."""
+        """Everything that is kept durably: ``flush`` before."""
         return self._database.execute("SELECT key, record FROM record").fetchall()
 
     def start(self, on_turn: Callable[[], None]) -> None:
@@ -111,15 +111,24 @@ class Journal:
             self._begin()
         return token
 
-    def close(self) -> None:
-        """Make what is pending durable and close."""
-        if self._thread is not None:
-            if self._committing:
-                self._done.acquire()
-                self._committing = False
-            if self._pending and self._failure is None:
+    def flush(self) -> None:
+        """Wait until everything written is durable. Raises JournalError."""
+        if self._committing:
+            self._done.acquire()
+            self._committing = False
+        if self._failure is not None:
+            raise JournalError(f"the journal {self.path} can't be written: {self._failure}")
+        if self._pending:
+            try:
                 self._fill()
                 self._database.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise JournalError(f"the journal {self.path} can't be written: {error}") from None
+
+    def close(self) -> None:
+        """Make what is pending durable and close. Raises JournalError."""
+        if self._thread is not None:
+            self.flush()
             self._closing = True
             self._wanted.release()
             self._thread.join()

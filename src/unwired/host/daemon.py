@@ -1,0 +1,325 @@
+"""The daemon: one engine, its share of the host, and the order in which they start, change and stop.
+
+Start: lock, journal, ledger, data plane, the host's links; then the engine takes up what the journal kept and asks for
+what it wants, and only what an earlier daemon left and nobody asked for again is swept away: so a daemon that was
+killed is succeeded without a packet lost. A clean stop gives everything back.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+
+from unwired.core.door import Engine
+from unwired.core.home_agent import HomeAgent
+from unwired.core.mobile_node import MobileNode
+from unwired.core.notices import Level
+from unwired.core.subscribers import Subscribers
+from unwired.dataplane.table import DataplaneError, MemoryTable
+from unwired.host import config as configuration
+from unwired.host.config import Config, HomeAgentConfig
+from unwired.host.control import ControlServer
+from unwired.host.driver import Driver, now
+from unwired.host.forwarding_plane import BpfPlane, ForwardingPlane, PlaneFactory
+from unwired.host.home_agent_host import HomeAgentHost, link_local_address
+from unwired.host.kernel_state import KernelState
+from unwired.host.ledger import Ledger
+from unwired.host.links import Interface, Links
+from unwired.host.mobile_node_host import MobileNodeHost
+from unwired.host.netlink import RTM_NEWLINK, Message, Netlink, NetlinkChanges
+from unwired.host.notice_board import NoticeBoard
+from unwired.host.problems import ConfigError
+from unwired.host.ready import tell_supervisor
+from unwired.host.runtime import DaemonError, Runtime
+from unwired.host.sockets import NeighborDiscovery, Sender
+from unwired.host.verbs import Verbs
+from unwired.store.journal import Journal, JournalError
+
+SWITCH_INTERVAL_S = 0.0005
+"""How long the journal's thread may wait for the interpreter: Python's 5 ms would be most of a handover."""
+PUT_BACK_INTERVAL_S = 1.0
+"""At most this often what others removed is put back: two programs must not fight at full speed."""
+FIXED_KEYS = ("name", "runtime_dir", "state_dir", "tunnel_device", "punt_device", "routing_table", "rule_priority")
+"""Keys of [daemon] that a running daemon can't change."""
+
+
+async def serve(config: Config, open_plane: PlaneFactory = BpfPlane) -> None:
+    """Run until SIGTERM or SIGINT. Raises DaemonError when it can't start or go on; everything made then stays in
+    place for the next daemon."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    daemon = Daemon(config, open_plane)
+    try:
+        await daemon.run()
+    except (JournalError, DataplaneError) as error:
+        raise DaemonError(str(error)) from None
+    except PermissionError as error:
+        raise DaemonError(f"root is needed, or CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF: {error}") from None
+    except OSError as error:
+        raise DaemonError(f"the kernel refuses: {error}") from None
+
+
+class Daemon:
+    def __init__(self, config: Config, open_plane: PlaneFactory) -> None:
+        self.config = config
+        self.board = NoticeBoard(Level(config.daemon.log_level))
+        self.started_at = time.time()
+        self._open_plane = open_plane
+        self._loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._put_back_at = 0.0
+        self._put_back_timer: asyncio.TimerHandle | None = None
+        self.uplinks: set[int] = set()
+        self.waiting: str | None = ""
+        """What a role waits for before it starts; None when it has started."""
+        self.engine: Engine | None = None
+
+    # --- life ------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        daemon = self.config.daemon
+        self.runtime = Runtime(daemon.runtime)
+        self.journal = Journal(daemon.journal)
+        self.journal.start(self._turn_journal_soon)
+        self.kernel = Netlink()
+        self._changes = NetlinkChanges()
+        self.state = KernelState(self.kernel, Ledger(self.runtime.ledger))
+        self.plane: ForwardingPlane = self._open_plane(daemon, self._capacity())
+        self._discovery = NeighborDiscovery()
+        self._sender = Sender(by_source=not isinstance(self.config.role, HomeAgentConfig))
+        self.driver = Driver(
+            self.plane.table, self.plane.punted, self._sender, self._discovery, self.journal, self.board
+        )
+        self.links = Links(self.kernel, frozenset((daemon.tunnel_device, daemon.punt_device)), self._appeared)
+        self._control = ControlServer(self.runtime.control_socket, Verbs(self).table(), self.board)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self.end)
+        self._loop.add_signal_handler(signal.SIGHUP, self.reload)
+        self._set_role()
+        self.links.read_all()
+        self._host.prepare(self.links)
+        self._loop.add_reader(self._changes.fileno(), self._guarded_changes)
+        self._attach_uplinks()
+        await self._control.start()
+        self._start_role_when_ready()
+        await self._ended
+        await self._stop()
+
+    def end(self) -> None:
+        """A clean stop, soon."""
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+    def fail(self, error: Exception) -> None:
+        """Give up, leaving everything in place: forwarding goes on without us."""
+        if not self._ended.done():
+            self._ended.set_exception(error)
+
+    async def _stop(self) -> None:
+        tell_supervisor("STOPPING=1")
+        await self._control.stop()
+        self._loop.remove_reader(self._changes.fileno())
+        if self._put_back_timer is not None:
+            self._put_back_timer.cancel()
+        if self.engine is not None:
+            self.driver.stop()
+            self.engine.stop(now())
+            self.driver.perform()
+            self.driver.stop()
+        self.journal.close()
+        self.state.give_back()
+        self.state.close()
+        self.plane.remove()
+        self._discovery.close()
+        self._sender.close()
+        self._changes.close()
+        self.kernel.close()
+        self.runtime.close()
+
+    # --- the role --------------------------------------------------------------------------------------------------
+
+    def _capacity(self) -> int:
+        """Rows of each kind: a home agent has two a binding while a previous care-of address is accepted."""
+        role = self.config.role
+        return 2 * role.settings.bindings_max + 64 if isinstance(role, HomeAgentConfig) else 1024
+
+    def _set_role(self) -> None:
+        config, tunnel = self.config, self.plane.tunnel
+        self._host: HomeAgentHost | MobileNodeHost
+        if isinstance(config.role, HomeAgentConfig):
+            self._host = HomeAgentHost(config.role, self.state, self._discovery, tunnel)
+        else:
+            self._host = MobileNodeHost(config.daemon, config.role, self.state, self._discovery, tunnel)
+
+    def _make_engine(self) -> Engine:
+        role = self.config.role
+        if not isinstance(role, HomeAgentConfig):
+            return MobileNode(role.settings, os.urandom)
+        settings = role.settings
+        link = None if role.home_link is None else self.links.named(role.home_link)
+        if link is not None:
+            settings = role.on_link(link.index, link.link_layer_address, link_local_address(link) or bytes(16))
+        return HomeAgent(settings, Subscribers(role.subscribers), os.urandom)
+
+    def _start_role_when_ready(self) -> None:
+        """Start the role, or say what it waits for (a home link that is not up yet)."""
+        waiting = self._host.waits_for(self.links)
+        if waiting is None:
+            self._start_role()
+        elif waiting != self.waiting:
+            self.board.say("waiting", Level.WARNING, reason=waiting)
+        self.waiting = waiting
+
+    def _start_role(self) -> None:
+        """Adopt what is there, ask for what is wanted, sweep the rest."""
+        self.driver.shadow = MemoryTable()
+        engine = self._make_engine()
+        self.engine = engine
+        self.driver.drive(engine, self._host)
+        moment = now()
+        records = self.journal.records()
+        engine.restore(records, moment)
+        engine.start(moment)
+        self.driver.perform()
+        self.driver.handle(self.links.everything())
+        self.driver.start()
+        swept = self.plane.table.sweep(self.driver.shadow.rows())
+        self.driver.shadow = None
+        stale = self.state.sweep()
+        for entry in stale:
+            self.board.say("swept", Level.DEBUG, object=str(entry))
+        self.board.say(
+            "daemon-ready",
+            role=self.config.role_name,
+            daemon=self.config.daemon.name,
+            records_restored=len(records),
+            rows_swept=swept,
+            objects_swept=len(stale),
+        )
+        tell_supervisor("READY=1")
+
+    # --- what happens ----------------------------------------------------------------------------------------------
+
+    def _turn_journal_soon(self) -> None:
+        """Called in the journal's thread."""
+        self._loop.call_soon_threadsafe(self._journal_turned)
+
+    def _journal_turned(self) -> None:
+        try:
+            self.driver.journal_turned()
+        except JournalError as error:
+            # Nothing may be acknowledged any more: better to be restarted than to be believed.
+            self.fail(error)
+
+    def _guarded_changes(self) -> None:
+        try:
+            self._netlink_readable()
+        except Exception as error:
+            self.fail(error)
+
+    def _netlink_readable(self) -> None:
+        messages = self._changes.read()
+        if messages is None:
+            self.board.say("netlink-overrun", Level.WARNING)
+            events = self.links.read_all()
+            self.state.suspect_all()
+        else:
+            events = []
+            for message in messages:
+                self._notice(message)
+                events += self.links.events(message)
+        self._attach_uplinks()
+        if self.engine is None:
+            self._start_role_when_ready()
+        elif events:
+            self.driver.handle(events)
+        if self.state.lost:
+            self._put_back_soon()
+
+    def _notice(self, message: Message) -> None:
+        self.state.observe(message)
+        if message["header"]["type"] == RTM_NEWLINK:  # a link that came up again has lost its routes without a word
+            self.state.suspect_interface(message["index"])
+
+    def _put_back_soon(self) -> None:
+        if self._put_back_timer is None:
+            at = max(self._loop.time(), self._put_back_at + PUT_BACK_INTERVAL_S)
+            self._put_back_timer = self._loop.call_at(at, self._put_back)
+
+    def _put_back(self) -> None:
+        self._put_back_timer = None
+        self._put_back_at = self._loop.time()
+        for entry in self.state.put_back():
+            self.board.say("put-back", Level.WARNING, object=str(entry))
+
+    def _appeared(self, interface: Interface) -> None:
+        self._host.interface_appeared(interface)
+
+    def _attach_uplinks(self) -> None:
+        """Watch the ingress of every uplink that is up, by configuration or all."""
+        chosen = self.config.daemon.uplinks
+        wanted = {
+            interface.index
+            for interface in self.links.interfaces.values()
+            if interface.up and (chosen is None or interface.name in chosen)
+        }
+        for index in wanted - self.uplinks:
+            try:
+                self.plane.attach(index)
+            except DataplaneError as error:
+                self.board.say("uplink-failed", Level.ERROR, interface=self.links.name_of(index), reason=str(error))
+                continue
+            self.uplinks.add(index)
+        for index in self.uplinks - set(self.links.interfaces):
+            self.uplinks.discard(index)
+        if chosen is not None:
+            for index in [index for index in self.uplinks if self.links.name_of(index) not in chosen]:
+                self.plane.detach(index)
+                self.uplinks.discard(index)
+
+    # --- another configuration -------------------------------------------------------------------------------------
+
+    def reload(self) -> list[str]:
+        """Read the configuration again and apply it in place. Returns why it was not applied, a sentence each."""
+        try:
+            fresh = configuration.load(self.config.path)
+        except ConfigError as error:
+            reasons = [problem.sentence() for problem in error.problems]
+        else:
+            reasons = self._obstacles(fresh)
+        if reasons:
+            for reason in reasons:
+                self.board.say("configuration-refused", Level.ERROR, reason=reason)
+            return reasons
+        before, self.config = self.config, fresh
+        self.board.level = Level(fresh.daemon.log_level)
+        if fresh.daemon.tunnel_mtu != before.daemon.tunnel_mtu:
+            self.plane.set_tunnel_mtu(fresh.daemon.tunnel_mtu)
+        self._attach_uplinks()
+        if fresh.role != before.role:
+            self._replace_role()
+        self.board.say("configuration-applied", file=str(fresh.path))
+        return []
+
+    def _obstacles(self, fresh: Config) -> list[str]:
+        if fresh.role_name != self.config.role_name:
+            return ["the role can't change while the daemon runs: stop it and start it again"]
+        return [
+            f"daemon.{key} can't change while the daemon runs: stop it and start it again"
+            for key in FIXED_KEYS
+            if getattr(fresh.daemon, key) != getattr(self.config.daemon, key)
+        ]
+
+    def _replace_role(self) -> None:
+        """A fresh engine takes up the journal, as after a restart, while the data plane goes on."""
+        if self.engine is not None:
+            if isinstance(self.engine, MobileNode):
+                self.engine.stop(now())
+                self.driver.perform()
+            self.driver.stop()
+        self.engine = None
+        self.journal.flush()
+        self.state.adopt()
+        self._set_role()
+        self._host.prepare(self.links)
+        self._start_role_when_ready()

@@ -1,0 +1,97 @@
+"""What the control socket answers, gathered from the engine, the data plane and the kernel."""
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from unwired import __version__
+from unwired.core.home_agent import HomeAgent
+from unwired.core.mobile_node import MobileNode
+from unwired.host.control import Refused, Verb
+from unwired.host.path import explain_path
+from unwired.wire.address import Address, format_address, parse_address
+
+if TYPE_CHECKING:
+    from unwired.host.daemon import Daemon
+
+
+class Verbs:
+    def __init__(self, daemon: "Daemon") -> None:
+        self._daemon = daemon
+
+    def table(self) -> dict[str, Verb]:
+        return {
+            "status": self.status,
+            "bindings": self.bindings,
+            "explain": self.explain,
+            "reload": self.reload,
+            "stop": self.stop,
+        }
+
+    def status(self, request: dict[str, Any]) -> dict[str, Any]:
+        daemon = self._daemon
+        engine = daemon.engine
+        drops = dict(daemon.driver.drops)
+        counters = dict(daemon.driver.counters)
+        role: dict[str, Any] | None = None
+        if isinstance(engine, HomeAgent | MobileNode):
+            role = dict(engine.status())
+            for reason, count in engine.drops.items():
+                drops[reason] = drops.get(reason, 0) + count
+            counters |= engine.counters
+            role.pop("drops", None)
+            role.pop("counters", None)
+        return {
+            "schema": "unwired.status/1",
+            "name": daemon.config.daemon.name,
+            "role": daemon.config.role_name,
+            "version": __version__,
+            "pid": os.getpid(),
+            "config": str(daemon.config.path),
+            "started_at": round(daemon.started_at, 3),
+            "uptime_s": round(time.time() - daemon.started_at, 3),
+            "waiting_for": daemon.waiting,
+            "engine": role,
+            "counters": counters,
+            "drops": drops,
+            "data_plane": {
+                "counters": daemon.plane.table.counters(),
+                "tunnel_device": daemon.config.daemon.tunnel_device,
+                "uplinks": sorted(daemon.links.name_of(index) for index in daemon.uplinks),
+            },
+            "journal": {"path": str(daemon.journal.path), "commits": daemon.journal.commits},
+            "host": sorted(str(entry) for entry in daemon.state.wanted()),
+        }
+
+    def bindings(self, request: dict[str, Any]) -> dict[str, Any]:
+        return {"schema": "unwired.bindings/1", "bindings": self._engine().bindings()}
+
+    def explain(self, request: dict[str, Any]) -> dict[str, Any]:
+        address = _address(request.get("address"))
+        return {
+            "schema": "unwired.explain/1",
+            "address": format_address(address),
+            "engine": self._engine().explain(address),
+            **explain_path(self._daemon, address),
+        }
+
+    def reload(self, request: dict[str, Any]) -> dict[str, Any]:
+        reasons = self._daemon.reload()
+        return {"schema": "unwired.reload/1", "applied": not reasons, "reasons": reasons}
+
+    def stop(self, request: dict[str, Any]) -> dict[str, Any]:
+        self._daemon.end()
+        return {"schema": "unwired.stop/1"}
+
+    def _engine(self) -> HomeAgent | MobileNode:
+        engine = self._daemon.engine
+        if not isinstance(engine, HomeAgent | MobileNode):
+            raise Refused(f"the daemon has not started its role yet: {self._daemon.waiting}")
+        return engine
+
+
+def _address(text: object) -> Address:
+    try:
+        return parse_address(str(text))
+    except ValueError as error:
+        raise Refused(str(error)) from None
