@@ -1,0 +1,347 @@
+"""The mobile node's engine (RFC 6275 section 11).
+
+Events and router advertisements say where the node is (``movement.py``); every change of that, every answer of the
+home agent and every timer is an input of the state machine (``mobile_node_machine.py``). Here is the door to both.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from unwired.core import mobile_node_view as view
+from unwired.core.binding_update_list import SavedEntry
+from unwired.core.door import (
+    Action,
+    ActionFailed,
+    AddressAdded,
+    AddressRemoved,
+    Event,
+    LinkDown,
+    LinkUp,
+    Now,
+    Persisted,
+)
+from unwired.core.mobile_node_machine import RECORD_KEY, Fields, MobileNodeMachine
+from unwired.core.mobile_node_states import Input, State
+from unwired.core.movement import AtHome, Attachment, Away, Movement
+from unwired.core.notices import Drop, Level
+from unwired.core.outbox import Outbox
+from unwired.core.rate_limit import TokenBucket
+from unwired.core.settings import MobileNodeSettings
+from unwired.wire.address import Address, format_address, is_multicast, is_unicast_routable
+from unwired.wire.icmpv6 import (
+    HomeAgentAddressDiscoveryReply,
+    MobilePrefixAdvertisement,
+    NeighborAdvertisement,
+    NeighborSolicitation,
+    ParameterProblem,
+    ParameterProblemCode,
+    RouterAdvertisement,
+)
+from unwired.wire.ipv6 import Packet
+from unwired.wire.mobility import MobilityMessage, UnknownMessage
+from unwired.wire.rfc6275 import (
+    BindingAcknowledgement,
+    BindingError,
+    BindingErrorStatus,
+    BindingRefreshRequest,
+    BindingStatus,
+)
+
+PARAMETER_PROBLEM_WAIT_S = 60.0
+"""How long a home agent that does not know the mobility header is left alone (RFC 6275 section 11.3.5)."""
+ERRORS_PER_SECOND = 3.0
+"""How many errors about what cannot be processed we send (RFC 4443 section 2.4 f)."""
+
+
+class MobileNode:
+    """One home address and its home agent. ``entropy`` gives random bytes."""
+
+    def __init__(self, settings: MobileNodeSettings, entropy: Callable[[int], bytes]) -> None:
+        if settings.association is None and not settings.insecure:
+            raise ValueError("a mobile node without a key needs insecure = true")
+        if settings.home_agent is None and not settings.insecure:
+            raise ValueError("home agent address discovery is not protected and needs insecure = true")
+        self.settings = settings
+        self._outbox = Outbox()
+        self.movement = Movement(settings.home_address, settings.home_prefix_length, settings.interfaces)
+        self.machine = MobileNodeMachine(settings, self.movement, self._outbox, entropy)
+        self._errors = TokenBucket(ERRORS_PER_SECOND, int(ERRORS_PER_SECOND))
+
+    @property
+    def drops(self) -> Counter[Drop]:
+        return self._outbox.drops
+
+    @property
+    def counters(self) -> dict[str, int]:
+        return self._outbox.counters
+
+    # --- the door --------------------------------------------------------------------------------------------------
+
+    def start(self, now: Now) -> None:
+        self.machine.now = now
+        self.machine.start()
+
+    def restore(self, records: Iterable[tuple[bytes, bytes]], now: Now) -> None:
+        self.machine.now = now
+        for key, record in records:
+            if key != RECORD_KEY + self.settings.home_address:
+                continue
+            try:
+                self.machine.take_up(SavedEntry.decode(record))
+            except ValueError as error:
+                self._notify("journal_record_ignored", Level.WARNING, reason=str(error))
+
+    def receive(self, packet: Packet, interface: int, now: Now) -> None:
+        self.machine.now = now
+        self.counters["packets_received"] += 1
+        if self.machine.state is State.OFF:
+            return
+        if not packet.checksum_ok:
+            self._outbox.drop(Drop.BAD_CHECKSUM)
+            return
+        if packet.problem is not None:
+            self._outbox.drop(Drop.MALFORMED)
+            if packet.problem.answer is not None:
+                self._answer_error(Packet(packet.destination, packet.source, packet.problem.answer))
+            return
+        payload = packet.payload
+        match payload:
+            case RouterAdvertisement():
+                if not self.movement.router_advertised(packet, payload, interface, now.monotonic):
+                    self._outbox.drop(Drop.BEYOND_THE_LINK)
+            case NeighborAdvertisement():
+                self.movement.neighbor_advertised(packet, payload, interface, now.monotonic)
+            case NeighborSolicitation():
+                self._outbox.actions.extend(self.machine.neighbors.solicited(packet, payload, interface))
+            case BindingAcknowledgement():
+                self._acknowledged(packet, payload)
+            case BindingRefreshRequest():
+                if packet.source == self.machine.entry.home_agent:
+                    self.machine.input(Input.REFRESH)
+                else:
+                    self._outbox.drop(Drop.FORGED_SOURCE)
+            case BindingError():
+                self._binding_error(packet, payload)
+            case ParameterProblem():
+                self._parameter_problem(payload)
+            case HomeAgentAddressDiscoveryReply():
+                self._agents_discovered(payload)
+            case MobilePrefixAdvertisement():
+                self._prefixes_advertised(packet, payload)
+            case UnknownMessage():
+                # RFC 6275 section 9.2: an unknown MH Type is answered with a binding error.
+                self._outbox.drop(Drop.NOT_FOR_THIS_ROLE)
+                home_address = packet.home_address or bytes(16)
+                error = BindingError(BindingErrorStatus.UNRECOGNIZED_MH_TYPE_VALUE, home_address)
+                self._answer_error(Packet(packet.destination, packet.source, error))
+            case MobilityMessage():
+                self._outbox.drop(Drop.NOT_FOR_THIS_ROLE)
+            case _:
+                self._outbox.drop(Drop.UNKNOWN_PAYLOAD)
+        self._settle()
+
+    def handle(self, event: Event, now: Now) -> None:
+        self.machine.now = now
+        if self.machine.state is State.OFF:
+            return
+        match event:
+            case LinkUp():
+                link = self.movement.link_up(event, now.monotonic)
+                if link is not None:
+                    self._notify("link_up", interface=event.name)
+            case LinkDown():
+                link = self.movement.link_down(event.interface)
+                if link is not None:
+                    self._notify("link_down", interface=link.name)
+            case AddressAdded():
+                self.movement.address_added(event)
+            case AddressRemoved():
+                self.movement.address_removed(event.interface, event.address)
+            case Persisted():
+                pass  # nothing of ours waits for the journal: a lost sequence number is corrected by status 135
+            case ActionFailed():
+                self.counters["actions_failed"] += 1
+                kind = type(event.action).__name__
+                self._notify("action_failed", Level.WARNING, action=kind, reason=event.reason)
+        self._settle()
+
+    def deadline(self) -> float | None:
+        if self.machine.state is State.OFF:
+            return None
+        times = [time for time, _ in self.machine.timers()]
+        for time in (
+            self.movement.deadline(self.machine.now.monotonic),
+            self.machine.rows.deadline(),
+            self.machine.neighbors.announce_at,
+            self.machine.prefixes.next_at,
+        ):
+            if time is not None:
+                times.append(time)
+        return min(times, default=None)
+
+    def wake(self, now: Now) -> None:
+        self.machine.now = now
+        if self.machine.state is State.OFF:
+            return
+        self.movement.wake(now.monotonic)
+        self.machine.rows.wake(now.monotonic)
+        self._outbox.actions.extend(self.machine.neighbors.wake(now.monotonic))
+        self._settle()
+        for time, given in self.machine.timers():
+            if time <= now.monotonic:
+                self.machine.input(given)
+                break  # the timers may be others now; deadline() asks for the rest at once
+        if self.machine.prefixes.next_at is not None and self.machine.prefixes.next_at <= now.monotonic:
+            self.machine.solicit_prefixes(again=True)
+        self._settle()
+
+    def actions(self) -> list[Action]:
+        return self._outbox.take()
+
+    def stop(self, now: Now) -> None:
+        """Away, one de-registration is sent and not waited for: should it be lost, the home agent tunnels into the void
+        until the lifetime ends."""
+        self.machine.now = now
+        self.machine.input(Input.STOP)
+
+    # --- for people ------------------------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, object]:
+        return view.status(self)
+
+    def bindings(self) -> list[dict[str, object]]:
+        return view.bindings(self)
+
+    def explain(self, address: Address) -> list[str]:
+        return view.explain(self, address)
+
+    # --- what came in and where we are ------------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        """After anything that happened: send what movement detection wants, and see whether we have moved."""
+        for packet, interface in self.movement.packets():
+            self._outbox.send(packet, interface)
+        now = self.machine.now.monotonic
+        before, after = self.machine.attachment, self.movement.attachment(self.machine.attachment, now)
+        if after != before:
+            self.machine.attachment = after
+            self._moved(before, after)
+        entry, tunnel = self.machine.entry, self.machine.rows.tunnel
+        if (
+            isinstance(after, Away)
+            and tunnel is not None
+            and entry.home_agent is not None
+            and entry.care_of_address == after.care_of_address != tunnel.local
+            and not self.movement.is_usable(tunnel.local, now)
+        ):
+            # The old link broke before the new one was acknowledged.
+            self.machine.rows.point(after.care_of_address, entry.home_agent, after.interface)
+        for packet, interface in self.movement.packets():
+            self._outbox.send(packet, interface)
+
+    def _moved(self, before: Attachment | None, after: Attachment | None) -> None:
+        if isinstance(before, Away) and isinstance(after, Away) and before.care_of_address == after.care_of_address:
+            # Another router of the same link: nothing moved for the home agent.
+            self.machine.rows.use(after.care_of_address, after.interface, after.router)
+            self.machine.entry.router = after.router
+            return
+        if isinstance(before, AtHome) and isinstance(after, AtHome) and before.interface == after.interface:
+            return
+        fields = self._place("from", before) | self._place("to", after)
+        self._outbox.notify("movement_detected", Level.INFO, self.settings.home_address, **fields)
+        if after is None:
+            self.movement.seek(self.machine.now.monotonic)
+            self.machine.input(Input.LOST)
+        elif isinstance(after, AtHome):
+            self.machine.input(Input.HOME_LINK)
+        elif (
+            self.machine.state is State.STRANDED
+            and self.machine.entry.confirmed
+            and self.machine.entry.bound is not None
+            and self.machine.entry.bound.care_of_address == after.care_of_address
+        ):
+            self.machine.input(Input.BACK)
+        else:
+            self.machine.input(Input.AWAY)
+
+    def _acknowledged(self, packet: Packet, message: BindingAcknowledgement) -> None:
+        machine = self.machine
+        answer = machine.registration.judge(packet, message, machine.entry, machine.now)
+        if isinstance(answer, Drop):
+            self._outbox.drop(answer)
+            if answer is Drop.BAD_AUTHENTICATOR and message.status == BindingStatus.MIPV6_AUTH_FAIL:
+                # Cannot be believed, but most likely the keys differ: a person should know.
+                self._notify("keys_differ", Level.WARNING, home_agent=format_address(packet.source))
+        else:
+            machine.answered(answer)
+
+    def _binding_error(self, packet: Packet, message: BindingError) -> None:
+        """RFC 6275 section 11.3.6."""
+        if packet.source != self.machine.entry.home_agent:
+            self._outbox.drop(Drop.FORGED_SOURCE)
+        elif message.status == BindingErrorStatus.UNKNOWN_BINDING_FOR_HOME_ADDRESS_DESTINATION_OPTION:
+            self.machine.input(Input.REFRESH)
+        elif self.machine.entry.outstanding:
+            self._not_understood("the home agent does not know binding updates")
+        else:
+            self.counters["binding_errors_ignored"] += 1
+
+    def _parameter_problem(self, message: ParameterProblem) -> None:
+        """RFC 6275 section 11.3.5. Only about a packet of ours to the home agent."""
+        quoted, entry = message.quoted, self.machine.entry
+        ours = len(quoted) >= 40 and entry.outstanding and quoted[24:40] == entry.home_agent
+        if not ours or quoted[8:24] not in (entry.care_of_address, self.settings.home_address):
+            self._outbox.drop(Drop.UNRELATED_ERROR)
+        elif message.code == ParameterProblemCode.UNRECOGNIZED_NEXT_HEADER:
+            self._not_understood("the home agent's host does not know the mobility header")
+        else:
+            # The Home Address option is not known there: "log the error and then discard".
+            self._notify("home_agent_parameter_problem", Level.WARNING, code=message.code, pointer=message.pointer)
+
+    def _not_understood(self, reason: str) -> None:
+        self._notify("registration_failed", Level.WARNING, reason=reason, wait_s=PARAMETER_PROBLEM_WAIT_S)
+        self.machine.refused(PARAMETER_PROBLEM_WAIT_S)
+
+    def _agents_discovered(self, reply: HomeAgentAddressDiscoveryReply) -> None:
+        if (
+            self.machine.search is None
+            or self.machine.state is not State.DISCOVERING
+            or not self.machine.search.answered(reply)
+        ):
+            self._outbox.drop(Drop.NOT_FOR_THIS_ROLE)
+            return
+        agents = " ".join(format_address(agent) for agent in search.agents)
+        self._notify("home_agent_discovered", home_agents=agents)
+        self.machine.next_agent()
+
+    def _prefixes_advertised(self, packet: Packet, message: MobilePrefixAdvertisement) -> None:
+        machine, prefixes, now = self.machine, self.machine.prefixes, self.machine.now.monotonic
+        agent = machine.entry.home_agent
+        if not self.settings.insecure or agent is None:
+            self._outbox.drop(Drop.PREFIX_DISCOVERY_OFF)
+        elif prefixes.advertised(packet, message, agent, now):
+            left_s = None if prefixes.valid_until is None else prefixes.valid_until - now
+            level = Level.INFO if left_s is None or left_s > 0 else Level.ERROR
+            self._notify("home_prefix_learned", level, valid_s=left_s)
+        else:
+            self._outbox.drop(Drop.STALE_SEQUENCE)
+            if packet.source == agent and machine.state is State.REGISTERED and prefixes.next_at is None:
+                machine.solicit_prefixes(again=False)  # section 11.4.3: unsolicited, so ask
+
+    def _answer_error(self, packet: Packet) -> None:
+        """An error about what cannot be processed (RFC 4443 section 2.4 e and f)."""
+        if is_multicast(packet.source) or not is_unicast_routable(packet.destination):
+            return
+        if self._errors.take(self.machine.now.monotonic):
+            self._outbox.send(packet)
+        else:
+            self._outbox.drop(Drop.RATE_LIMITED)
+
+    def _place(self, prefix: str, place: Attachment | None) -> Fields:
+        if place is None:
+            return {prefix: None}
+        where = "home" if isinstance(place, AtHome) else format_address(place.care_of_address)
+        return {prefix: where, f"{prefix}_interface": self.machine.name(place.interface)}
+
+    def _notify(self, name: str, level: Level = Level.INFO, **fields: str | int | float | bool | None) -> None:
+        self._outbox.notify(name, level, self.settings.home_address, **fields)

@@ -1,0 +1,227 @@
+"""Binding updates to the home agent and the judgement of what comes back (RFC 6275 sections 11.7.1, 11.7.3 and 11.8,
+RFC 4285)."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from unwired.core.authentication import TimestampClock, is_authentic, sign, timestamp_answers
+from unwired.core.binding_update_list import REFRESH_AT, BindingUpdateListEntry, Transmission
+from unwired.core.door import Now
+from unwired.core.notices import Drop
+from unwired.core.settings import MobileNodeSettings
+from unwired.wire.address import Address
+from unwired.wire.ipv6 import Packet
+from unwired.wire.mobility import MobilityOption, encode_mobility
+from unwired.wire.rfc4283 import MobileNodeIdentifier
+from unwired.wire.rfc4285 import MN_HA_SUBTYPE, MessageId, MobilityMessageAuthentication
+from unwired.wire.rfc6275 import (
+    LIFETIME_UNIT_S,
+    AlternateCareOfAddress,
+    BindingAcknowledgement,
+    BindingRefreshAdvice,
+    BindingStatus,
+    BindingUpdate,
+)
+
+MAX_UPDATE_RATE = 3
+"""Binding updates to one node within a second (RFC 6275 section 12)."""
+RATE_PERIOD_S = 1.0
+CORRECTIONS_MAX = 3
+"""How often in one attempt a sequence number may be corrected before it counts as a refusal."""
+LIFETIME_UNITS_MAX = 0xFFFF
+
+
+class Verdict(Enum):
+    ACCEPTED = "accepted"
+    CORRECTED = "corrected"
+    """What was wrong is put right by now: send again."""
+    REFUSED = "refused"
+    NOT_OUR_AGENT = "not_our_agent"
+    """This node is no home agent for us: another one might be."""
+    FORBIDDEN = "forbidden"
+    """The home address must not be tried again (status 134, RFC 6275 section 11.7.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A valid binding acknowledgement. ``wait_s`` is how long to leave the home agent alone after a refusal, before
+    doubling; lifetimes count from ``transmission.sent``."""
+
+    verdict: Verdict
+    status: int
+    transmission: Transmission
+    lifetime_s: int = 0
+    refresh_s: float = 0.0
+    wait_s: float = 0.0
+
+
+_REFUSALS: dict[int, tuple[Verdict, float]] = {
+    BindingStatus.REASON_UNSPECIFIED: (Verdict.REFUSED, 5.0),
+    BindingStatus.ADMINISTRATIVELY_PROHIBITED: (Verdict.REFUSED, 30.0),
+    BindingStatus.INSUFFICIENT_RESOURCES: (Verdict.REFUSED, 5.0),
+    BindingStatus.HOME_REGISTRATION_NOT_SUPPORTED: (Verdict.NOT_OUR_AGENT, 30.0),
+    BindingStatus.NOT_HOME_SUBNET: (Verdict.NOT_OUR_AGENT, 30.0),
+    BindingStatus.NOT_HOME_AGENT_FOR_THIS_MOBILE_NODE: (Verdict.NOT_OUR_AGENT, 10.0),
+    BindingStatus.DUPLICATE_ADDRESS_DETECTION_FAILED: (Verdict.FORBIDDEN, 0.0),
+    BindingStatus.MIPV6_MESG_ID_REQD: (Verdict.REFUSED, 30.0),
+    BindingStatus.MIPV6_AUTH_FAIL: (Verdict.REFUSED, 30.0),
+    BindingStatus.INVALID_CARE_OF_ADDRESS: (Verdict.REFUSED, 30.0),
+}
+"""What to make of a refusal, and how long to wait. Statuses that are not here wait like REASON_UNSPECIFIED."""
+REFUSAL_WAIT_MIN_S = 5.0
+REFUSAL_WAIT_MAX_S = 300.0
+
+
+class HomeRegistration:
+    """Makes binding updates and judges acknowledgements; keeps the clock that the home agent agrees with."""
+
+    def __init__(self, settings: MobileNodeSettings, entropy: Callable[[int], bytes]) -> None:
+        self._settings = settings
+        self._entropy = entropy
+        self.clock = TimestampClock()
+        self._sent_at: deque[float] = deque(maxlen=MAX_UPDATE_RATE)
+        self._corrections = 0
+        self._clock_corrected = False
+
+    def begin(self) -> None:
+        """A fresh attempt: corrections may be tried anew."""
+        self._corrections = 0
+        self._clock_corrected = False
+
+    def allowed_at(self, now: float) -> float:
+        """When the next binding update may be sent (RFC 6275 section 11.8)."""
+        if len(self._sent_at) < MAX_UPDATE_RATE:
+            return now
+        return max(now, self._sent_at[0] + RATE_PERIOD_S)
+
+    def lifetime_units(self, limit_s: float) -> int:
+        """The lifetime to ask for, in units of 4 s: the settings', but no more than ``limit_s``."""
+        wanted = min(float(self._settings.lifetime_s), limit_s)
+        return max(1, min(int(wanted) // LIFETIME_UNIT_S, LIFETIME_UNITS_MAX))
+
+    def update(
+        self, entry: BindingUpdateListEntry, care_of_address: Address, lifetime_units: int, at_home: bool, now: Now
+    ) -> Packet:
+        """The next binding update, noted in the entry. ``at_home``: from the home address, without the Home Address
+        option (RFC 6275 section 11.5.5).
+
+        The L flag stays clear: on return the kernel would test our link-local address on the home link while the home
+        agent still defends it.
+        """
+        if entry.home_agent is None:
+            raise ValueError("a binding update needs a home agent")
+        home_address = self._settings.home_address
+        timestamp = None
+        # The alternate care-of address option goes into all home registrations (section 11.7.1).
+        options: list[MobilityOption] = [AlternateCareOfAddress(care_of_address)]
+        association = self._settings.association
+        if association is not None:
+            timestamp = self.clock.next(now.wall, self._entropy)
+            options += [MobileNodeIdentifier(self._settings.identifier), MessageId(timestamp)]
+        elif self._settings.identifier:
+            options.append(MobileNodeIdentifier(self._settings.identifier))
+        message = BindingUpdate(
+            entry.next_sequence(), lifetime_units, acknowledge=True, home_registration=True, options=tuple(options)
+        )
+        if association is None:
+            data = encode_mobility(message)
+        else:
+            message, data = sign(message, association, care_of_address, home_address)
+        entry.add(Transmission(message.sequence, timestamp, care_of_address, message.lifetime_s, now))
+        self._sent_at.append(now.monotonic)
+        return Packet(
+            home_address if at_home else care_of_address,
+            entry.home_agent,
+            message,
+            home_address=None if at_home else home_address,
+            data=data,
+        )
+
+    def judge(
+        self, packet: Packet, message: BindingAcknowledgement, entry: BindingUpdateListEntry, now: Now
+    ) -> Answer | Drop:
+        """What an acknowledgement means, or why it is ignored (RFC 6275 section 11.7.3, RFC 4285 sections 5 and 6)."""
+        if packet.source != entry.home_agent or not self._is_for_us(packet):
+            return Drop.FORGED_SOURCE
+        if not entry.outstanding:
+            return Drop.STALE_SEQUENCE
+        out_of_window = message.status == BindingStatus.SEQUENCE_NUMBER_OUT_OF_WINDOW
+        # Status 135 carries the home agent's sequence number instead of ours.
+        transmission = entry.outstanding[-1] if out_of_window else entry.find(message.sequence)
+        if transmission is None:
+            return Drop.STALE_SEQUENCE
+        candidates = entry.outstanding[::-1] if out_of_window else [transmission]
+        checked = self._authenticated(packet, message, candidates)
+        return checked if isinstance(checked, Drop) else self._answer(message, entry, checked, now)
+
+    def _is_for_us(self, packet: Packet) -> bool:
+        """By a type 2 routing header when away, straight to the home address at home (RFC 6275 section 9.5.4)."""
+        home_address = self._settings.home_address
+        if packet.routing_home_address is None:
+            return packet.destination == home_address
+        return packet.routing_home_address == home_address
+
+    def _authenticated(
+        self, packet: Packet, message: BindingAcknowledgement, candidates: list[Transmission]
+    ) -> Transmission | Drop:
+        """The transmission among the candidates that this provably answers."""
+        association = self._settings.association
+        if association is None:
+            return candidates[0]
+        options = message.options_of(MobilityMessageAuthentication)
+        message_id = message.option(MessageId)
+        if message_id is None or not options or options[-1].subtype != MN_HA_SUBTYPE:
+            return Drop.NO_AUTHENTICATION
+        if message.options[-1] is not options[-1]:
+            return Drop.NO_AUTHENTICATION  # section 5.1: the last option
+        if options[-1].spi != association.spi:
+            return Drop.NO_SECURITY_ASSOCIATION
+        mismatch = message.status == BindingStatus.MIPV6_ID_MISMATCH
+        for candidate in candidates:
+            sent = candidate.timestamp
+            if sent is not None and timestamp_answers(message_id.timestamp, sent, mismatch):
+                if is_authentic(
+                    options[-1], packet.data, association, candidate.care_of_address, self._settings.home_address
+                ):
+                    return candidate
+                return Drop.BAD_AUTHENTICATOR
+        return Drop.STALE_SEQUENCE
+
+    def _answer(
+        self, message: BindingAcknowledgement, entry: BindingUpdateListEntry, transmission: Transmission, now: Now
+    ) -> Answer:
+        status = message.status
+        if status < BindingStatus.REASON_UNSPECIFIED:
+            return self._accepted(message, transmission)
+        if status == BindingStatus.SEQUENCE_NUMBER_OUT_OF_WINDOW:
+            self._corrections += 1
+            entry.sequence = message.sequence
+            verdict = Verdict.CORRECTED if self._corrections <= CORRECTIONS_MAX else Verdict.REFUSED
+            return Answer(verdict, status, transmission, wait_s=REFUSAL_WAIT_MIN_S)
+        if status == BindingStatus.MIPV6_ID_MISMATCH:
+            message_id = message.option(MessageId)
+            if message_id is not None and not self._clock_corrected:
+                self._clock_corrected = True
+                self.clock.adjust(message_id.timestamp, now.wall)
+                return Answer(Verdict.CORRECTED, status, transmission)
+            return Answer(Verdict.REFUSED, status, transmission, wait_s=REFUSAL_WAIT_MIN_S)
+        if not transmission.lifetime_s and status == BindingStatus.NOT_HOME_AGENT_FOR_THIS_MOBILE_NODE:
+            # De-registration where there is nothing to remove (section 10.3.2): just what we wanted.
+            return Answer(Verdict.ACCEPTED, status, transmission)
+        verdict, wait_s = _REFUSALS.get(status, (Verdict.REFUSED, REFUSAL_WAIT_MIN_S))
+        return Answer(verdict, status, transmission, wait_s=wait_s)
+
+    def _accepted(self, message: BindingAcknowledgement, transmission: Transmission) -> Answer:
+        if transmission.timestamp is not None:
+            self.clock.accepted(transmission.timestamp)
+        lifetime_s = min(message.lifetime_s, transmission.lifetime_s)
+        if transmission.lifetime_s and not lifetime_s:
+            # Accepted for no time at all.
+            return Answer(Verdict.REFUSED, message.status, transmission, wait_s=REFUSAL_WAIT_MIN_S)
+        advice = message.option(BindingRefreshAdvice)
+        refresh_s = lifetime_s * REFRESH_AT
+        if advice is not None and 0 < advice.interval_s < lifetime_s:
+            refresh_s = min(refresh_s, float(advice.interval_s))
+        return Answer(Verdict.ACCEPTED, message.status, transmission, lifetime_s, refresh_s)

@@ -1,0 +1,128 @@
+"""The mobile node's rows in the forwarding table: one tunnel to the home agent, and the addresses it ends at.
+
+A handover rewrites the tunnel's row. A care-of address that is no longer used keeps being listened to for a while, so
+that packets which were on their way to it still arrive (RFC 6275 section 11.5.4).
+"""
+
+from collections.abc import Callable
+
+from unwired.core.door import Action, ForgetCareOfAddress, UseCareOfAddress
+from unwired.core.forwarding import (
+    Accept,
+    Direction,
+    Forward,
+    Listen,
+    RemoveTunnel,
+    SetTunnel,
+    Tunnel,
+    Unaccept,
+    Unforward,
+    Unlisten,
+)
+from unwired.wire.address import Address
+
+PLANE = 0
+TUNNEL = 1
+"""A mobile node has one tunnel."""
+GRACE_S = 5.0
+"""How long packets may still arrive at an address or in a tunnel that is given up."""
+
+
+class TunnelRows:
+    """Remembers what was asked of the table and the host; ``emit`` takes the actions."""
+
+    def __init__(self, home_address: Address, emit: Callable[[Action], None]) -> None:
+        self._home_address = home_address
+        self._emit = emit
+        self.tunnel: Tunnel | None = None
+        self.used: dict[Address, UseCareOfAddress] = {}
+        self._given_up: dict[Address, float] = {}
+        self._forwarding = False
+        self._close_at: float | None = None
+
+    def open(self) -> None:
+        self._emit(Listen(PLANE, self._home_address))
+
+    def use(self, care_of_address: Address, interface: int, router: Address) -> None:
+        """Packets from this care-of address leave here, and what comes to it is ours."""
+        self._given_up.pop(care_of_address, None)
+        wanted = UseCareOfAddress(care_of_address, interface, router)
+        is_new = care_of_address not in self.used
+        if self.used.get(care_of_address) != wanted:
+            self.used[care_of_address] = wanted
+            self._emit(wanted)
+        if is_new:
+            self._emit(Listen(PLANE, care_of_address))
+
+    def reuse(self, care_of_address: Address) -> None:
+        """Say again how packets from it leave: the host forgets routes of a link that went down."""
+        wanted = self.used.get(care_of_address)
+        if wanted is not None:
+            self._emit(wanted)
+
+    def give_up_others(self, than: Address | None, now: float) -> None:
+        """Only ``than`` is in use any more; the others are kept for a while."""
+        for address in self.used:
+            if address != than:
+                self._given_up.setdefault(address, now + GRACE_S)
+
+    def point(self, local: Address, peer: Address, interface: int) -> None:
+        """The tunnel goes from ``local`` to ``peer`` from now on, by ``interface``."""
+        wanted = Tunnel(TUNNEL, local, peer, interface=interface)
+        self._close_at = None
+        before = self.tunnel
+        if before != wanted:
+            self.tunnel = wanted
+            self._emit(SetTunnel(wanted))
+        if before is None or before.peer != peer:
+            self._emit(Accept(PLANE, Direction.TO_HOME_ADDRESS, self._home_address, peer, TUNNEL))
+        if not self._forwarding:
+            self._forwarding = True
+            self._emit(Forward(PLANE, Direction.FROM_HOME_ADDRESS, self._home_address, TUNNEL))
+        if before is not None and before.peer != peer:
+            self._emit(Unaccept(PLANE, Direction.TO_HOME_ADDRESS, self._home_address, before.peer))
+
+    def stop_forwarding(self, now: float) -> None:
+        """Nothing more goes into the tunnel; what is in it still comes out for a while."""
+        if self._forwarding:
+            self._forwarding = False
+            self._emit(Unforward(PLANE, Direction.FROM_HOME_ADDRESS, self._home_address))
+        if self.tunnel is not None:
+            self._close_at = now + GRACE_S
+        self.give_up_others(None, now)
+
+    def close(self) -> None:
+        """Take everything down at once."""
+        if self._forwarding:
+            self._forwarding = False
+            self._emit(Unforward(PLANE, Direction.FROM_HOME_ADDRESS, self._home_address))
+        self._close_tunnel()
+        for address in list(self.used):
+            self._forget(address)
+        self._emit(Unlisten(PLANE, self._home_address))
+
+    def deadline(self) -> float | None:
+        times = list(self._given_up.values())
+        if self._close_at is not None:
+            times.append(self._close_at)
+        return min(times, default=None)
+
+    def wake(self, now: float) -> None:
+        if self._close_at is not None and self._close_at <= now:
+            self._close_tunnel()
+        for address, until in list(self._given_up.items()):
+            if until <= now:
+                self._forget(address)
+
+    def _close_tunnel(self) -> None:
+        self._close_at = None
+        if self.tunnel is not None:
+            peer, self.tunnel = self.tunnel.peer, None
+            self._emit(Unaccept(PLANE, Direction.TO_HOME_ADDRESS, self._home_address, peer))
+            self._emit(RemoveTunnel(TUNNEL))
+
+    def _forget(self, address: Address) -> None:
+        self._given_up.pop(address, None)
+        self.used.pop(address, None)
+        self._emit(Unlisten(PLANE, address))
+        self._emit(ForgetCareOfAddress(address))
