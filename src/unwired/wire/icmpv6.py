@@ -57,7 +57,7 @@ def icmp_message(number: int, name: str, reference: str, layout: str) -> Callabl
         made: type[Any] = dataclass(frozen=True, slots=True)(cls)
         made.TYPE, made.NAME, made.REFERENCE = number, name, reference
         made.LAYOUT = parse_layout(layout, _TAILS)
-        made.pack = compile_pack(made.LAYOUT, _TAILS, "B", (str(number),))
+        made.pack = compile_pack(made.LAYOUT, name, _TAILS, "B", (str(number),))
         ICMP_MESSAGES[number] = made
         _unpack[number] = compile_unpack(made, made.LAYOUT, name, _TAILS, exact=False)
         return made

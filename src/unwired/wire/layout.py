@@ -191,19 +191,27 @@ def compile_unpack(cls: type[Any], layout: Layout, name: str, tails: dict[str, T
     return scope["unpack"]  # type: ignore[no-any-return]
 
 
-def compile_pack(layout: Layout, tails: dict[str, Tail], head: str = "", head_values: tuple[str, ...] = ()) -> Pack:
-    """The encoder: ``head`` is a struct format that is written before the fields, ``head_values`` what goes into it
-    (expressions; ``size`` is the length of fields and tail in bytes)."""
+def compile_pack(
+    layout: Layout, name: str, tails: dict[str, Tail], head: str = "", head_values: tuple[str, ...] = ()
+) -> Pack:
+    """The encoder, which raises ValueError for what the fields cannot hold. ``head`` is a struct format that is written
+    before the fields, ``head_values`` what goes into it (expressions; ``size`` is the length of fields and tail in
+    bytes)."""
     values = ", ".join((*head_values, *layout.insert))
     lines = ["def pack(m):"]
     if layout.tail:
         lines += [f"  rest = tail(m.{layout.tail.name})", f"  size = {layout.size} + len(rest)"]
-        lines.append(f"  return pack_fields({values}) + rest")
     else:
-        lines += [f"  size = {layout.size}", f"  return pack_fields({values})"]
+        lines.append(f"  size = {layout.size}")
+    lines += [
+        f"  try: return pack_fields({values}){' + rest' if layout.tail else ''}",
+        "  except error as reason: raise ValueError(f'{name} cannot hold its fields: {reason}') from None",
+    ]
     scope: dict[str, Any] = {
         "fit": _fit,
         "sized": _sized,
+        "name": name,
+        "error": struct.error,
         "pack_fields": struct.Struct("!" + head + layout.format[1:]).pack,
         "tail": tails[layout.tail.kind].pack if layout.tail else None,
     }

@@ -121,7 +121,7 @@ def mobility_option(
         made: type[Any] = dataclass(frozen=True, slots=True)(cls)
         made.TYPE, made.NAME, made.REFERENCE, made.ALIGNMENT = number, name, reference, align
         made.LAYOUT = parse_layout(layout, TAILS)
-        made.pack = compile_pack(made.LAYOUT, TAILS, "BB", (str(number), "size"))
+        made.pack = compile_pack(made.LAYOUT, name, TAILS, "BB", (str(number), "size"))
         OPTIONS[number] = made
         _unpack_option[number] = compile_unpack(made, made.LAYOUT, name, TAILS, exact=True)
         return made
@@ -137,7 +137,7 @@ def mobility_message(number: int, name: str, reference: str, layout: str) -> Cal
         made: type[Any] = dataclass(frozen=True, slots=True)(cls)
         made.TYPE, made.NAME, made.REFERENCE = number, name, reference
         made.LAYOUT = parse_layout(layout, _MESSAGE_TAILS)
-        made.pack = compile_pack(made.LAYOUT, TAILS)
+        made.pack = compile_pack(made.LAYOUT, name, TAILS)
         MESSAGES[number] = made
         whole = parse_layout(f"{layout} options:mobility_options", _MESSAGE_TAILS)
         _unpack_message[number] = compile_unpack(made, whole, name, _MESSAGE_TAILS, exact=False)

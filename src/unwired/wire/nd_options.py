@@ -50,7 +50,7 @@ def nd_option(number: int, name: str, reference: str, layout: str) -> Callable[[
         made: type[Any] = dataclass(frozen=True, slots=True)(cls)
         made.TYPE, made.NAME, made.REFERENCE = number, name, reference
         made.LAYOUT = parse_layout(layout, TAILS)
-        made.pack = compile_pack(made.LAYOUT, TAILS, "BB", (str(number), "(size + 9) // 8"))
+        made.pack = compile_pack(made.LAYOUT, name, TAILS, "BB", (str(number), "(size + 9) // 8"))
         ND_OPTIONS[number] = made
         _unpack[number] = compile_unpack(made, made.LAYOUT, name, TAILS, exact=True)
         return made
