@@ -150,7 +150,7 @@ class Network(Shape):
 class Move(_Part):
     """At ``at_s`` the interface loses the network it is in, and ``gap_s`` later has ``to``."""
 
-    at_s: float = Field(ge=0)
+    at_s: float = Field(gt=0)
     interface: End
     to: Name | None = Field(None, description="The network to go to; left out: none.")
     gap_s: float = Field(0.1, ge=0, description="How long there is no link in between.")
@@ -161,7 +161,7 @@ class Tour(_Part):
 
     interface: End
     networks: list[Name] = Field(min_length=1)
-    start_s: float = Field(ge=0)
+    start_s: float = Field(gt=0)
     every_s: float = Field(gt=0)
     rounds: int = Field(1, ge=1)
     gap_s: float = Field(0.1, ge=0)

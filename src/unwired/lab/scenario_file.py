@@ -249,3 +249,15 @@ def _check_agents(scenario: Scenario) -> Iterator[_Found]:
             if isinstance(daemon, dict) and key in daemon:
                 why = "The lab chooses it, so that runs do not meet"
                 yield f"node[{index}].config.daemon.{key}", "must be left out", why, "Remove it"
+
+
+def schema() -> dict[str, Any]:
+    """The format as a JSON schema (draft 2020-12), with the key ``base`` of files; shipped as scenario.schema.json."""
+    generated = Scenario.model_json_schema()
+    generated["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    generated["title"] = "Unwired lab scenario"
+    generated["properties"]["base"] = {
+        "type": "string",
+        "description": "Another scenario file, relative to this one: its keys hold unless this one states them.",
+    }
+    return generated

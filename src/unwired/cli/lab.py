@@ -1,0 +1,283 @@
+"""``unwired lab``: an emulated Internet in network namespaces, from a scenario file."""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from unwired.lab import agents, graph, ledger, namespace, scenario_file
+from unwired.lab import run as lab_run
+from unwired.lab.analysis import analyse
+from unwired.lab.processes import LabError
+from unwired.lab.result import Result
+from unwired.lab.scenario import Scenario
+from unwired.lab.scenario_file import ScenarioError
+
+FAILED = 1
+CANNOT_RUN = 2
+_messages = Console(stderr=True, highlight=False)
+
+lab = typer.Typer(no_args_is_help=False, invoke_without_command=True, help=__doc__)
+
+Name = Annotated[str, typer.Argument(metavar="SCENARIO", help="A shipped scenario's name, or the path of a file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON object.")]
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(lab, name="lab", help="An emulated Internet in network namespaces, from a scenario file.")
+
+
+@lab.callback()
+def _bare(context: typer.Context) -> None:
+    """An emulated Internet in network namespaces, from a scenario file. A bare ``lab`` lists."""
+    if context.invoked_subcommand is None:
+        list_scenarios()
+
+
+@lab.command("list")
+def list_scenarios(as_json: AsJson = False) -> None:
+    """The shipped scenarios, and the runs on this host."""
+    shipped = {name: _load(str(path)) for name, path in scenario_file.shipped().items()}
+    runs = ledger.runs()
+    if as_json:
+        scenarios = [
+            {"name": name, "title": one.title, "duration_s": one.duration_s, "path": str(scenario_file.find(name))}
+            for name, one in shipped.items()
+        ]
+        states = [{"name": run.name, "scenario": run.scenario, "state": run.state} for run in runs]
+        _print_json({"schema": "unwired.lab.list/1", "scenarios": scenarios, "runs": states})
+        return
+    for name, one in shipped.items():
+        print(f"{name:<16} {one.duration_s:4g} s  {one.title}")
+    for run in runs:
+        print(f"{run.name:<24} {run.state}")
+
+
+@lab.command("run")
+def run_scenario(
+    name: Name,
+    as_json: AsJson = False,
+    report: Annotated[Path | None, typer.Option(help="Write an HTML page about the run into this directory.")] = None,
+    pcap: Annotated[Path | None, typer.Option(help="Capture every interface into this directory.")] = None,
+    keep: Annotated[Path | None, typer.Option(help="Copy logs and configurations into this directory.")] = None,
+) -> None:
+    """Run a scenario and judge it. Exit status: 0 all expectations hold, 1 one does not, 2 it could not be run."""
+    scenario = _load(name)
+    _stop_on_signal()
+    try:
+        with lab_run.built(scenario, _tell) as built:
+            record = lab_run.run(built, _tell, pcap)
+            result = analyse(record)
+            if report is not None:
+                from unwired.lab.report import write  # only here: it draws, and reads captures
+
+                write(result, record, report)
+            if keep is not None:
+                lab_run.copy_logs(built, keep)
+    except LabError as error:
+        _fail(str(error))
+    if as_json:
+        _print_json(result.to_json())
+    else:
+        _print_result(result)
+    if report is not None:
+        _messages.print(f"report: {report / 'index.html'}")
+    raise typer.Exit(0 if result.passed else FAILED)
+
+
+@lab.command()
+def up(name: Name, as_json: AsJson = False) -> None:
+    """Build a scenario with its daemons and leave it running. ``unwired lab down`` removes it."""
+    scenario = _load(name)
+    _stop_on_signal()
+    try:
+        directory = lab_run.keep(scenario, _tell)
+    except LabError as error:
+        _fail(str(error))
+    configurations = {node.name: str(agents.configuration_path(directory, node)) for node in agents.daemons(scenario)}
+    if as_json:
+        names = [node.name for node in scenario.node]
+        _print_json(
+            {"schema": "unwired.lab.up/1", "run": directory.name, "nodes": names, "configurations": configurations}
+        )
+        return
+    print(directory.name)
+    for node, path in configurations.items():
+        print(f"  {node}: unwired lab exec {node} -- unwired status -c {path}")
+
+
+@lab.command(
+    "exec",
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": False},
+)
+def execute(
+    context: typer.Context,
+    node: Annotated[str, typer.Argument(help="The node to be in.")],
+    run: Annotated[str | None, typer.Option("--run", help="Which run, when there are several.")] = None,
+) -> None:
+    """Run a command inside a node: ``unwired lab exec NODE -- COMMAND ...``. Without a command: a shell."""
+    chosen = _choose(run)
+    path = next((path for path in chosen.namespaces if path.name == node), None)
+    if path is None:
+        _fail(f"{chosen.name} has no node {node!r}; it has {', '.join(_nodes(chosen))}")
+    command = context.args or [os.environ.get("SHELL", "/bin/sh")]
+    try:
+        namespace.enter(path)
+        os.execvp(command[0], command)
+    except FileNotFoundError:
+        _fail(f"there is no command {command[0]!r}")
+    except PermissionError:
+        _fail("entering a network namespace takes root: run it with sudo")
+
+
+@lab.command()
+def down(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[RUN]...", help="Runs to end, as `list` names them.")
+    ] = None,
+    killed_only: Annotated[bool, typer.Option("--killed", help="Leave what `up` left running.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove what killed runs left behind, and what ``up`` left running. A ``run`` that is under way is not touched."""
+    runs = ledger.runs()
+    unknown = set(names or ()) - {run.name for run in runs}
+    if unknown:
+        _fail(
+            f"there is no run {', '.join(sorted(unknown))}; there are: {', '.join(run.name for run in runs) or 'none'}"
+        )
+    removed = []
+    for run in runs:
+        if run.state == "running":
+            if run.name in (names or ()):
+                _fail(f"{run.name} is under way: interrupt the command that runs it (process {_owner(run)})")
+            continue
+        if (names and run.name not in names) or (killed_only and run.state != "killed"):
+            continue
+        run.clean_up()
+        removed.append(run.name)
+        _messages.print(f"removed {run.name}")
+    if as_json:
+        _print_json({"schema": "unwired.lab.down/1", "removed": removed})
+
+
+@lab.command("graph")
+def draw(
+    name: Name,
+    form: Annotated[str, typer.Option("--format", help="text, dot or svg.")] = "text",
+    as_json: AsJson = False,
+) -> None:
+    """Draw a scenario's topology."""
+    scenario = _load(name)
+    if as_json:
+        _print_json({"schema": "unwired.lab.graph/1", **graph.as_json(scenario)})
+        return
+    if form not in graph.FORMATS:
+        _fail(f"there is no format {form!r}; there are {', '.join(graph.FORMATS)}")
+    print(graph.FORMATS[form](scenario), end="")
+
+
+@lab.command("schema")
+def print_schema() -> None:
+    """Print the JSON schema of scenario files."""
+    _print_json(scenario_file.schema())
+
+
+def _load(name: str) -> Scenario:
+    try:
+        path = scenario_file.find(name)
+        scenario = scenario_file.load(path)
+        agents.check(scenario, path)
+    except ScenarioError as error:
+        for problem in error.problems:
+            print(problem.sentence(), file=sys.stderr)
+        raise typer.Exit(CANNOT_RUN) from None
+    return scenario
+
+
+def _choose(name: str | None) -> ledger.Run:
+    runs = [run for run in ledger.runs() if run.state != "killed"]
+    if name is not None:
+        runs = [run for run in runs if run.name == name]
+    if not runs:
+        _fail(f"there is no run {name}" if name else "nothing is up: build something with `unwired lab up SCENARIO`")
+    if len(runs) > 1:
+        _fail(f"there are several runs: choose one with --run ({', '.join(run.name for run in runs)})")
+    return runs[0]
+
+
+def _nodes(run: ledger.Run) -> list[str]:
+    return [path.name for path in run.namespaces if not path.name.startswith("_")]
+
+
+def _owner(run: ledger.Run) -> int | None:
+    return run.owner.pid if run.owner is not None else None
+
+
+def _stop_on_signal() -> None:
+    """SIGTERM and Ctrl-C end the run with its clean-up."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        _messages.print("interrupted: cleaning up")
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+
+
+def _tell(at_s: float | None, sentence: str) -> None:
+    if at_s is None:
+        _messages.print(f"[dim]       -[/dim]  {_plain(sentence)}")
+    else:
+        _messages.print(f"[dim]{at_s:8.3f}[/dim]  {_plain(sentence)}")
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+def _print_result(result: Result) -> None:
+    output = Console(highlight=False)
+    moves = Table(title="moves", title_justify="left")
+    for heading, justify in (("at", "right"), ("node", "left"), ("from", "left"), ("to", "left"), ("kind", "left")):
+        moves.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    for heading in ("interruption", "lost", "signalling"):
+        moves.add_column(heading, justify="right")
+    for move in result.handovers:
+        ends = (move.node, move.source or "nowhere", move.destination or "nowhere", move.kind)
+        figures = (_ms(move.interruption_ms), str(move.packets_lost), _ms(move.signalling_ms))
+        moves.add_row(f"{move.at_s:.1f} s", *ends, *figures)
+    if result.handovers:
+        output.print(moves)
+    expectations = Table(title="expectations", title_justify="left")
+    for heading in ("expectation", "measured", "limit", ""):
+        expectations.add_column(heading, justify="right" if heading in ("measured", "limit") else "left")
+    for one in result.expectations:
+        measured = "nothing" if one.measured is None else f"{one.measured:,.6g} {one.unit}".rstrip()
+        verdict = "[green]holds[/green]" if one.passed else "[bold red]fails[/bold red]"
+        expectations.add_row(
+            _plain(one.name), measured, f"{one.comparison} {one.limit:,.6g} {one.unit}".rstrip(), verdict
+        )
+    output.print(expectations)
+    for problem in result.problems:
+        output.print(f"[red]problem:[/red] {_plain(problem)}")
+    output.print("[green]passed[/green]" if result.passed else "[bold red]failed[/bold red]")
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f} ms"
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _fail(sentence: str) -> NoReturn:
+    print(f"unwired lab: {sentence}", file=sys.stderr)
+    raise typer.Exit(CANNOT_RUN)

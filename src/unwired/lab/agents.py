@@ -1,0 +1,151 @@
+"""The Unwired daemons of a scenario: their configuration files, their start, what they tell.
+
+A daemon here is what a user runs: ``unwired run -c FILE`` with a file in the user's format, inside the node.
+"""
+
+import json
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from unwired.host import config
+from unwired.host.problems import ConfigError, Problem
+from unwired.lab import toml
+from unwired.lab.build import Lab
+from unwired.lab.namespace import Namespace
+from unwired.lab.processes import LabError, Process, module, wait_until
+from unwired.lab.record import NoticeRecord
+from unwired.lab.scenario import Node, Role, Scenario
+from unwired.lab.scenario_file import ScenarioError
+
+PINS = Path("/sys/fs/bpf/unwired")
+"""Where a daemon pins its maps and links, in a directory of its name. Shared by all namespaces."""
+_START_TIMEOUT_S = 20.0
+_ANSWER_TIMEOUT_S = 5.0
+
+
+def daemons(scenario: Scenario) -> list[Node]:
+    """The nodes that run a daemon, home agents first."""
+    nodes = [node for node in scenario.node if node.config]
+    return sorted(nodes, key=lambda node: node.role is not Role.HOME_AGENT)
+
+
+def configuration_path(directory: Path, node: Node) -> Path:
+    """Where a run keeps a node's configuration."""
+    return directory / "config" / f"{node.name}.toml"
+
+
+def configuration(node: Node, name: str, directory: Path) -> str:
+    """A daemon's file: what the scenario says, with the name and the directories that keep runs apart."""
+    daemon = {
+        **node.config.get("daemon", {}),
+        "name": name,
+        "runtime_dir": str(directory / "run"),
+        "state_dir": str(directory / "state"),
+    }
+    return toml.dumps({"daemon": daemon, **{key: value for key, value in node.config.items() if key != "daemon"}})
+
+
+def check(scenario: Scenario, path: Path) -> None:
+    """Read every daemon's configuration as the daemon will. Raises ScenarioError with all problems."""
+    problems: list[Problem] = []
+    directory = Path(tempfile.mkdtemp(prefix="unwired-lab-check-"))
+    try:
+        for index, node in enumerate(scenario.node):
+            if not node.config:
+                continue
+            file = directory / "configuration.toml"
+            file.write_text(configuration(node, "check", directory))
+            try:
+                config.load(file)
+            except ConfigError as error:
+                for problem in error.problems:
+                    key = f"node[{index}].config" + (f".{problem.key}" if problem.key else "")
+                    problems.append(Problem(str(path), key, problem.what, problem.why, problem.fix))
+    finally:
+        shutil.rmtree(directory)
+    if problems:
+        raise ScenarioError(problems)
+
+
+class Agent:
+    """One node's daemon. ``notices`` grow as ``pull`` reads what it tells."""
+
+    def __init__(self, lab: Lab, node: Node, number: int) -> None:
+        self._lab = lab
+        self.node = node
+        run = lab.directory.name.removeprefix(f"{lab.scenario.name}-")
+        self.name = f"{node.name[:12]}{number}-{run}"  # at most 32 characters, and no other daemon of this host has it
+        self.path = configuration_path(lab.directory, node)
+        self.control_socket = lab.directory / "run" / self.name / "control.sock"
+        self.process: Process | None = None
+        self.notices: list[NoticeRecord] = []
+        self._told: Path | None = None
+        self._read = 0
+
+    @property
+    def _namespace(self) -> Namespace:
+        return self._lab.namespaces[self.node.name]
+
+    def start(self) -> None:
+        """Write the file, start the daemon, wait until it answers. Raises LabError."""
+        self.path.parent.mkdir(exist_ok=True)
+        self.path.write_text(configuration(self.node, self.name, self._lab.directory))
+        self._lab.ledger.add("pins", path=str(PINS / self.name))
+        command = module("unwired", "run", "-c", self.path)
+        self.process = process = self._lab.processes.start(f"daemon-{self.node.name}", command, self._namespace)
+        if not wait_until(lambda: self._answers() or not process.is_running, _START_TIMEOUT_S, 0.02):
+            raise LabError(f"the daemon of {self.node.name} does not answer: {process.log_tail()}")
+        if not process.is_running:
+            raise LabError(f"the daemon of {self.node.name} ended: {process.log_tail(8) or 'it printed nothing'}")
+        events = module("unwired", "events", "--follow", "--json", "-c", self.path)
+        listener = self._lab.processes.start(f"events-{self.node.name}", events, self._namespace, foreground=False)
+        self._told = listener.log
+
+    def ask(self, verb: str, **values: Any) -> dict[str, Any]:
+        """One request over the control socket. Raises OSError and ValueError when there is no proper answer."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.settimeout(_ANSWER_TIMEOUT_S)
+            client.connect(str(self.control_socket))
+            client.sendall(json.dumps({"schema": "unwired.request/1", "verb": verb, **values}).encode() + b"\n")
+            with client.makefile("rb") as answers:
+                answer = json.loads(answers.readline())
+        if not isinstance(answer, dict):
+            raise ValueError("the answer is no JSON object")
+        return answer
+
+    def _answers(self) -> bool:
+        try:
+            self.ask("status")
+        except (OSError, ValueError):
+            return False
+        return True
+
+    def pull(self) -> list[NoticeRecord]:
+        """What the daemon has told since the last call."""
+        if self._told is None:
+            return []
+        with self._told.open("rb") as file:
+            file.seek(self._read)
+            data = file.read()
+        complete = data[: data.rfind(b"\n") + 1]
+        self._read += len(complete)
+        new = list(_notices(self.node.name, complete))
+        self.notices += new
+        return new
+
+
+def _notices(node: str, lines: bytes) -> Iterator[NoticeRecord]:
+    wall_minus_monotonic_s = time.time() - time.monotonic()
+    for line in lines.splitlines():
+        try:
+            event = json.loads(line)
+            at = float(event["at"]) - wall_minus_monotonic_s
+            name, level = str(event["name"]), str(event.get("level", "info"))
+        except (ValueError, KeyError, TypeError):
+            continue
+        yield NoticeRecord(node, at, name, level, dict(event.get("fields") or {}), event.get("home_address"))

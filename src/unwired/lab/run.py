@@ -1,0 +1,361 @@
+"""Runs a scenario: builds it, starts daemons and traffic, carries out the moves, and leaves the record of it all."""
+
+import heapq
+import itertools
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from unwired.lab import capture
+from unwired.lab.agents import Agent, daemons
+from unwired.lab.build import Lab
+from unwired.lab.ledger import Ledger, Run
+from unwired.lab.processes import LabError, Process, module
+from unwired.lab.record import CaptureRecord, FlowRecord, MoveRecord, NoticeRecord, RunRecord
+from unwired.lab.scenario import Move, Probe, Role, Scenario, Stream
+
+Tell = Callable[[float | None, str], None]
+"""Told what happens: seconds since the start (None before it) and a sentence."""
+
+_FIRST_PORT = 40_000
+_LOOK_EVERY_S = 0.1
+_DRAIN_S = 0.5
+_STOP_SOURCES_S = 12.0
+_AT_HOME_TIMEOUT_S = 10.0
+
+
+@contextmanager
+def built(scenario: Scenario, tell: Tell) -> Iterator[Lab]:
+    """The scenario, built, with its daemons running; everything is removed at the end, whatever happened."""
+    _check_root()
+    ledger = Ledger.open_run(scenario.name)
+    lab = Lab(scenario, ledger)
+    try:
+        tell(None, f"building {len(scenario.node)} nodes ({lab.directory.name})")
+        lab.build()
+        yield lab
+    finally:
+        before = [signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)]
+        lab.processes.end_all()
+        lab.close()
+        Run.read(lab.directory).clean_up()
+        ledger.close()
+        for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
+            signal.signal(number, handler)
+
+
+def keep(scenario: Scenario, tell: Tell) -> Path:
+    """Build the scenario with its daemons and leave it running; the run's directory. Undone by the clean-up."""
+    _check_root()
+    ledger = Ledger.open_run(scenario.name)
+    lab = Lab(scenario, ledger)
+    try:
+        tell(None, f"building {len(scenario.node)} nodes")
+        lab.build()
+        start_agents(lab, tell)
+    except BaseException:
+        lab.processes.end_all()
+        lab.close()
+        Run.read(lab.directory).clean_up()
+        raise
+    ledger.add("kept")
+    lab.close()
+    ledger.close()
+    return lab.directory
+
+
+def copy_logs(lab: Lab, directory: Path) -> None:
+    """Logs, configurations, traffic logs and captures of the signalling, for looking at after the run."""
+    for name in ("log", "config", "bird", "traffic", "signalling"):
+        if (lab.directory / name).is_dir():
+            ignore = shutil.ignore_patterns("*.ctl")
+            shutil.copytree(lab.directory / name, directory / name, dirs_exist_ok=True, ignore=ignore)
+
+
+def _check_root() -> None:
+    if os.geteuid() != 0:
+        raise LabError("the lab makes network namespaces, which takes root: run it with sudo")
+
+
+def start_agents(lab: Lab, tell: Tell) -> list[Agent]:
+    """Start every daemon, home agents first. Raises LabError when one does not come up."""
+    agents = []
+    for number, node in enumerate(daemons(lab.scenario), 1):
+        tell(None, f"starting the daemon of {node.name}")
+        agent = Agent(lab, node, number)
+        agent.start()
+        agents.append(agent)
+    return agents
+
+
+def run(lab: Lab, tell: Tell, pcap: Path | None = None) -> RunRecord:
+    """Carry out a built scenario. ``pcap`` is a directory for captures of every interface."""
+    return _Runner(lab, tell, pcap).run()
+
+
+class _Runner:
+    def __init__(self, lab: Lab, tell: Tell, pcap: Path | None) -> None:
+        self._lab = lab
+        self._scenario = lab.scenario
+        self._tell = tell
+        self._pcap = pcap
+        self._agents: list[Agent] = []
+        self._moves: list[MoveRecord] = []
+        self._flows: list[FlowRecord] = []
+        self._captures: list[CaptureRecord] = []
+        self._problems: list[str] = []
+        self._sources: list[Process] = []
+        self._source_logs: list[tuple[Process, Path]] = []
+        self._sinks: list[Process] = []
+        self._started_at = 0.0
+        self._agenda: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+
+    def run(self) -> RunRecord:
+        traffic_directory = self._lab.directory / "traffic"
+        traffic_directory.mkdir(exist_ok=True)
+        captures = self._start_captures()
+        self._agents = start_agents(self._lab, self._tell)
+        self._plan_moves()
+        self._plan_traffic(traffic_directory)
+        self._started_at = time.monotonic()
+        self._tell(0.0, f"running for {self._scenario.duration_s:g} s")
+        self._carry_out()
+        ended_at = time.monotonic()
+        self._tell(ended_at - self._started_at, "stopping the traffic")
+        self._stop_traffic()
+        self._look()
+        if captures is not None:
+            captures.end()
+            self._note_captures(captures)
+        return RunRecord(
+            scenario=self._scenario,
+            directory=self._lab.directory,
+            started_at=self._started_at,
+            ended_at=ended_at,
+            wall_minus_monotonic_s=time.time() - time.monotonic(),
+            moves=tuple(self._moves),
+            flows=tuple(self._flows),
+            notices=tuple(sorted(self._notices(), key=lambda notice: notice.at)),
+            captures=tuple(self._captures),
+            problems=tuple(self._problems),
+        )
+
+    # --- the timeline ---
+
+    def _at(self, at_s: float, what: Callable[[], None]) -> None:
+        heapq.heappush(self._agenda, (at_s, next(self._order), what))
+
+    def _carry_out(self) -> None:
+        end = self._scenario.duration_s
+        while True:
+            now_s = time.monotonic() - self._started_at
+            if self._agenda and self._agenda[0][0] <= now_s:
+                heapq.heappop(self._agenda)[2]()
+                continue
+            if now_s >= end:
+                return
+            self._look()
+            due_s = min(end, self._agenda[0][0] if self._agenda else end)
+            time.sleep(max(0.0, min(_LOOK_EVERY_S, due_s - (time.monotonic() - self._started_at))))
+
+    def _look(self) -> None:
+        """Processes that died, and what the daemons told."""
+        for process in self._lab.processes.died():
+            sentence = f"{process.name} ended in the middle of the run: {process.log_tail() or 'it printed nothing'}"
+            self._problems.append(sentence)
+            self._tell(self._elapsed_s(), sentence)
+        for agent in self._agents:
+            for notice in agent.pull():
+                at_s = notice.at - self._started_at
+                details = " ".join(f"{key}={value}" for key, value in notice.fields.items() if value is not None)
+                self._tell(at_s, f"{notice.node}: {notice.name} {details}".rstrip())
+
+    def _elapsed_s(self) -> float:
+        return time.monotonic() - self._started_at
+
+    def _notices(self) -> Iterator[NoticeRecord]:
+        for agent in self._agents:
+            yield from agent.notices
+
+    # --- moves ---
+
+    def _plan_moves(self) -> None:
+        for move in self._scenario.moves():
+            self._at(move.at_s, lambda move=move: self._move(move))  # type: ignore[misc]
+
+    def _move(self, move: Move) -> None:
+        end = move.interface
+        node = self._scenario.find_node(end.partition(".")[0])
+        source = self._lab.attached.get(end)
+        others = {
+            other.partition(".")[2]: network
+            for other, network in self._lab.attached.items()
+            if other != end and other.partition(".")[0] == node.name
+        }
+        home = self._scenario.home_network(node)
+        record = MoveRecord(
+            node=node.name,
+            interface=end.partition(".")[2],
+            source=source,
+            destination=move.to,
+            detached_at=None,
+            attached_at=None,
+            others=others,
+            leaves_home=source is not None and source == home and move.to != home,
+            returns_home=move.to is not None and move.to == home and source != home,
+        )
+        if source is not None:
+            record = replace(record, detached_at=time.monotonic())
+            self._lab.detach(end)
+        self._tell(self._elapsed_s(), f"{end}: {source or 'nowhere'} -> {move.to or 'nowhere'}")
+        if move.to is None:
+            self._moves.append(record)
+        elif source is None or move.gap_s == 0:
+            self._arrive(record, end)
+        else:
+            self._at(move.at_s + move.gap_s, lambda: self._arrive(record, end))
+
+    def _arrive(self, record: MoveRecord, end: str) -> None:
+        attached_at = time.monotonic()  # the link is up by the time that attach returns, less than a millisecond later
+        self._lab.attach(end, str(record.destination))
+        self._moves.append(replace(record, attached_at=attached_at))
+
+    # --- traffic ---
+
+    def _plan_traffic(self, directory: Path) -> None:
+        port = itertools.count(_FIRST_PORT)
+        pending: list[tuple[Process, Path]] = []
+        for index, traffic in enumerate(self._scenario.traffic):
+            first, second = traffic.between
+            addresses = traffic.addresses or tuple(
+                str(self._scenario.find_node(name).traffic_address()) for name in traffic.between
+            )
+            stop_s = self._scenario.duration_s if traffic.stop_s is None else traffic.stop_s
+            ways = ((first, second, *addresses), (second, first, addresses[1], addresses[0]))
+            for source, sink, source_address, sink_address in ways:
+                stem = f"{traffic.kind}-{index}-{source}-to-{sink}"
+                flow = FlowRecord(
+                    kind=traffic.kind,
+                    source=source,
+                    destination=sink,
+                    source_address=source_address,
+                    destination_address=sink_address,
+                    source_log=directory / f"{stem}.source.log",
+                    sink_log=directory / f"{stem}.sink.log",
+                    interval_ms=traffic.interval_ms if isinstance(traffic, Probe) else None,
+                )
+                self._flows.append(flow)
+                number = next(port)
+                sink_process = self._start_sink(flow, number, stem)
+                pending.append((sink_process, flow.sink_log))
+                self._at(
+                    traffic.start_s,
+                    lambda t=traffic, f=flow, n=number, s=stem, e=stop_s: self._start_source(t, f, n, s, e),  # type: ignore[misc]
+                )
+        for process, log in pending:
+            self._wait_for_log(process, log)
+        while self._agenda and self._agenda[0][0] <= 0:  # what runs from the start is ready before it
+            heapq.heappop(self._agenda)[2]()
+        for process, log in self._source_logs:
+            self._wait_for_log(process, log)
+
+    def _start_sink(self, flow: FlowRecord, port: int, stem: str) -> Process:
+        kind = "tcp-sink" if flow.kind == "tcp" else "udp-probe-sink"
+        options = ["--bind", flow.destination_address, "--port", str(port)]
+        command = module("unwired.lab.traffic", kind, *options, "--log", flow.sink_log)
+        process = self._lab.processes.start(f"{stem}.sink", command, self._lab.namespaces[flow.destination])
+        self._sinks.append(process)
+        return process
+
+    def _start_source(self, traffic: Probe | Stream, flow: FlowRecord, port: int, stem: str, stop_s: float) -> None:
+        options: list[str | Path] = [
+            "--bind",
+            flow.source_address,
+            "--to",
+            flow.destination_address,
+            "--to-port",
+            str(port),
+        ]
+        if isinstance(traffic, Probe):
+            kind = "udp-probe-source"
+            options += ["--interval-ms", str(traffic.interval_ms), "--size", str(traffic.size_bytes)]
+        else:
+            kind = "tcp-source"
+            options += ["--rate-bps", str(traffic.rate_mbit * 1e6)]
+        command = module("unwired.lab.traffic", kind, *options, "--log", flow.source_log)
+        process = self._lab.processes.start(f"{stem}.source", command, self._lab.namespaces[flow.source])
+        self._sources.append(process)
+        self._source_logs.append((process, flow.source_log))
+        if stop_s < self._scenario.duration_s:
+            self._at(stop_s, lambda: self._ask_to_stop(process))
+
+    def _wait_for_log(self, process: Process, log: Path) -> None:
+        deadline = time.monotonic() + 10
+        while not (log.exists() and log.read_bytes().count(b"\n")):
+            if not process.is_running or time.monotonic() > deadline:
+                raise LabError(f"{process.name} did not start: {process.log_tail(5) or 'it printed nothing'}")
+            time.sleep(0.005)
+
+    def _ask_to_stop(self, process: Process) -> None:
+        process.expected_to_run = False
+        if process.is_running:
+            process.popen.terminate()
+
+    def _stop_traffic(self) -> None:
+        """Sources first; what is on its way gets the time to arrive; then sinks."""
+        for processes, patience_s in ((self._sources, _STOP_SOURCES_S), (self._sinks, 5.0)):
+            self._look()
+            for process in processes:
+                self._ask_to_stop(process)
+            for process in processes:
+                if not process.end(patience_s):
+                    self._problems.append(f"{process.name} had to be killed.")
+            if processes is self._sources and processes:
+                time.sleep(_DRAIN_S)
+
+    # --- captures ---
+
+    def _start_captures(self) -> Process | None:
+        """The signalling of mobile nodes and home agents, and everything where it was asked for."""
+        wanted = []
+        directory = self._lab.directory / "signalling"
+        directory.mkdir(exist_ok=True)
+        if self._pcap is not None:
+            self._pcap.mkdir(parents=True, exist_ok=True)
+        for node in self._scenario.node:
+            where = str(self._lab.namespaces[node.name].path)
+            for interface in node.interfaces:
+                name = f"{node.name}-{interface}.pcap"
+                if node.role in (Role.MOBILE_NODE, Role.HOME_AGENT):
+                    path = directory / name
+                    self._captures.append(CaptureRecord(node.name, interface, path))
+                    wanted.append({"path": str(path), "only_signalling": True})
+                    wanted[-1] |= {"namespace": where, "interface": interface}
+                if self._pcap is not None:
+                    wanted.append({"path": str(self._pcap.resolve() / name), "only_signalling": False})
+                    wanted[-1] |= {"namespace": where, "interface": interface}
+        if not wanted:
+            return None
+        specification = self._lab.directory / "capture.json"
+        specification.write_text(json.dumps({"captures": wanted}))
+        namespace = next(iter(self._lab.namespaces.values()))
+        process = self._lab.processes.start("capture", module("unwired.lab.capture", specification), namespace)
+        self._lab.processes.wait_for_line(process, capture.READY)
+        return process
+
+    def _note_captures(self, process: Process) -> None:
+        try:
+            counted = json.loads(process.log.read_text().splitlines()[-1])
+        except (ValueError, IndexError):
+            self._problems.append(f"The captures are incomplete: {process.log_tail()}")
+            return
+        for path, counts in counted.items():
+            if counts["dropped"]:
+                self._tell(None, f"{path}: {counts['dropped']} frames came too fast to be captured")
