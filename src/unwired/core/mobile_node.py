@@ -29,15 +29,19 @@ from unwired.core.rate_limit import TokenBucket
 from unwired.core.settings import MobileNodeSettings
 from unwired.wire.address import Address, format_address, is_multicast, is_unicast_routable
 from unwired.wire.icmpv6 import (
+    DestinationUnreachable,
     HomeAgentAddressDiscoveryReply,
     MobilePrefixAdvertisement,
     NeighborAdvertisement,
     NeighborSolicitation,
+    PacketTooBig,
     ParameterProblem,
     ParameterProblemCode,
     RouterAdvertisement,
+    TimeExceeded,
 )
-from unwired.wire.ipv6 import Packet
+from unwired.wire.ipv6 import HEADER_SIZE as IPV6_HEADER_SIZE
+from unwired.wire.ipv6 import IPV6_IN_IPV6, Packet
 from unwired.wire.mobility import MobilityMessage, UnknownMessage
 from unwired.wire.rfc6275 import (
     BindingAcknowledgement,
@@ -124,6 +128,11 @@ class MobileNode:
                 self._binding_error(packet, payload)
             case ParameterProblem():
                 self._parameter_problem(payload)
+            case PacketTooBig():
+                self._packet_too_big(payload)
+            case DestinationUnreachable() | TimeExceeded():
+                # Soft errors: retransmission and back-off deal with an unreachable home agent.
+                self.counters["home_agent_unreachable"] += 1
             case HomeAgentAddressDiscoveryReply():
                 self._agents_discovered(payload)
             case MobilePrefixAdvertisement():
@@ -240,7 +249,11 @@ class MobileNode:
             self._outbox.send(packet, interface)
 
     def _moved(self, before: Attachment | None, after: Attachment | None) -> None:
-        if isinstance(before, Away) and isinstance(after, Away) and before.care_of_address == after.care_of_address:
+        if (
+            isinstance(before, Away)
+            and isinstance(after, Away)
+            and (before.care_of_address, before.interface) == (after.care_of_address, after.interface)
+        ):
             # Another router of the same link: nothing moved for the home agent.
             self.machine.rows.use(after.care_of_address, after.interface, after.router)
             self.machine.entry.router = after.router
@@ -302,16 +315,27 @@ class MobileNode:
         self._notify("registration_failed", Level.WARNING, reason=reason, wait_s=PARAMETER_PROBLEM_WAIT_S)
         self.machine.refused(PARAMETER_PROBLEM_WAIT_S)
 
-    def _agents_discovered(self, reply: HomeAgentAddressDiscoveryReply) -> None:
+    def _packet_too_big(self, message: PacketTooBig) -> None:
+        """The path to the home agent carries less than thought: RFC 2473 section 7.1. The data plane tells the senders
+        of what does not fit from now on."""
+        quoted, tunnel = message.quoted, self.machine.rows.tunnel
         if (
-            self.machine.search is None
-            or self.machine.state is not State.DISCOVERING
-            or not self.machine.search.answered(reply)
+            tunnel is None
+            or len(quoted) < IPV6_HEADER_SIZE
+            or quoted[6] != IPV6_IN_IPV6
+            or (quoted[8:24], quoted[24:40]) != (tunnel.local, tunnel.peer)
         ):
+            self._outbox.drop(Drop.UNRELATED_ERROR)
+            return
+        self.counters["tunnel_packets_too_big"] += 1
+        self.machine.rows.lower_mtu(message.mtu, self.machine.now.monotonic)
+
+    def _agents_discovered(self, reply: HomeAgentAddressDiscoveryReply) -> None:
+        search = self.machine.search
+        if search is None or self.machine.state is not State.DISCOVERING or not search.answered(reply):
             self._outbox.drop(Drop.NOT_FOR_THIS_ROLE)
             return
-        agents = " ".join(format_address(agent) for agent in search.agents)
-        self._notify("home_agent_discovered", home_agents=agents)
+        self._notify("home_agent_discovered", home_agents=" ".join(map(format_address, search.agents)))
         self.machine.next_agent()
 
     def _prefixes_advertised(self, packet: Packet, message: MobilePrefixAdvertisement) -> None:

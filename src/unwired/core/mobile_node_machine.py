@@ -82,7 +82,12 @@ class MobileNodeMachine:
 
     def start(self) -> None:
         saved = self._saved
-        bound = saved is not None and saved.expires_wall is not None and saved.expires_wall > self.now.wall
+        bound = (
+            saved is not None
+            and saved.expires_wall is not None
+            and saved.expires_wall > self.now.wall
+            and saved.home_agent == self.entry.home_agent  # else the configuration names another one by now
+        )
         self.input(Input.RESTORED if bound else Input.START)
 
     def input(self, given: Input) -> None:

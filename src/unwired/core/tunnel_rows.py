@@ -5,6 +5,7 @@ that packets which were on their way to it still arrive (RFC 6275 section 11.5.4
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from unwired.core.door import Action, ForgetCareOfAddress, UseCareOfAddress
 from unwired.core.forwarding import (
@@ -27,6 +28,11 @@ TUNNEL = 1
 GRACE_S = 5.0
 """How long packets may still arrive at an address or in a tunnel that is given up."""
 
+PATH_MTU_AGE_S = 600.0
+"""After this a larger packet is tried again (RFC 8201 section 5.3)."""
+MINIMUM_MTU = 1280
+OUTER_HEADER = 40
+
 
 class TunnelRows:
     """Remembers what was asked of the table and the host; ``emit`` takes the actions."""
@@ -39,6 +45,7 @@ class TunnelRows:
         self._given_up: dict[Address, float] = {}
         self._forwarding = False
         self._close_at: float | None = None
+        self._raise_mtu_at: float | None = None
 
     def open(self) -> None:
         self._emit(Listen(PLANE, self._home_address))
@@ -71,7 +78,8 @@ class TunnelRows:
         wanted = Tunnel(TUNNEL, local, peer, interface=interface)
         self._close_at = None
         before = self.tunnel
-        if before != wanted:
+        if before is None or replace(before, mtu=0) != wanted:
+            self._raise_mtu_at = None  # another path
             self.tunnel = wanted
             self._emit(SetTunnel(wanted))
         if before is None or before.peer != peer:
@@ -81,6 +89,17 @@ class TunnelRows:
             self._emit(Forward(PLANE, Direction.FROM_HOME_ADDRESS, self._home_address, TUNNEL))
         if before is not None and before.peer != peer:
             self._emit(Unaccept(PLANE, Direction.TO_HOME_ADDRESS, self._home_address, before.peer))
+
+    def lower_mtu(self, path_mtu: int, now: float) -> None:
+        """The path from end to end of the tunnel carries ``path_mtu`` bytes. Below IPv6's minimum the tunnel carries
+        packets of the minimum in fragments (RFC 2473 section 7.1)."""
+        if self.tunnel is None:
+            return
+        mtu = max(path_mtu - OUTER_HEADER, MINIMUM_MTU)
+        if not self.tunnel.mtu or mtu < self.tunnel.mtu:
+            self.tunnel = replace(self.tunnel, mtu=mtu)
+            self._emit(SetTunnel(self.tunnel))
+        self._raise_mtu_at = now + PATH_MTU_AGE_S
 
     def stop_forwarding(self, now: float) -> None:
         """Nothing more goes into the tunnel; what is in it still comes out for a while."""
@@ -103,11 +122,15 @@ class TunnelRows:
 
     def deadline(self) -> float | None:
         times = list(self._given_up.values())
-        if self._close_at is not None:
-            times.append(self._close_at)
+        times.extend(time for time in (self._close_at, self._raise_mtu_at) if time is not None)
         return min(times, default=None)
 
     def wake(self, now: float) -> None:
+        if self._raise_mtu_at is not None and self._raise_mtu_at <= now:
+            self._raise_mtu_at = None
+            if self.tunnel is not None:
+                self.tunnel = replace(self.tunnel, mtu=0)
+                self._emit(SetTunnel(self.tunnel))
         if self._close_at is not None and self._close_at <= now:
             self._close_tunnel()
         for address, until in list(self._given_up.items()):
@@ -116,6 +139,7 @@ class TunnelRows:
 
     def _close_tunnel(self) -> None:
         self._close_at = None
+        self._raise_mtu_at = None
         if self.tunnel is not None:
             peer, self.tunnel = self.tunnel.peer, None
             self._emit(Unaccept(PLANE, Direction.TO_HOME_ADDRESS, self._home_address, peer))
