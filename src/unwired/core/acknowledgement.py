@@ -1,6 +1,6 @@
 """What a home agent makes of a binding update's bytes, and the acknowledgement that answers it."""
 
-from unwired.core.authentication import sign
+from unwired.core.authentication import placeholder, seal
 from unwired.core.door import Send
 from unwired.core.settings import SecurityAssociation, Subscriber
 from unwired.wire.address import Address
@@ -111,10 +111,11 @@ def acknowledge(
             options.append(request.identifier)
         if request.message_id is not None:
             options.append(request.message_id if timestamp is None else MessageId(timestamp))
+        options.append(placeholder(association))
     message = BindingAcknowledgement(status, sequence, lifetime_units, options=tuple(options))
     data = b""
     if association is not None:
-        message, data = sign(message, association, request.care_of_address, request.home_address)
+        data = seal(message, association, request.care_of_address, request.home_address)
     packet = request.packet
     # From home it must leave by the home link: the route may still lead into the tunnel (RFC 6275 section 10.3.2).
     interface = request.interface if packet.home_address is None else 0

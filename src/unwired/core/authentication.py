@@ -52,21 +52,33 @@ def compute_authenticator(
     return hmac.digest(association.key, mobility_data(care_of_address, home_address, header), digest)[:length]
 
 
-def sign(
-    message: Message, association: SecurityAssociation, care_of_address: Address, home_address: Address
-) -> tuple[Message, bytes]:
-    """The message with the MN-HA option as its last (RFC 4285 section 5.1), and its bytes to send."""
+def placeholder(association: SecurityAssociation) -> MobilityMessageAuthentication:
+    """The MN-HA option for a message that is still to be sealed."""
+    return MobilityMessageAuthentication(association.spi, bytes(authenticator_length(association)))
+
+
+def seal(
+    message: MobilityMessage, association: SecurityAssociation, care_of_address: Address, home_address: Address
+) -> bytes:
+    """Fill in the authenticator of a message that was just made, its last option a fresh ``placeholder``; the bytes to
+    send. Raises DecodeError when the option is not there."""
     digest, length = _DIGESTS[association.algorithm]
-    option = MobilityMessageAuthentication(association.spi, bytes(length))
-    signed = replace(message, options=(*message.options, option))
-    header = encode_mobility(signed)
+    header = encode_mobility(message)
     at = authenticator_offset(header)
     # The checksum in what was just encoded is zero, as the computation wants it.
     covered = b"".join((care_of_address, home_address, header[:at]))
     authenticator = hmac.digest(association.key, covered, digest)[:length]
-    # Nobody else has seen the option yet: filled in here, because this runs for each acknowledgement.
-    object.__setattr__(option, "authenticator", authenticator)
-    return signed, b"".join((header[:at], authenticator, header[at + length :]))
+    # Frozen, but nobody else has seen the option yet; making all anew costs as much as the hash, for each message.
+    object.__setattr__(message.options[-1], "authenticator", authenticator)
+    return b"".join((header[:at], authenticator, header[at + length :]))
+
+
+def sign(
+    message: Message, association: SecurityAssociation, care_of_address: Address, home_address: Address
+) -> tuple[Message, bytes]:
+    """The message with the MN-HA option as its last (RFC 4285 section 5.1), and its bytes to send."""
+    signed = replace(message, options=(*message.options, placeholder(association)))
+    return signed, seal(signed, association, care_of_address, home_address)
 
 
 def is_authentic(

@@ -197,7 +197,7 @@ class Registrar:
     def _reason_to_refuse(self, request: Request, binding: Binding) -> BindingStatus | None:
         """The home agent's tests of a registration (RFC 6275 section 10.3.1)."""
         home_address, care_of_address = request.home_address, request.care_of_address
-        if self._prefix_of(home_address) is None:
+        if binding.state != State.BOUND and self._prefix_of(home_address) is None:
             return BindingStatus.NOT_HOME_SUBNET
         if home_address == self._settings.address:
             return BindingStatus.ADMINISTRATIVELY_PROHIBITED
