@@ -1,0 +1,166 @@
+"""The report of a run: one HTML page that needs nothing but itself.
+
+Figures first, then the drawings, then the tables and the configuration. Everything that comes from a scenario or a log
+is escaped. ``write`` makes ``index.html`` and beside it ``result.json``.
+"""
+
+import json
+import time
+from collections.abc import Iterable, Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from unwired import __version__
+from unwired.lab import analysis, report_ladder, report_run, report_sequence, report_tables, report_topology, sequence
+from unwired.lab.analysis_probe import ProbeSeries
+from unwired.lab.analysis_stream import Arrivals, read_arrivals
+from unwired.lab.record import RunRecord
+from unwired.lab.report_svg import milliseconds, number
+from unwired.lab.report_view import View, look
+from unwired.lab.result import LINK_LOST, Handover, Result
+from unwired.lab.scenario import Metric
+from unwired.lab.toml import dumps
+
+_OPEN_MOVES = 12
+"""Moves beyond these are folded away."""
+_TILES = (
+    (Metric.INTERRUPTION_MEDIAN_MS, "interruption, median"),
+    (Metric.INTERRUPTION_MAX_MS, "interruption, longest"),
+    (Metric.MOVES_DONE, "moves that came through"),
+    (Metric.MAKE_BEFORE_BREAK_PACKETS_LOST, "packets lost, two links up"),
+    (Metric.TCP_RESETS, "TCP resets"),
+    (Metric.TCP_BYTES_LOST, "TCP bytes lost"),
+    (Metric.TCP_BYTES, "TCP bytes intact"),
+)
+
+
+def write(result: Result, record: RunRecord, directory: Path) -> Path:
+    """Makes ``directory``; gives the page's path."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "result.json").write_text(json.dumps(result.to_json(), indent=2, ensure_ascii=False) + "\n")
+    page = directory / "index.html"
+    page.write_text(render(result, record), encoding="utf-8")
+    return page
+
+
+def render(result: Result, record: RunRecord) -> str:
+    view = look(record)
+    traffic = analysis.read_traffic(record)
+    templates = files("unwired.lab")
+    failed = [expectation for expectation in result.expectations if not expectation.passed]
+    scenario = record.scenario
+    return Template((templates / "report.html").read_text(encoding="utf-8")).substitute(
+        style=(templates / "report.css").read_text(encoding="utf-8"),
+        title=escape(scenario.title or scenario.name),
+        scenario=escape(scenario.name),
+        description=escape(scenario.description.strip()),
+        verdict_class="passed" if result.passed else "failed",
+        verdict="✓ Passed" if result.passed else "✗ Failed",
+        verdict_detail=_verdict(result, len(failed)),
+        problems=_list("problems", result.problems),
+        tiles="".join(_tiles(result)),
+        topology=report_topology.draw(view),
+        run=report_run.draw(view, traffic.probes, _arrivals(record)),
+        expectations=report_tables.expectations(result),
+        moves="".join(_moves(result, view, traffic.probes)),
+        handovers=report_tables.handovers(result),
+        streams=report_tables.streams(result),
+        probes=report_tables.probes(result),
+        configurations="".join(_configurations(record)),
+        footer=_footer(record),
+    )
+
+
+def _verdict(result: Result, failed: int) -> str:
+    if not result.expectations:
+        return "no expectations"
+    if failed:
+        return f"{failed} of {len(result.expectations)} expectations do not hold"
+    return (
+        f"all {len(result.expectations)} expectations hold" if not result.problems else "the run itself had a problem"
+    )
+
+
+def _list(class_: str, items: Sequence[str]) -> str:
+    inside = "".join(f"<li>{escape(item)}</li>" for item in items)
+    return f'<ul class="{class_}">{inside}</ul>' if items else ""
+
+
+def _tiles(result: Result) -> Iterable[str]:
+    by_metric = {name: (measured, unit) for name, measured, unit in result.metrics}
+    for metric, name in _TILES:
+        measured, unit = by_metric.get(metric.value, (None, ""))
+        if measured is None:
+            continue
+        yield _tile(name, measured, unit)
+
+
+def _tile(name: str, measured: float, unit: str) -> str:
+    if unit == "bytes" and measured >= 1e6:
+        value, shown = measured / 1e6, "MB"
+    else:
+        value, shown = measured, unit
+    return (
+        f'<div class="tile"><div class="figure-name">{escape(name)}</div>'
+        f'<div class="value">{number(round(value, 1))} <small>{escape(shown)}</small></div></div>'
+    )
+
+
+def _arrivals(record: RunRecord) -> list[Arrivals]:
+    arrivals = []
+    for flow in record.flows:
+        if flow.kind == "tcp":
+            try:
+                arrivals.append(read_arrivals(flow))
+            except (OSError, ValueError):
+                continue  # told as a problem of the result
+    return arrivals
+
+
+def _moves(result: Result, view: View, probes: Sequence[ProbeSeries]) -> Iterable[str]:
+    sightings = sequence.read_sightings(view.record)
+    for index, handover in enumerate(result.handovers):
+        if handover.kind == LINK_LOST:
+            continue
+        window = analysis.window_of(view.record, index)
+        ladder = report_ladder.draw(view, handover, window, probes)
+        exchange = sequence.exchange(view.record, index, sightings, probes)
+        drawings = [ladder, report_sequence.draw(exchange, window.usable_at) if exchange else None]
+        card = (
+            f'<div class="card">{_move_head(index, handover)}<div class="pair">'
+            f"{''.join(f'<div>{drawing}</div>' for drawing in drawings if drawing)}</div></div>"
+        )
+        folded = index >= _OPEN_MOVES
+        yield f"<details><summary>Move {index + 1}</summary>{card}</details>" if folded else card
+
+
+def _move_head(index: int, handover: Handover) -> str:
+    ends = f"{escape(handover.source or 'no network')} → {escape(handover.destination or 'no network')}"
+    kind = handover.kind + (", both links up" if handover.make_before_break else "")
+    lost = {direction.source: direction.packets_lost for direction in handover.directions}
+    told = ", ".join(f"{count} from {escape(source)}" for source, count in lost.items())
+    return (
+        f'<div class="card-head"><h3>{index + 1} · {ends}</h3>'
+        f'<span class="kind">{escape(f"{handover.node}, {kind}, at {number(round(handover.at_s, 1))} s")}</span></div>'
+        f'<div class="figures"><span><b>{milliseconds(handover.interruption_ms)}</b>interruption</span>'
+        f"<span><b>{milliseconds(handover.signalling_ms)}</b>binding update to acknowledgement</span>"
+        f"<span><b>{handover.packets_lost}</b>lost{f' ({told})' if told else ''}</span>"
+        f"<span><b>{handover.packets_late}</b>late</span></div>"
+    )
+
+
+def _configurations(record: RunRecord) -> Iterable[str]:
+    for node in record.scenario.node:
+        if node.config:
+            yield (
+                f"<details><summary>{escape(node.name)}</summary>"
+                f"<pre>{escape(dumps(node.config).strip())}</pre></details>"
+            )
+
+
+def _footer(record: RunRecord) -> str:
+    started = time.localtime(record.started_at + record.wall_minus_monotonic_s)
+    when = time.strftime("%Y-%m-%d %H:%M:%S", started)
+    return f"Unwired {escape(__version__)}, run on {when}, seed {record.scenario.seed}."

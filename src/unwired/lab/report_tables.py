@@ -1,0 +1,112 @@
+"""The tables of a report, as HTML."""
+
+from collections.abc import Sequence
+from html import escape
+
+from unwired.lab.report_svg import milliseconds, number
+from unwired.lab.result import Expectation, Result
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], numeric_from: int) -> str:
+    """Cells are HTML; columns from ``numeric_from`` are figures."""
+    if not rows:
+        return "<p>None.</p>"
+
+    def cells(name: str, values: Sequence[str]) -> str:
+        return "".join(
+            f"<{name}{' class=number' if index >= numeric_from else ''}>{value}</{name}>"
+            for index, value in enumerate(values)
+        )
+
+    body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
+    return f'<div class="scroll"><table><thead><tr>{cells("th", heads)}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def measured(expectation: Expectation) -> str:
+    if expectation.measured is None:
+        return "nothing measured"
+    return f"{number(round(expectation.measured, 2))} {expectation.unit}".strip()
+
+
+def limit(expectation: Expectation) -> str:
+    return f"{expectation.comparison} {number(expectation.limit)} {expectation.unit}".strip()
+
+
+def expectations(result: Result) -> str:
+    rows = [
+        [
+            '<span class="pass">✓ holds</span>' if item.passed else '<span class="fail">✗ fails</span>',
+            escape(item.name),
+            escape(measured(item)),
+            escape(limit(item)),
+        ]
+        for item in result.expectations
+    ]
+    return _table(["", "Expectation", "Measured", "Limit"], rows, 2)
+
+
+def handovers(result: Result) -> str:
+    rows = []
+    for index, item in enumerate(result.handovers, start=1):
+        kind = item.kind + (", both links up" if item.make_before_break else "")
+        rows.append(
+            [
+                str(index),
+                escape(f"{item.source or '–'} → {item.destination or '–'}"),
+                escape(kind),
+                f"{item.at_s:.2f} s",
+                milliseconds(item.interruption_ms),
+                milliseconds(item.registered_ms),
+                milliseconds(item.signalling_ms),
+                str(item.packets_lost),
+                str(item.packets_late),
+            ]
+        )
+    heads = ["", "Move", "Kind", "At", "Interruption", "Link to registered", "Signalling", "Lost", "Late"]
+    return _table(heads, rows, 3)
+
+
+def streams(result: Result) -> str:
+    rows = [
+        [
+            escape(f"{item.source} → {item.destination}"),
+            number(item.bytes),
+            number(item.bytes_lost),
+            number(item.bytes_duplicated),
+            number(item.bytes_corrupted),
+            str(item.resets),
+            milliseconds(item.longest_stall_ms),
+        ]
+        for item in result.streams
+    ]
+    heads = ["Stream", "Bytes intact", "Lost", "Duplicated", "Corrupted", "Resets", "Longest stall"]
+    return _table(heads, rows, 1)
+
+
+def probes(result: Result) -> str:
+    rows = [
+        [
+            escape(f"{item.source} → {item.destination}"),
+            f"every {number(item.interval_ms)} ms",
+            number(item.sent),
+            number(item.received),
+            number(item.lost),
+            number(item.duplicated),
+            number(item.send_errors),
+            milliseconds(item.delay_median_ms),
+            milliseconds(item.delay_p99_ms),
+        ]
+        for item in result.probes
+    ]
+    heads = [
+        "Probe",
+        "Pace",
+        "Sent",
+        "Received",
+        "Lost",
+        "Duplicated",
+        "Refused by host",
+        "Delay, median",
+        "Delay, p99",
+    ]
+    return _table(heads, rows, 1)
