@@ -71,7 +71,7 @@ def test_alignment(option: AlternateCareOfAddress, at: int) -> None:
     for before in range(9):
         filler = UnknownOption(200, bytes(before))
         encoded = encode_mobility(BindingUpdate(1, 2, options=(filler, option)))
-        start = encoded.index(option.pack(), 12 + 2 + before)  # type: ignore[call-arg]
+        start = encoded.index(option.pack(), 12 + 2 + before)
         assert start % multiple == at
 
 

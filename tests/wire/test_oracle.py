@@ -2,6 +2,7 @@
 
 import struct
 from pathlib import Path
+from typing import Any
 
 import strategies
 import tshark
@@ -31,7 +32,7 @@ def write_capture(path: Path, packets: list[bytes], link_type: int = LINK_RAW) -
 
 
 def test_every_declared_message_is_compared() -> None:
-    declared = {*MESSAGES.values(), *OPTIONS.values(), *ICMP_MESSAGES.values(), *ND_OPTIONS.values()}
+    declared: set[Any] = {*MESSAGES.values(), *OPTIONS.values(), *ICMP_MESSAGES.values(), *ND_OPTIONS.values()}
     assert declared == set(tshark.FIELDS)
     for cls in declared:
         fields = {field.name for field in cls.LAYOUT.fields} - {"options", "quoted"}

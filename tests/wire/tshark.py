@@ -15,7 +15,7 @@ import pytest
 
 from unwired.wire import icmpv6, nd_options, rfc4283, rfc4285, rfc6275
 from unwired.wire.ipv6 import Packet
-from unwired.wire.mobility import MobilityMessage, UnknownOption
+from unwired.wire.mobility import MobilityMessage, MobilityOption, UnknownOption
 from unwired.wire.nd_options import UnknownNdOption
 
 Description = dict[str, Any]
@@ -114,7 +114,7 @@ FIELDS: dict[type, dict[str, str]] = {
     },
 }
 _MOBILITY = {cls.TYPE: cls for cls in FIELDS if issubclass(cls, MobilityMessage)}
-_MOBILITY_OPTIONS = {cls.TYPE: cls for cls in FIELDS if issubclass(cls, rfc6275.MobilityOption)}
+_MOBILITY_OPTIONS = {cls.TYPE: cls for cls in FIELDS if issubclass(cls, MobilityOption)}
 _ICMP = {cls.TYPE: cls for cls in FIELDS if issubclass(cls, icmpv6.IcmpMessage)}
 _ND_OPTIONS = {cls.TYPE: cls for cls in FIELDS if issubclass(cls, nd_options.NdOption)}
 

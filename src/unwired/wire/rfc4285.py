@@ -47,6 +47,11 @@ class MessageId(MobilityOption):
 
     timestamp: int
 
+    @property
+    def wall_time_s(self) -> float:
+        """Seconds since 1970."""
+        return wall_time(self.timestamp)
+
 
 def ntp_timestamp(wall: float) -> int:
     """Seconds since 1970 in NTP's format: seconds since 1900 in the upper 32 bits, fractions in the lower."""
