@@ -187,7 +187,7 @@ class MobileNodeMachine:
 
     def _started(self) -> None:
         self._saved = None
-        self._notify("started", home_address=format_address(self.settings.home_address))
+        self._notify("started")
 
     def _do_register(self) -> None:
         place, entry, now = self.attachment, self.entry, self.now.monotonic
