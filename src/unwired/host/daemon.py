@@ -233,6 +233,7 @@ class Daemon:
             self._start_role_when_ready()
         elif events:
             self.driver.handle(events)
+        self.state.look()
         if self.state.lost:
             self._put_back_soon()
 

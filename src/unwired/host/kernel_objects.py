@@ -19,7 +19,7 @@ MAIN_TABLE: Final = 254
 METRIC: Final = 64
 """Better than router advertisements (1024) and host managers (100 and up)."""
 
-_NTF_PROXY = 0x08
+NTF_PROXY = 0x08
 _IFA_F_NODAD = 0x02
 _RTN_UNICAST, _RTN_THROW = 1, 9
 _FR_ACT_TO_TBL = 1
@@ -163,7 +163,7 @@ class ProxyNeighbour:
         kernel.change(netlink.RTM_DELNEIGH, 0, self._fields(), self._attributes())
 
     def _fields(self) -> dict[str, Any]:
-        return {"family": socket.AF_INET6, "ifindex": self.interface, "flags": _NTF_PROXY}
+        return {"family": socket.AF_INET6, "ifindex": self.interface, "flags": NTF_PROXY}
 
     def _attributes(self) -> dict[str, Any]:
         return {"NDA_DST": format_address(self.address)}
@@ -257,7 +257,7 @@ def of_message(message: Message) -> NetlinkObject | None:
             message["src_len"],
             -1 if suppress is None or suppress == 2**32 - 1 else suppress,
         )
-    if kind in (netlink.RTM_NEWNEIGH, netlink.RTM_DELNEIGH) and message["flags"] & _NTF_PROXY:
+    if kind in (netlink.RTM_NEWNEIGH, netlink.RTM_DELNEIGH) and message["flags"] & NTF_PROXY:
         return ProxyNeighbour(message["ifindex"], _packed(message.get_attr("NDA_DST")))
     return None
 

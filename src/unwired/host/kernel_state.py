@@ -9,7 +9,7 @@ import errno
 from collections.abc import Iterable
 
 from unwired.host import netlink
-from unwired.host.kernel_objects import KernelObject, NetlinkObject, Sysctl, of_message
+from unwired.host.kernel_objects import NTF_PROXY, AddressLabel, KernelObject, NetlinkObject, Sysctl, of_message
 from unwired.host.ledger import Ledger
 from unwired.host.netlink import Message, Netlink
 
@@ -24,6 +24,7 @@ class KernelState:
         self._kernel = kernel
         self._ledger = ledger
         self._wanted: set[KernelObject] = set()
+        self._suspects: set[KernelObject] = set()
         self.lost: set[KernelObject] = set()
 
     def make(self, wanted: KernelObject) -> None:
@@ -94,11 +95,25 @@ class KernelState:
 
     def suspect_interface(self, interface: int) -> None:
         """An interface changed: when it was down, its routes went without a word."""
-        self.lost.update(entry for entry in self._wanted if getattr(entry, "interface", None) == interface)
+        self._suspects.update(entry for entry in self._wanted if getattr(entry, "interface", None) == interface)
 
     def suspect_all(self) -> None:
         """Changes were missed: anything may be gone."""
-        self.lost.update(entry for entry in self._wanted if not isinstance(entry, Sysctl))
+        self._suspects.update(self._wanted)
+
+    def look(self) -> None:
+        """Find out which suspects are gone."""
+        suspects = {entry for entry in self._suspects if not isinstance(entry, Sysctl | AddressLabel)}
+        self._suspects.clear()
+        if suspects:
+            self.lost |= (suspects & self._wanted) - self._there()
+
+    def _there(self) -> set[KernelObject]:
+        messages = self._kernel.dump(netlink.RTM_GETADDR)
+        messages += self._kernel.dump(netlink.RTM_GETROUTE)
+        messages += self._kernel.dump(netlink.RTM_GETRULE)
+        messages += self._kernel.dump(netlink.RTM_GETNEIGH, flags=NTF_PROXY)
+        return {entry for message in messages if (entry := of_message(message)) is not None}
 
     def put_back(self) -> list[KernelObject]:
         """Make again what was lost, as far as that works now (not on a link that is down); what was put back."""

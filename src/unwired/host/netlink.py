@@ -91,8 +91,8 @@ class Netlink:
     def change(self, kind: int, flags: int, fields: dict[str, Any], attributes: dict[str, Any]) -> None:
         self.request(kind, flags | NLM_F_ACK, fields, attributes)
 
-    def dump(self, kind: int, family: int = socket.AF_INET6) -> list[Message]:
-        return self.request(kind, NLM_F_DUMP, {"family": family}, {})
+    def dump(self, kind: int, family: int = socket.AF_INET6, **fields: int) -> list[Message]:
+        return self.request(kind, NLM_F_DUMP, {"family": family, **fields}, {})
 
     def _answers(self, dump: bool, acknowledged: bool) -> Iterator[Message]:
         while True:
