@@ -51,24 +51,30 @@ def _edges(scenario: Scenario) -> dict[str, list[_Edge]]:
             for there in ends:
                 if here == there:
                     continue
-                own = {ipaddress.ip_interface(address).network for address in scenario.addresses(here)}
-                for address in map(ipaddress.ip_interface, scenario.addresses(there)):
-                    if address.network in own:
-                        node, _, interface = here.partition(".")
-                        neighbour = there.partition(".")[0]
-                        cost = delay_ms + _HOP_COST
-                        edges[node].append(_Edge(neighbour, interface, str(address.ip), address.version, cost))
-                        break
+                node, _, interface = here.partition(".")
+                for version, via in _ways(scenario, here, there).items():
+                    edges[node].append(_Edge(there.partition(".")[0], interface, via, version, delay_ms + _HOP_COST))
     return edges
 
 
+def _ways(scenario: Scenario, here: str, there: str) -> dict[int, str]:
+    """By IP version, the first address of ``there`` in a network that ``here`` is in, too."""
+    own = {ipaddress.ip_interface(address).network for address in scenario.addresses(here)}
+    ways: dict[int, str] = {}
+    for address in map(ipaddress.ip_interface, scenario.addresses(there)):
+        if address.network in own:
+            ways.setdefault(address.version, str(address.ip))
+    return ways
+
+
 def _owners(scenario: Scenario) -> dict[IpNetwork, set[str]]:
-    """Who a prefix is delivered to; prefixes that only mobile interfaces have are left out."""
+    """Who a prefix is delivered to: routers that are in it, and whoever takes it. A host delivers to itself only."""
+    routers = {node.name for node in scenario.node if node.role.forwards}
     owners: dict[IpNetwork, set[str]] = defaultdict(set)
     for ends, _ in segments(scenario):
         for end in ends:
             for address in map(ipaddress.ip_interface, scenario.addresses(end)):
-                if not address.is_link_local:
+                if not address.is_link_local and end.partition(".")[0] in routers:
                     owners[address.network].add(end.partition(".")[0])
     for node in scenario.node:
         for prefix in node.takes:

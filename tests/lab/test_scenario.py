@@ -1,0 +1,215 @@
+"""Scenario files: the shipped ones, the schema, mistakes, and what is computed from them."""
+
+import ipaddress
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import jsonschema
+import pytest
+from small_lab import SMALL
+
+from unwired.lab import agents, bird, graph, scenario_file, toml
+from unwired.lab.routes import static_routes
+from unwired.lab.scenario import Scenario
+from unwired.lab.scenario_file import ScenarioError
+
+SCHEMA = Path(scenario_file.__file__).with_name("scenario.schema.json")
+SHIPPED = scenario_file.shipped()
+
+
+def _problems(path: Path) -> dict[str, str]:
+    """Key to what is wrong."""
+    with pytest.raises(ScenarioError) as caught:
+        scenario_file.load(path)
+    assert all(problem.what and problem.why and problem.fix for problem in caught.value.problems)
+    return {problem.key: problem.what for problem in caught.value.problems}
+
+
+def test_the_shipped_schema_is_that_of_the_model() -> None:
+    assert json.loads(SCHEMA.read_text()) == scenario_file.schema(), "run: unwired lab schema > scenario.schema.json"
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_scenario_fits_model_schema_and_daemon(name: str) -> None:
+    scenario = scenario_file.load(SHIPPED[name])
+    assert scenario.name == name
+    assert scenario.title
+    agents.check(scenario, SHIPPED[name])
+    raw = tomllib.loads(SHIPPED[name].read_text())
+    if "base" not in raw:
+        jsonschema.validate(raw, scenario_file.schema())
+
+
+def test_every_mistake_is_told_at_once(write: Callable[[str], Path]) -> None:
+    path = write("""
+name = "Not A Name"
+duration_s = -1
+colour = "red"
+[[node]]
+name = "a"
+rolle = "host"
+role = "hst"
+interfaces = { eth0 = ["2001:db8::1"], lo = [] }
+[[link]]
+between = ["a.eth0"]
+[[expect]]
+metric = "happiness"
+exactly = 1
+[[traffic]]
+kind = "tcp"
+between = ["a", "b"]
+intervall = 3
+""")
+    found = _problems(path)
+    assert {
+        "name",
+        "duration_s",
+        "colour",
+        "node[0].rolle",
+        "node[0].role",
+        "node[0].interfaces.eth0[0]",
+        "node[0].interfaces.lo",
+        "link[0].between[1]",
+        "expect[0].metric",
+        "traffic[0].intervall",
+    } <= set(found)
+    assert "prefix length" in found["node[0].interfaces.eth0[0]"]
+
+
+def test_parts_must_fit_each_other(write: Callable[[str], Path]) -> None:
+    path = write("""
+name = "odd"
+duration_s = 5
+[[node]]
+name = "a"
+role = "host"
+interfaces = { eth0 = ["2001:db8::1/64"], eth1 = [] }
+attached = { eth1 = "nowhere", eth7 = "net" }
+[[node]]
+name = "a"
+role = "home_agent"
+interfaces = { eth0 = ["2001:db8::1/64"] }
+[[network]]
+name = "net"
+members = ["a.eth0", "b.eth0"]
+[[link]]
+between = ["a.eth0", "a.eth9"]
+[[move]]
+at_s = 6
+interface = "a.eth1"
+to = "ent"
+[[traffic]]
+kind = "udp"
+between = ["a", "c"]
+stop_s = 9
+""")
+    found = _problems(path)
+    assert {
+        "node.name",
+        "node[0].attached.eth1",
+        "node[0].attached.eth7",
+        "node[1].config",
+        "network[0].members",
+        "link[0].between",
+        "move[0]",
+        "move",
+        "traffic[0].between",
+        "traffic[0]",
+    } <= set(found)
+
+
+def test_a_mistake_in_a_daemons_configuration_is_told_with_its_place() -> None:
+    scenario = scenario_file.load(SHIPPED["roaming"])
+    raw = scenario.model_dump()
+    raw["node"][0]["config"]["home_agent"]["adress"] = raw["node"][0]["config"]["home_agent"].pop("address")
+    with pytest.raises(ScenarioError) as caught:
+        agents.check(Scenario.model_validate(raw), Path("x.toml"))
+    keys = {problem.key for problem in caught.value.problems}
+    assert {"node[0].config.home_agent.adress", "node[0].config.home_agent.address"} <= keys
+
+
+def test_a_scenario_keeps_what_its_base_says(write: Callable[[str], Path], tmp_path: Path) -> None:
+    base = write(SMALL.format(duration_s=5, shape=""))
+    path = write(f'base = "{base.name}"\nname = "longer"\nduration_s = 9\n')
+    scenario = scenario_file.load(path)
+    assert (scenario.name, scenario.duration_s, len(scenario.node)) == ("longer", 9, 3)
+
+
+def test_a_base_that_leads_back_is_a_mistake(write: Callable[[str], Path], tmp_path: Path) -> None:
+    path = write('base = "scenario0.toml"\n')
+    assert "leads back" in _problems(path)["base"]
+
+
+def test_unknown_name_and_broken_file_are_mistakes(write: Callable[[str], Path]) -> None:
+    with pytest.raises(ScenarioError, match="roaming"):
+        scenario_file.find("roamin")
+    assert "no TOML" in _problems(write("name = "))[""]
+
+
+def test_tours_become_moves_in_order() -> None:
+    moves = scenario_file.load(SHIPPED["roaming-ten"]).moves()
+    assert [move.to for move in moves[:4]] == ["cafe", "office", "train", "cafe"]
+    assert moves[-1].to == "home"
+    assert [move.at_s for move in moves] == sorted(move.at_s for move in moves)
+
+
+def test_static_routes_take_the_shortest_delay() -> None:
+    scenario = scenario_file.load(SHIPPED["roaming"])
+    routes = {(route.node, route.prefix): route.via for route in static_routes(scenario)}
+    assert routes["west", "2001:db8:c::/64"] == "2001:db8:f4::2"
+    assert routes["east", "2001:db8:100::/64"] == "2001:db8:f0::1"
+    assert routes["correspondent", "::/0"] == "2001:db8:200::1"
+    assert not any(node == "mobile" for node, _ in routes)
+
+
+def test_a_host_never_carries_others_traffic(write: Callable[[str], Path]) -> None:
+    text = SMALL.format(duration_s=5, shape="").replace('role = "router"', 'role = "host"')
+    assert static_routes(scenario_file.load(write(text))) == []
+
+
+def test_bird_advertises_in_access_networks_only() -> None:
+    scenario = scenario_file.load(SHIPPED["roaming"])
+    advertising = {node.name for node in scenario.node if bird.needs_bird(scenario, node)}
+    assert advertising == {"cafe-router", "office-router", "train-router"}
+    text = bird.configuration(scenario, scenario.find_node("cafe-router"), 6)
+    assert 'interface "lan0"' in text
+    assert "solicited ra unicast yes" in text
+    assert "prefix 2001:db8:a::/64" in text
+
+
+def test_graphs_show_every_node_and_network() -> None:
+    scenario = scenario_file.load(SHIPPED["roaming"])
+    for draw in graph.FORMATS.values():
+        drawn = draw(scenario)
+        for part in (*scenario.node, *scenario.network):
+            assert part.name in drawn
+    places = graph.layout(scenario)
+    assert len(set(places.values())) == len(graph.vertices(scenario))
+
+
+def test_home_network_is_where_the_home_prefix_is() -> None:
+    scenario = scenario_file.load(SHIPPED["roaming"])
+    assert scenario.home_network(scenario.find_node("mobile")) == "home"
+    virtual = scenario_file.load(SHIPPED["two-links"])
+    assert virtual.home_network(virtual.find_node("mobile")) is None
+
+
+def test_toml_is_written_as_it_is_read() -> None:
+    document = {
+        "daemon": {"name": 'a "b"\n\\', "on": True, "list": ["x", "ü"], "ratio": 0.5},
+        "home_agent": {"subscriber": [{"identifier": "a", "key": [{"spi": 256}, {"spi": 257}]}, {"identifier": "b"}]},
+        "dotted.key": {"deep": {"deeper": {"n": -1}}},
+        "empty": {},
+    }
+    assert tomllib.loads(toml.dumps(document)) == document
+
+
+def test_addresses_are_those_of_their_networks() -> None:
+    """The shipped scenarios use documentation addresses only (RFC 3849)."""
+    documentation = ipaddress.ip_network("2001:db8::/32")
+    for path in SHIPPED.values():
+        for node in scenario_file.load(path).node:
+            for addresses in node.interfaces.values():
+                assert all(ipaddress.ip_interface(address).ip in documentation for address in addresses)
