@@ -8,8 +8,8 @@ import pytest
 from synthetic_run import MOVES, STARTED_AT, make_run
 
 from unwired.lab.analysis import analyse
-from unwired.lab.record import MoveRecord, RunRecord
-from unwired.lab.result import FIRST_REGISTRATION, HANDOVER, LINK_LEFT, LINK_LOST, RETURN_HOME, Result
+from unwired.lab.record import MoveRecord, NoticeRecord, RunRecord
+from unwired.lab.result import FIRST_REGISTRATION, HANDOVER, LINK_GAINED, LINK_LEFT, LINK_LOST, RETURN_HOME, Result
 
 
 @pytest.fixture
@@ -102,16 +102,23 @@ def test_two_links(tmp_path: Path) -> None:
         )
 
     moves = (
-        move(4, "wwan0", None, "net1", wlan0="home"),
-        move(6, "wlan0", "home", None, wwan0="net1"),
-        move(8, "wwan0", "net1", None),
+        move(4, "wlan0", None, "net1", wwan0="net2"),
+        move(6, "wwan0", "net2", None, wlan0="net1"),
+        move(8, "wwan0", None, "net2", wlan0="net1"),
+        move(10, "wlan0", "net1", None, wwan0="net2"),
+        move(12, "wwan0", "net2", None),
     )
-    result = analyse(replace(record, moves=moves))
-    assert [handover.kind for handover in result.handovers] == [HANDOVER, LINK_LEFT, LINK_LOST]
-    assert [handover.make_before_break for handover in result.handovers] == [True, True, False]
+    updates = [
+        NoticeRecord("mobile-node", STARTED_AT + at_s, "binding_update_sent", "info", {}) for at_s in (4.1, 10.1)
+    ]
+    result = analyse(replace(record, moves=moves, notices=tuple(updates)))
+    kinds = [handover.kind for handover in result.handovers]
+    assert kinds == [HANDOVER, LINK_LEFT, LINK_GAINED, HANDOVER, LINK_LOST]
+    assert [handover.make_before_break for handover in result.handovers] == [True, True, True, False, False]
     assert result.handovers[1].destination == "net1"
     assert (result.handovers[0].interruption_ms or 0) < 5
     assert measured(result, "make_before_break_packets_lost") == 0
+    assert measured(result, "moves_done") == 2
 
 
 def test_json_has_what_is_promised(record: RunRecord) -> None:

@@ -16,6 +16,7 @@ from unwired.lab.record import FlowRecord, MoveRecord, NoticeRecord, RunRecord
 from unwired.lab.result import (
     FIRST_REGISTRATION,
     HANDOVER,
+    LINK_GAINED,
     LINK_LEFT,
     LINK_LOST,
     RETURN_HOME,
@@ -123,22 +124,31 @@ def _handover(record: RunRecord, index: int, probes: Sequence[ProbeSeries]) -> H
 def window_of(record: RunRecord, index: int) -> Window:
     """The time that belongs to the move with this index: up to the same node's next move."""
     move = record.moves[index]
-    later = (other.began_at for other in record.moves[index + 1 :] if other.node == move.node)
+    kind = _kind(record, index)
     return Window(
         began_at=move.began_at,
         usable_at=move.began_at if move.attached_at is None else move.attached_at,
-        ends_at=next(later, record.ended_at),
-        breaks=not (move.make_before_break or _kind(record, index) == LINK_LEFT),
+        ends_at=_ends_at(record, index),
+        breaks=not (move.make_before_break or kind == LINK_LEFT),
     )
 
 
+def _ends_at(record: RunRecord, index: int) -> float:
+    node = record.moves[index].node
+    return next((other.began_at for other in record.moves[index + 1 :] if other.node == node), record.ended_at)
+
+
 def _kind(record: RunRecord, index: int) -> str:
+    """With another link up, only the node's binding update tells whether the move was one for it."""
     move = record.moves[index]
+    if move.others and not any(
+        notice.name == UPDATE_SENT and notice.node == move.node
+        for notice in record.notices
+        if move.began_at <= notice.at < _ends_at(record, index)
+    ):
+        return LINK_LEFT if move.destination is None else LINK_GAINED
     if move.destination is None:
-        if not move.others:
-            return LINK_LOST
-        before = [other for other in record.moves[:index] if other.node == move.node]
-        return LINK_LEFT if before and before[-1].make_before_break else HANDOVER
+        return HANDOVER if move.others else LINK_LOST
     if move.leaves_home:
         return FIRST_REGISTRATION
     return RETURN_HOME if move.returns_home else HANDOVER
