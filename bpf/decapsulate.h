@@ -17,60 +17,58 @@ static __always_inline __u8 ecn_of(const struct ipv6hdr *header)
 	return header->flow_lbl[0] >> 4 & 3;
 }
 
-static __always_inline const struct accept_row *find_accept(const struct settings *settings,
-							    const struct in6_addr *outer_source,
-							    const struct ipv6hdr *inner)
+static __always_inline int refuse(enum counter reason)
 {
-	struct accept_key key = { .plane = settings->plane, .direction = FROM_HOME_ADDRESS };
-	const struct accept_row *row;
-
-	__builtin_memcpy(&key.outer_source, outer_source, sizeof(key.outer_source));
-	__builtin_memcpy(&key.address, &inner->saddr, sizeof(key.address));
-	row = bpf_map_lookup_elem(&accepts, &key);
-	if (row)
-		return row;
-	key.direction = TO_HOME_ADDRESS;
-	__builtin_memcpy(&key.address, &inner->daddr, sizeof(key.address));
-	return bpf_map_lookup_elem(&accepts, &key);
+	count(reason);
+	return -1;
 }
 
 /* Take `length` bytes of outer headers off the packet. Afterwards `inner` is as the packet's header at `l2`.
- * Returns VERDICT_PASS, or VERDICT_DROP with the reason counted. */
+ * Returns the direction of the row that allows it, or -1 with the reason counted. */
 static __always_inline int decapsulate(struct __sk_buff *skb, const __u32 l2, const struct settings *settings,
 				       const struct ipv6hdr *outer, __u32 length, struct ipv6hdr *inner)
 {
 	const __u32 packets = packets_of(skb);
 	const __u8 outer_ecn = ecn_of(outer);
+	struct accept_key key = { .plane = settings->plane, .direction = FROM_HOME_ADDRESS };
 	const struct accept_row *accept;
 	__u32 number, inner_length;
 	__u8 inner_ecn;
 
 	if (bpf_skb_load_bytes(skb, l2 + length, inner, sizeof(*inner)) || inner->version != 6)
-		return drop(COUNTER_MALFORMED);
+		return refuse(COUNTER_MALFORMED);
 	inner_length = skb->len - l2 - length;
-	accept = find_accept(settings, &outer->saddr, inner);
+
+	__builtin_memcpy(&key.outer_source, &outer->saddr, sizeof(key.outer_source));
+	__builtin_memcpy(&key.address, &inner->saddr, sizeof(key.address));
+	accept = bpf_map_lookup_elem(&accepts, &key);
+	if (!accept) {
+		key.direction = TO_HOME_ADDRESS;
+		__builtin_memcpy(&key.address, &inner->daddr, sizeof(key.address));
+		accept = bpf_map_lookup_elem(&accepts, &key);
+	}
 	if (!accept)
-		return drop(COUNTER_REVERSE_CHECK);
+		return refuse(COUNTER_REVERSE_CHECK);
 	number = accept->tunnel;
 
 	/* RFC 6040 section 4.2, figure 4. */
 	inner_ecn = ecn_of(inner);
 	if (outer_ecn == ECN_CONGESTION_EXPERIENCED && inner_ecn == ECN_NOT_CAPABLE)
-		return drop(COUNTER_ECN_DROPPED);
+		return refuse(COUNTER_ECN_DROPPED);
 
 	/* Segments keep their size, as in encapsulate.h. No flag about the family: it stays IPv6 (and the flag needs
 	 * kernel 6.3). */
 	if (bpf_skb_adjust_room(skb, -(__s32)length, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO))
-		return drop(COUNTER_DECAPSULATE_FAILED);
+		return refuse(COUNTER_DECAPSULATE_FAILED);
 	if (outer_ecn == ECN_CONGESTION_EXPERIENCED ||
 	    (outer_ecn == ECN_CAPABLE_1 && inner_ecn == ECN_CAPABLE_0)) {
 		inner->flow_lbl[0] = (inner->flow_lbl[0] & ~0x30) | outer_ecn << 4;
 		if (bpf_skb_store_bytes(skb, l2, inner, 2, BPF_F_RECOMPUTE_CSUM))
-			return drop(COUNTER_DECAPSULATE_FAILED);
+			return refuse(COUNTER_DECAPSULATE_FAILED);
 	}
 	count(COUNTER_DECAPSULATED);
 	count_received(number, packets, inner_length);
-	return VERDICT_PASS;
+	return key.direction;
 }
 
 #endif

@@ -6,6 +6,8 @@
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
 
 #include "maps.h"
 
@@ -38,9 +40,30 @@ struct extension_header {
 	__u8 segments_left;
 };
 
+/* The first 32 bits of an IPv6 header: version, traffic class, flow label. */
+static __always_inline __be32 first_word(const struct ipv6hdr *header)
+{
+	return *(const __be32 *)header;
+}
+
 static __always_inline int same_address(const struct address *a, const struct address *b)
 {
 	return a->half[0] == b->half[0] && a->half[1] == b->half[1];
+}
+
+/* The length of one packet on the wire: of each segment when this one is to be segmented. */
+static __always_inline __u32 segment_length(struct __sk_buff *skb, __u32 l2, const struct ipv6hdr *header)
+{
+	__u32 length = sizeof(*header) + skb->gso_size;
+	__u8 data_offset;
+
+	if (!skb->gso_size)
+		return skb->len - l2;
+	if (header->nexthdr == IPPROTO_UDP)
+		return length + sizeof(struct udphdr);
+	if (header->nexthdr == IPPROTO_TCP && !bpf_skb_load_bytes(skb, l2 + sizeof(*header) + 12, &data_offset, 1))
+		return length + (data_offset >> 4) * 4;
+	return length;
 }
 
 /* Whether a next header value can lead to anything that the daemon wants to see. */

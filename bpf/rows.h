@@ -78,11 +78,16 @@ struct listen_row {
 	__u32 flags;
 };
 
+/* Forward from ingress to egress without the kernel's forwarding path (and its netfilter hooks). */
+#define SETTING_SHORTCUT (1 << 0)
+
 struct settings {
 	__u32 layout;         /* ROWS_LAYOUT of who made the maps */
 	__u32 plane;          /* of everything that the attached devices carry */
 	__u32 punt_interface; /* ifindex of the device that the daemon reads, 0: none yet */
-	__u32 flags;
+	__u32 flags;          /* SETTING_... */
+	__u32 tunnel_mtu;     /* of the tunnel device: the limit where a tunnel has none of its own */
+	__u32 tunnel_interface;
 	__u64 punt_interval_ns; /* each CPU punts one packet per interval ... */
 	__u64 punt_burst_ns;    /* ... and may be this far ahead of it */
 };

@@ -10,10 +10,11 @@
 #include "decapsulate.h"
 #include "encapsulate.h"
 #include "punt.h"
+#include "shortcut.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
-#define PACKET_OTHERHOST 3
+#define PACKET_HOST 0 /* linux/if_packet.h: not one that only a promiscuous device takes */
 
 SEC("tc")
 int tunnel_egress(struct __sk_buff *skb)
@@ -42,30 +43,30 @@ int tunnel_egress(struct __sk_buff *skb)
 		count(COUNTER_NO_FORWARD);
 		return VERDICT_NEXT;
 	}
-	return encapsulate(skb, 0, &inner, forward);
+	return encapsulate(skb, 0, settings, &inner, forward->tunnel, 0);
 }
 
 static __always_inline int uplink_ingress(struct __sk_buff *skb, const __u32 l2)
 {
 	const struct settings *settings = read_settings();
 	struct ipv6hdr header, inner;
+	int direction, verdict;
 	__u32 walk;
 
 	/* A frame of a VLAN is seen again at the VLAN's own device. */
 	if (!settings || skb->protocol != bpf_htons(ETH_P_IPV6) || skb->vlan_present ||
-	    skb->pkt_type == PACKET_OTHERHOST)
+	    skb->pkt_type != PACKET_HOST)
 		return VERDICT_NEXT;
 	if (bpf_skb_load_bytes(skb, l2, &header, sizeof(header)))
 		return VERDICT_NEXT;
 
-	if (header.nexthdr == PROTOCOL_IPV6)
-		walk = PROTOCOL_IPV6 | (l2 + sizeof(header)) << 16;
-	else if (may_be_control(header.nexthdr))
+	walk = header.nexthdr | (l2 + sizeof(header)) << 16;
+	if (may_be_control(header.nexthdr))
 		walk = walk_headers(skb, l2 + sizeof(header), header.nexthdr);
-	else
-		return VERDICT_NEXT;
+	else if (header.nexthdr != PROTOCOL_IPV6)
+		goto forward;
 	if (!listened(settings, &header.daddr))
-		return VERDICT_NEXT;
+		goto forward;
 	if (walk & WALK_FRAGMENT) {
 		count(COUNTER_FRAGMENT);
 		return VERDICT_NEXT;
@@ -75,12 +76,22 @@ static __always_inline int uplink_ingress(struct __sk_buff *skb, const __u32 l2)
 	if (walk & WALK_CUT || WALK_PROTOCOL(walk) != PROTOCOL_IPV6)
 		return VERDICT_NEXT;
 
-	if (decapsulate(skb, l2, settings, &header, WALK_OFFSET(walk) - l2, &inner) == VERDICT_DROP)
+	direction = decapsulate(skb, l2, settings, &header, WALK_OFFSET(walk) - l2, &inner);
+	if (direction < 0)
 		return VERDICT_DROP;
 	if (may_be_control(inner.nexthdr) && listened(settings, &inner.daddr) &&
 	    is_control(skb, l2, walk_headers(skb, l2 + sizeof(inner), inner.nexthdr)))
 		return punt(settings);
-	return VERDICT_PASS;
+	if (direction == TO_HOME_ADDRESS)
+		return VERDICT_PASS;
+	verdict = shortcut_into_tunnel(skb, l2, settings, &inner);
+	if (verdict == NO_VERDICT)
+		verdict = shortcut_out_of_tunnel(skb, l2, settings, &inner);
+	return verdict == NO_VERDICT ? VERDICT_PASS : verdict;
+
+forward:
+	verdict = shortcut_into_tunnel(skb, l2, settings, &header);
+	return verdict == NO_VERDICT ? VERDICT_NEXT : verdict;
 }
 
 SEC("tc")

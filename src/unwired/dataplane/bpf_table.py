@@ -77,7 +77,8 @@ class BpfTable:
     """The table ``name``, adopted from its pins or created. Acts in the calling thread's network namespace.
 
     ``capacity`` is the number of rows of each kind, of a table that is created; ``punt_per_second`` and ``punt_burst``
-    limit the control packets that each processor gives to the daemon. ``replace`` starts empty where the pins are of
+    limit the control packets that each processor gives to the daemon. ``shortcut`` forwards from ingress to egress
+    directly, which is faster and passes by netfilter's forward hooks. ``replace`` starts empty where the pins are of
     another layout (after an upgrade); otherwise that is a DataplaneError, as is whatever the kernel refuses.
     """
 
@@ -90,6 +91,7 @@ class BpfTable:
         plane: int = 0,
         punt_per_second: int = 50_000,
         punt_burst: int = 5_000,
+        shortcut: bool = True,
         replace: bool = False,
         allow_tcx: bool = True,
     ) -> None:
@@ -126,11 +128,14 @@ class BpfTable:
             Listen: lambda a: self._listens.write((a.plane, 0, a.address), (0,)),
             Unlisten: lambda a: self._listens.remove(a.plane, 0, a.address),
         }
+        before = self._read_settings()
         self._settings = {
             "layout": layout.ROWS_LAYOUT,
             "plane": plane,
-            "punt_interface": self._read_settings()["punt_interface"] if self.adopted else 0,
-            "flags": 0,
+            "punt_interface": before["punt_interface"],
+            "flags": layout.SETTING_SHORTCUT if shortcut else 0,
+            "tunnel_mtu": before["tunnel_mtu"],
+            "tunnel_interface": before["tunnel_interface"],
             "punt_interval_ns": _NANOSECONDS // punt_per_second,
             "punt_burst_ns": punt_burst * (_NANOSECONDS // punt_per_second),
         }
@@ -205,11 +210,13 @@ class BpfTable:
         return self._attachments.interfaces(True)
 
     def attach_tunnel_device(self, ifindex: int) -> None:
-        """Encapsulate what the kernel routes into this device."""
+        """Encapsulate what the kernel routes into this device. To be called again when the device's MTU has changed."""
         for other in self._attachments.interfaces(False):
             if other != ifindex:
                 self._attachments.detach(other, False)
         self._attachments.attach(self.program("tunnel_egress"), ifindex, False, "tunnel_egress")
+        self._settings |= {"tunnel_interface": ifindex, "tunnel_mtu": devices.mtu(ifindex)}
+        self._write_settings()
 
     def set_punt_device(self, ifindex: int) -> None:
         """Where control packets go."""

@@ -10,6 +10,7 @@ import socket
 import struct
 from errno import EBUSY, ENODEV, ESRCH
 from pathlib import Path
+from typing import Any
 
 from pyroute2 import IPRoute, NetlinkError
 
@@ -100,16 +101,25 @@ def clear_path_mtu(address: Address, device: str, protocol: int, table: int = 25
 
 def is_raw(ifindex: int) -> bool:
     """Whether frames of an interface have no link header (TUN, PPP, WWAN). Raises DataplaneError if there is none."""
+    return int(_link(ifindex)["ifi_type"]) not in _ETHERNET_LIKE
+
+
+def mtu(ifindex: int) -> int:
+    """The MTU of an interface in bytes. Raises DataplaneError if there is none."""
+    return int(_link(ifindex).get_attr("IFLA_MTU"))
+
+
+_ETHERNET_LIKE = {1, 772}
+"""ARPHRD_ETHER and ARPHRD_LOOPBACK: 14 bytes before the IP header."""
+
+
+def _link(ifindex: int) -> Any:
     with IPRoute() as netlink:
         try:
             (link,) = netlink.get_links(ifindex)
         except NetlinkError as error:
             raise DataplaneError(f"no interface has the number {ifindex}") from error
-        return int(link["ifi_type"]) not in _ETHERNET_LIKE
-
-
-_ETHERNET_LIKE = {1, 772}
-"""ARPHRD_ETHER and ARPHRD_LOOPBACK: 14 bytes before the IP header."""
+        return link
 
 
 def _create(name: str, mtu: int, queue_packets: int, sysctls: dict[str, int]) -> int:

@@ -64,10 +64,14 @@ SETTINGS = Layout(
         ("plane", "I"),
         ("punt_interface", "I"),
         ("flags", "I"),
+        ("tunnel_mtu", "I"),
+        ("tunnel_interface", "I"),
         ("punt_interval_ns", "Q"),
         ("punt_burst_ns", "Q"),
     ),
 )
+SETTING_SHORTCUT = 1
+"""Forward from ingress to egress past the kernel's forwarding path (bpf/shortcut.h)."""
 LAYOUTS = (
     FORWARD_KEY,
     FORWARD_ROW,

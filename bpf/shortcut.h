@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* From an uplink's ingress to where the packet leaves, past the kernel's own forwarding, for packets that it would do
+ * nothing but forward. Everything else (Packet Too Big, Time Exceeded, unreachable, delivery to this host) is left to
+ * the kernel. */
+#ifndef UNWIRED_SHORTCUT_H
+#define UNWIRED_SHORTCUT_H
+
+#include "encapsulate.h"
+#include "parse.h"
+#include "route.h"
+
+/* Whether a router may forward it without a second look (RFC 4291 section 2.5.6, RFC 8200 section 4.3). */
+static __always_inline int is_plain(const struct ipv6hdr *header)
+{
+	const __u8 *source = header->saddr.s6_addr, *destination = header->daddr.s6_addr;
+
+	return header->hop_limit > 1 && header->nexthdr != PROTOCOL_HOP_BY_HOP && source[0] && source[0] < 0xfe &&
+	       destination[0] && destination[0] < 0xfe;
+}
+
+/* Into a tunnel, when the packet at `l2` is for a home address. NO_VERDICT: it is the kernel's. */
+static __always_inline int shortcut_into_tunnel(struct __sk_buff *skb, const __u32 l2, const struct settings *settings,
+						const struct ipv6hdr *header)
+{
+	struct forward_key key = { .plane = settings->plane, .direction = TO_HOME_ADDRESS };
+	const struct forward_row *forward;
+
+	if (!(settings->flags & SETTING_SHORTCUT) || !is_plain(header))
+		return NO_VERDICT;
+	__builtin_memcpy(&key.address, &header->daddr, sizeof(key.address));
+	forward = bpf_map_lookup_elem(&forwards, &key);
+	return forward ? encapsulate(skb, l2, settings, header, forward->tunnel, 1) : NO_VERDICT;
+}
+
+/* On to its destination, when the packet at `l2` has come out of a tunnel from a mobile node. */
+static __always_inline int shortcut_out_of_tunnel(struct __sk_buff *skb, const __u32 l2,
+						  const struct settings *settings, const struct ipv6hdr *header)
+{
+	struct bpf_fib_lookup route;
+	__u32 length;
+	__u8 hop_limit = header->hop_limit - 1;
+
+	if (!l2 || !(settings->flags & SETTING_SHORTCUT) || !is_plain(header))
+		return NO_VERDICT;
+	length = segment_length(skb, l2, header);
+	if (length > IPV6_PAYLOAD_MAX || find_route(skb, header, length, &route) != BPF_FIB_LKUP_RET_SUCCESS)
+		return NO_VERDICT;
+	/* Back to where it came from may deserve a redirect, and a route into the tunnel device is for a home address
+	 * without binding. */
+	if (route.ifindex == settings->tunnel_interface)
+		return NO_VERDICT;
+	if (bpf_skb_store_bytes(skb, l2 + offsetof(struct ipv6hdr, hop_limit), &hop_limit, 1, BPF_F_RECOMPUTE_CSUM))
+		return NO_VERDICT;
+	return send_by(&route);
+}
+
+#endif
