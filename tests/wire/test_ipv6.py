@@ -207,3 +207,16 @@ def test_offsets_count_through_the_headers() -> None:
     with pytest.raises(DecodeError) as error:
         decode_packet(encode_packet(replace(UPDATE, data=bad)))
     assert error.value.offset == 64 + 13
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "answered"),
+    [("2001:db8::1", "2001:db8::2", True), ("2001:db8::1", "ff02::1", False), ("::", "2001:db8::2", False)],
+)
+def test_errors_that_are_not_answered(source: str, destination: str, answered: bool) -> None:
+    """RFC 4443 section 2.4 e: not to a multicast destination, not to a source that is no single node."""
+    body = bytes((59, 0, 5, 0, 0, 0, 0, 0))
+    packet = Packet(parse_address(source), parse_address(destination), UnknownPayload(135, body))
+    problem = decode_packet(encode_packet(packet)).problem
+    assert problem is not None
+    assert (problem.answer is not None) == answered

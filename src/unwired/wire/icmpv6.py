@@ -46,6 +46,8 @@ class UnknownIcmp(IcmpMessage):
 
 ICMP_MESSAGES: dict[int, type[IcmpMessage]] = {}
 _unpack: dict[int, Unpack] = {}
+_CODE_MUST_BE_ZERO = range(133, 137)
+"""Neighbour discovery: any other code is invalid (RFC 4861 sections 6.1 and 7.1)."""
 _TAILS = TAILS | {"nd_options": Tail(decode_nd_options, encode_nd_options)}
 
 
@@ -72,6 +74,8 @@ def decode_icmp(data: bytes, start: int, end: int) -> IcmpMessage:
     unpack = _unpack.get(data[start])
     if unpack is None:
         return UnknownIcmp(data[start], data[start + 1], data[start + 4 : end])
+    if data[start + 1] and data[start] in _CODE_MUST_BE_ZERO:
+        raise DecodeError(f"code {data[start + 1]} where 0 must be", start + 1)
     return unpack(data, start + 1, end)  # type: ignore[no-any-return]
 
 

@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-from unwired.wire.address import Address
+from unwired.wire.address import UNSPECIFIED, Address
 from unwired.wire.checksum import checksum_ok, filled
 from unwired.wire.errors import DecodeError
 from unwired.wire.icmpv6 import ICMPV6, IcmpMessage, ParameterProblem, ParameterProblemCode, decode_icmp, encode_icmp
@@ -49,8 +49,7 @@ class UnknownPayload:
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Why a well-formed packet must be discarded by whoever it is addressed to, and the ICMPv6 answer that the RFC asks
-    for, ready to be sent to ``Packet.source`` (None: discard silently; no answer to a multicast destination but for an
-    option that says so).
+    for, ready to be sent to ``Packet.source`` (None: discard silently).
 
     These are RFC 6275 section 9.2's payload protocol and header length, and RFC 8200 sections 4.2 and 4.4's
     unrecognized options and routing headers. ``offset`` counts from the start of the packet.
@@ -173,9 +172,7 @@ def _decode_routing(data: bytes, at: int, headers: Headers, start: int) -> None:
     """A routing header of another type with no segments left is skipped (RFC 8200 section 4.4)."""
     if data[start + 2] != _TYPE_2:
         if data[start + 3]:
-            headers.problem = _problem(
-                data, at, "unrecognized routing type", start + 2, ParameterProblemCode.ERRONEOUS_HEADER_FIELD
-            )
+            headers.problem = _erroneous_field(data, at, headers, "unrecognized routing type", start + 2)
         return
     if data[start + 1] != 2:
         raise DecodeError("type 2 routing header whose length is not 2", start + 1)
@@ -222,21 +219,29 @@ def _decode_options(data: bytes, at: int, headers: Headers, start: int, end: int
                 raise DecodeError("second Home Address option", here)
             headers.home_address = data[here + 2 : after]
         elif number >> 6:
-            answered = number >> 6 == 2 or (number >> 6 == 3 and headers.destination[0] != 0xFF)
-            headers.problem = _problem(
-                data,
-                at,
-                f"unrecognized IPv6 option {number}",
-                here,
-                ParameterProblemCode.UNRECOGNIZED_OPTION if answered else None,
-            )
+            reason = f"unrecognized IPv6 option {number}"
+            # 01: discard; 10: and answer; 11: and answer when it was not sent to a multicast address.
+            if number >> 6 == 1 or (number >> 6 == 3 and headers.destination[0] == 0xFF):
+                headers.problem = Problem(reason, here, None)
+            else:
+                headers.problem = _problem(data, at, headers, reason, here, ParameterProblemCode.UNRECOGNIZED_OPTION)
             return
         here = after
 
 
-def _problem(data: bytes, at: int, reason: str, offset: int, code: ParameterProblemCode | None) -> Problem:
+def _problem(data: bytes, at: int, headers: Headers, reason: str, offset: int, code: ParameterProblemCode) -> Problem:
+    """A problem with its answer; none to a source that is no single node (RFC 4443 section 2.4 e)."""
+    if headers.source[0] == 0xFF or headers.source == UNSPECIFIED:
+        return Problem(reason, offset, None)
     quoted = data[at : at + _MINIMUM_MTU - HEADER_SIZE - 8]
-    return Problem(reason, offset, None if code is None else ParameterProblem(code, offset - at, quoted))
+    return Problem(reason, offset, ParameterProblem(code, offset - at, quoted))
+
+
+def _erroneous_field(data: bytes, at: int, headers: Headers, reason: str, offset: int) -> Problem:
+    """An erroneous header field, answered when it was not sent to a multicast address (RFC 4443 section 2.4 e)."""
+    if headers.destination[0] == 0xFF:
+        return Problem(reason, offset, None)
+    return _problem(data, at, headers, reason, offset, ParameterProblemCode.ERRONEOUS_HEADER_FIELD)
 
 
 def decode_packet(data: bytes) -> Packet:
@@ -270,7 +275,7 @@ def decode_payload(data: bytes, headers: Headers, at: int = 0) -> Packet:
         wrong = header_problem(data, start, end)
         if wrong:
             reason, offset = wrong
-            problem = _problem(data, at, reason, offset, ParameterProblemCode.ERRONEOUS_HEADER_FIELD)
+            problem = _erroneous_field(data, at, headers, reason, offset)
             payload = UnknownPayload(protocol, body)
         else:
             payload = decode_message(data, start, end)
