@@ -68,7 +68,9 @@ def test_rate_limits_and_bounds_the_queue(write: Callable[[str], Path]) -> None:
         times = _pings(inside(lab, "left", "ping", "-c", "3", "-s", "1000", "2001:db8:2::2", "-i", "0.1"))
         assert min(times) >= 2 * 8 * 1000 / 2e3 * 0.99  # ms: a kilobyte there and back at 2 Mbit/s
         # 500 kB at once are 2 s of this wire; its queue holds 50 ms.
-        send = "import socket; s = socket.socket(2, 2); [s.sendto(bytes(1000), ('10.0.2.2', 9)) for _ in range(500)]"
+        send = (
+            "import socket; s = socket.socket(10, 2); [s.sendto(bytes(1000), ('2001:db8:2::2', 9)) for _ in range(500)]"
+        )
         inside(lab, "left", "python3", "-c", send)
         out = _stop_relay(lab)[0]
         assert out["frames"] >= 500

@@ -127,7 +127,8 @@ def execute(
     path = next((path for path in chosen.namespaces if path.name == node), None)
     if path is None:
         _fail(f"{chosen.name} has no node {node!r}; it has {', '.join(_nodes(chosen))}")
-    command = context.args or [os.environ.get("SHELL", "/bin/sh")]
+    given = context.args[1:] if context.args[:1] == ["--"] else context.args
+    command = given or [os.environ.get("SHELL", "/bin/sh")]
     try:
         namespace.enter(path)
         os.execvp(command[0], command)

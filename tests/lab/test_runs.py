@@ -1,0 +1,163 @@
+"""Whole runs through the command: judged, side by side, interrupted, killed, left up and taken down."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_lab import SMALL, UNWIRED, needs_root, wait_for
+
+from unwired.lab import ledger
+from unwired.lab.ledger import ProcessId, Run
+
+pytestmark = [pytest.mark.root, pytest.mark.lab, needs_root]
+
+
+def _run(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*UNWIRED, "lab", *map(str, arguments)], capture_output=True, text=True, timeout=120, **options
+    )
+
+
+def _start(*arguments: str | Path) -> subprocess.Popen[str]:
+    command = [*UNWIRED, "lab", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def _run_of(process: subprocess.Popen[str]) -> Run | None:
+    return next((run for run in ledger.runs() if run.owner is not None and run.owner.pid == process.pid), None)
+
+
+def _has_traffic(process: subprocess.Popen[str]) -> bool:
+    run = _run_of(process)
+    return run is not None and len(list((run.directory / "traffic").glob("*.source.log"))) == 4
+
+
+def _nothing_is_left_of(run: Run) -> None:
+    assert not run.directory.exists()
+    assert not any(process.is_alive() for process in run.processes)
+    assert str(run.directory) not in Path("/proc/self/mountinfo").read_text()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            assert str(run.directory) not in path.read_text(errors="replace")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+
+
+def test_two_runs_side_by_side(write: Callable[[str], Path], tmp_path: Path) -> None:
+    path = write(SMALL.format(duration_s=3, shape="delay_ms = 5"))
+    captures = tmp_path / "captures"
+    running = [_start("run", path, "--json"), _start("run", path, "--json", "--pcap", captures)]
+    for process in running:
+        output, messages = process.communicate(timeout=60)
+        assert process.returncode == 0, messages
+        result = json.loads(output)
+        assert result["passed"]
+        assert result["scenario"] == "small"
+        assert {(stream["from"], stream["to"]) for stream in result["streams"]} == {
+            ("left", "right"),
+            ("right", "left"),
+        }
+        assert all(stream["bytes"] > 100_000 for stream in result["streams"])
+        assert all(probe["lost"] == 0 and probe["delay_median_ms"] >= 5 for probe in result["probes"])
+        assert f"small-{process.pid}" not in {run.name for run in ledger.runs()}
+    # Both directions of both kinds of traffic are in the capture of the router's interface.
+    assert {path.name for path in captures.iterdir()} >= {"left-eth0.pcap", "middle-eth1.pcap"}
+    assert (captures / "middle-eth1.pcap").stat().st_size > 100_000
+
+
+def test_a_failed_expectation_is_status_1(write: Callable[[str], Path]) -> None:
+    text = SMALL.format(duration_s=1, shape="") + '\n[[expect]]\nmetric = "tcp_resets"\nat_least = 1\n'
+    done = _run("run", write(text))
+    assert done.returncode == 1
+    assert "fails" in done.stdout
+
+
+def test_a_bad_scenario_is_status_2_with_every_mistake(write: Callable[[str], Path]) -> None:
+    done = _run("run", write('name = "x"\nduration_s = "long"\nnodes = 1\n'))
+    assert done.returncode == 2
+    assert done.stdout == ""
+    for key in ("duration_s", "nodes", "node"):
+        assert key in done.stderr
+    assert "fix:" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_cleans_up(write: Callable[[str], Path], number: int) -> None:
+    process = _start("run", write(SMALL.format(duration_s=60, shape="delay_ms = 5")))
+    wait_for(lambda: _has_traffic(process))
+    run = _run_of(process)
+    assert run is not None
+    process.send_signal(number)
+    process.communicate(timeout=30)
+    assert process.returncode == 128 + number
+    _nothing_is_left_of(run)
+
+
+def test_down_removes_what_a_killed_run_left_and_only_that(write: Callable[[str], Path]) -> None:
+    path = write(SMALL.format(duration_s=60, shape="delay_ms = 5"))
+    killed, other = _start("run", path), _start("run", path)
+    try:
+        wait_for(lambda: _has_traffic(killed) and _has_traffic(other))
+        run, other_run = _run_of(killed), _run_of(other)
+        assert run is not None
+        assert other_run is not None
+        pins = Path("/sys/fs/bpf/unwired-lab-test")  # stands for what a daemon pins
+        killed.kill()
+        killed.communicate(timeout=30)
+        assert all(process.is_alive() for process in run.processes)
+        assert Run.read(run.directory).state == "killed"
+        with (run.directory / "ledger.jsonl").open("a") as file:
+            file.write('{"kind": "pins", "path": "' + str(pins) + '"}\n{"kind": "proc')  # and a line cut off
+        if Path("/sys/fs/bpf").is_mount():
+            pins.mkdir()
+        done = _run("down", "--killed", "--json")
+        assert done.returncode == 0, done.stderr
+        assert run.name in json.loads(done.stdout)["removed"]
+        _nothing_is_left_of(run)
+        assert not pins.exists()
+        assert all(process.is_alive() for process in other_run.processes)
+        refused = _run("down", other_run.name)
+        assert refused.returncode == 2
+        assert "under way" in refused.stderr
+    finally:
+        other.send_signal(signal.SIGTERM)
+        other.communicate(timeout=30)
+    _nothing_is_left_of(other_run)
+
+
+def test_up_exec_down(write: Callable[[str], Path]) -> None:
+    done = _run("up", write(SMALL.format(duration_s=1, shape="delay_ms = 5")), "--json")
+    assert done.returncode == 0, done.stderr
+    name = json.loads(done.stdout)["run"]
+    try:
+        run = next(run for run in ledger.runs() if run.name == name)
+        assert run.state == "up"
+        ping = _run("exec", "--run", name, "left", "--", "ping", "-c", "2", "-i", "0.1", "2001:db8:2::2")
+        assert ping.returncode == 0, ping.stdout + ping.stderr
+        assert _run("exec", "--run", name, "left", "--", "false").returncode == 1
+        unknown = _run("exec", "--run", name, "nobody", "--", "true")
+        assert unknown.returncode == 2
+        assert "left" in unknown.stderr
+    finally:
+        assert _run("down", name).returncode == 0
+    _nothing_is_left_of(run)
+
+
+def test_a_process_is_told_from_a_later_one_with_its_number() -> None:
+    own = ProcessId.of(os.getpid())
+    assert own is not None
+    assert own.is_alive()
+    assert not ProcessId(own.pid, own.started - 1).is_alive()
+
+
+def test_a_run_killed_before_its_ledger_leaves_no_trace(tmp_path: Path) -> None:
+    (tmp_path / "early-1").mkdir()
+    run = ledger.runs(tmp_path)[0]
+    assert run.state == "killed"
+    run.clean_up()
+    assert ledger.runs(tmp_path) == []
