@@ -210,6 +210,24 @@ def test_offsets_count_through_the_headers() -> None:
 
 
 @pytest.mark.parametrize(
+    "packet",
+    [
+        replace(UPDATE, source=b"short"),
+        replace(UPDATE, home_address=b"short"),
+        replace(UPDATE, routing_home_address=b""),
+        replace(UPDATE, hop_limit=256),
+        replace(UPDATE, traffic_class=-1),
+        replace(UPDATE, flow_label=1 << 20),
+        replace(UPDATE, payload=UnknownPayload(17, bytes(70_000)), data=b""),
+    ],
+    ids=["source", "home address", "routing header", "hop limit", "traffic class", "flow label", "size"],
+)
+def test_what_the_wire_cannot_hold(packet: Packet) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        encode_packet(packet)
+
+
+@pytest.mark.parametrize(
     ("source", "destination", "answered"),
     [("2001:db8::1", "2001:db8::2", True), ("2001:db8::1", "ff02::1", False), ("::", "2001:db8::2", False)],
 )

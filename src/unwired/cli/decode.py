@@ -1,4 +1,25 @@
-"""``unwired decode``: the mobility packets of a capture, a line each."""
+"""``unwired decode``: the mobility packets of a capture, a line each.
+
+A mobility packet has a mobility header or is one of the four ICMPv6 messages of RFC 6275 sections 6.5 to 6.8. With
+``--json`` each is one object:
+
+======================  ===============================================================================================
+schema                  ``unwired.decode/1``
+frame                   its number in the capture, from 1
+src, dst                the IPv6 header's addresses, inside of any tunnel
+home_address            the Home Address destination option's, or null
+routing_header_address  the type 2 routing header's, or null
+type                    the RFC's name ("Binding Update"), "Unknown (99)", or null when the packet ends before it
+fields                  the message's own fields by name: numbers, booleans, addresses as text, other bytes in
+                        hexadecimal; empty when it is malformed
+options                 list of {type, name, and the option's fields}, padding left out; empty when it is malformed
+checksum_ok             boolean, or null when the checksum cannot be verified because bytes are missing
+encapsulation           list of {type: "IPv6", src, dst}: the tunnels' headers, outermost first
+error                   null, or {reason, offset}: why it is malformed; offset counts from the first byte of the frame
+======================  ===============================================================================================
+
+The exit code is 0, or 2 when the file cannot be read or is damaged; what comes before the damage is printed.
+"""
 
 import json
 import os

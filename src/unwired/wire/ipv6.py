@@ -52,7 +52,7 @@ class Problem:
     for, ready to be sent to ``Packet.source`` (None: discard silently).
 
     These are RFC 6275 section 9.2's payload protocol and header length, and RFC 8200 sections 4.2 and 4.4's
-    unrecognized options and routing headers. ``offset`` counts from the start of the packet.
+    unrecognized options and routing headers. ``offset`` counts from the start of what was decoded.
     """
 
     reason: str
@@ -332,6 +332,10 @@ def encode_packet(packet: Packet) -> bytes:
         first = ROUTING
     if checksum_at >= 0:
         body = filled(source, destination, protocol, body, checksum_at)
+    if not (len(packet.source) == len(packet.destination) == len(source) == len(destination) == 16):
+        raise ValueError("an address of a packet is not 16 bytes")
+    if packet.traffic_class >> 8 or packet.flow_label >> 20 or packet.hop_limit >> 8:
+        raise ValueError("traffic class, flow label or hop limit do not fit in 8, 20 and 8 bits")
     word = 6 << 28 | packet.traffic_class << 20 | packet.flow_label
     size = len(body) + 24 * len(parts)
     if size > 0xFFFF:
