@@ -41,6 +41,8 @@ ADDRESS_DELAY_S = 0.001
 """From a router advertisement to an optimistic address."""
 DETECTION_S = 1.0
 """Duplicate address detection: until an optimistic address is an ordinary one."""
+SWEEP_AFTER_S = 10.0
+"""How long after its start a daemon removes rows that only the one before it wanted."""
 WAKES_MAX = 100
 """An engine that wants to be woken more often at one instant is stuck."""
 PLANE = 0
@@ -57,6 +59,7 @@ class Host:
         self.journal: dict[bytes, bytes] = {}
         self.notices: list[tuple[float, Notice]] = []
         self.engine: Engine | None = None
+        self._wanted = MemoryTable()
         self._life = 0
         self._woken_at = 0.0
         self._wakes = 0
@@ -68,6 +71,8 @@ class Host:
         """Start an engine with what the journal kept."""
         self._life += 1
         self.engine = engine
+        life, self._wanted = self._life, MemoryTable()
+        self.network.timeline.after(SWEEP_AFTER_S, lambda: self._sweep(life))
         now = self.network.timeline.now(self.clock_error_s)
         engine.restore(list(self.journal.items()), now)
         engine.start(now)
@@ -132,9 +137,15 @@ class Host:
                     self.perform(action)
                 case _:
                     self.table.apply(action)
+                    self._wanted.apply(action)
         deadline, life = engine.deadline(), self._life
         if deadline is not None:
             self.network.timeline.at(deadline, lambda: self._wake(deadline, life))
+
+    def _sweep(self, life: int) -> None:
+        """Remove what an earlier daemon left in the table and this one did not ask for."""
+        if life == self._life:
+            self.table.sweep(self._wanted.rows())
 
     def _wake(self, deadline: float, life: int) -> None:
         engine = self.engine
