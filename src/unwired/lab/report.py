@@ -14,6 +14,7 @@ from string import Template
 
 from unwired import __version__
 from unwired.lab import analysis, report_ladder, report_run, report_sequence, report_tables, report_topology, sequence
+from unwired.lab.agents import configuration_path
 from unwired.lab.analysis_probe import ProbeSeries
 from unwired.lab.analysis_stream import Arrivals, read_arrivals
 from unwired.lab.record import RunRecord
@@ -154,10 +155,9 @@ def _move_head(index: int, handover: Handover) -> str:
 def _configurations(record: RunRecord) -> Iterable[str]:
     for node in record.scenario.node:
         if node.config:
-            yield (
-                f"<details><summary>{escape(node.name)}</summary>"
-                f"<pre>{escape(dumps(node.config).strip())}</pre></details>"
-            )
+            path = configuration_path(record.directory, node)
+            text = path.read_text() if path.exists() else dumps(node.config)
+            yield f"<details><summary>{escape(node.name)}</summary><pre>{escape(text.strip())}</pre></details>"
 
 
 def _footer(record: RunRecord) -> str:

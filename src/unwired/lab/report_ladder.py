@@ -13,11 +13,11 @@ from unwired.lab.report_svg import Drawing, Scale, milliseconds, number
 from unwired.lab.report_view import View
 from unwired.lab.result import Handover
 
-_WIDTH, _SIDE = 640, 14
+_WIDTH, _SIDE = 600, 4
 _RAILS = (60.0, 168.0, 276.0)
 _HEIGHT, _BAND = 322, 18
 _BEFORE_S, _AFTER_S, _LONGEST_S = 0.06, 0.09, 3.0
-_STUB = 0.42
+_STUB = 0.4
 
 
 def draw(view: View, handover: Handover, window: Window, probes: Sequence[ProbeSeries]) -> str | None:

@@ -10,10 +10,10 @@ from unwired.lab.analysis_stream import Arrivals
 from unwired.lab.report_svg import Drawing, Scale, number
 from unwired.lab.report_view import View
 
-_WIDTH, _LEFT, _RIGHT = 1080, 132, 18
+_WIDTH, _LEFT, _RIGHT = 1080, 204, 14
 _BAND, _PROBE, _STREAM, _GAP, _AXIS = 34, 104, 62, 16, 40
 _TOP = 26
-_RATE_STEP_S = 0.1
+_RATE_STEP_S = 0.2
 _POINTS_MAX = 8000
 
 
@@ -52,7 +52,7 @@ def _draw_moves(drawing: Drawing, view: View, time: Scale, bottom: float) -> Non
 
 def _draw_label(drawing: Drawing, top: float, first: str, second: str) -> None:
     drawing.text(0, top + 14, first, "lane")
-    drawing.text(0, top + 30, second, "lane-detail")
+    drawing.text(0, top + 31, second, "lane-detail")
 
 
 def _draw_band(drawing: Drawing, view: View, time: Scale, top: float, end: tuple[str, str]) -> None:
@@ -67,7 +67,7 @@ def _draw_band(drawing: Drawing, view: View, time: Scale, top: float, end: tuple
 
 def _draw_probe(drawing: Drawing, view: View, time: Scale, top: float, series: ProbeSeries) -> None:
     _draw_label(drawing, top, f"→ {series.destination}", f"probe from {series.source}")
-    drawing.text(0, top + 46, "one-way delay, ms", "lane-detail")
+    drawing.text(0, top + 47, "one-way delay, ms", "lane-detail")
     _draw_tints(drawing, view, time, top, _PROBE, series.source, series.destination)
     delay_ms = series.delay_s * 1e3
     arrived = ~series.lost
@@ -103,7 +103,7 @@ def _draw_tints(
 
 def _draw_stream(drawing: Drawing, view: View, time: Scale, top: float, arrivals: Arrivals) -> None:
     _draw_label(drawing, top, f"→ {arrivals.destination}", f"TCP from {arrivals.source}")
-    drawing.text(0, top + 46, "Mbit/s", "lane-detail")
+    drawing.text(0, top + 47, "Mbit/s", "lane-detail")
     _draw_tints(drawing, view, time, top, _STREAM, arrivals.source, arrivals.destination)
     edges = numpy.arange(0, view.duration_s + _RATE_STEP_S, _RATE_STEP_S)
     at = numpy.array(arrivals.at) - view.record.started_at

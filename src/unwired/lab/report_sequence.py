@@ -7,7 +7,7 @@ times themselves stand at the left, in milliseconds from the new link being usab
 from unwired.lab.report_svg import Drawing, milliseconds
 from unwired.lab.sequence import Exchange
 
-_WIDTH, _LEFT, _RIGHT = 470, 92, 44
+_WIDTH, _LEFT, _RIGHT = 520, 106, 56
 _TOP, _BOTTOM = 46, 16
 _START_GAP, _END_GAP, _LONGEST_GAP = 27.0, 7.0, 44.0
 _PIXELS_PER_S = 900.0
@@ -21,7 +21,7 @@ def draw(exchange: Exchange, usable_at: float) -> str:
     lanes = {name: _LEFT + number * step for number, name in enumerate(exchange.lanes)}
     for index, (name, x) in enumerate(lanes.items()):
         drawing.line(x, _TOP - 14, x, height - 6, "lane-line")
-        width = min(len(name) * 6.4 + 14, step - 6 if len(lanes) > 1 else 200)
+        width = min(len(name) * 7.3 + 16, step - 4 if len(lanes) > 1 else 200)
         drawing.rect(x - width / 2, 6, width, 24, "lane-box", 6)
         drawing.text(x, 22, name, "lane-name" if index else "lane-name own", "middle")
     for message in exchange.steps:
@@ -34,10 +34,10 @@ def draw(exchange: Exchange, usable_at: float) -> str:
         drawing.add("path", title=title, d=f"M{x1:.1f},{y1:.1f}L{x2 - way * 5:.1f},{y2:.1f}", class_=f"arrow {kind}")
         head = f"M{x2:.1f},{y2:.1f}l{-way * 8},-4v8z"
         drawing.path(head, f"arrow-head {kind}")
-        share = 0.5
+        share = 0.22 if message.is_data else 0.5
         drawing.text(x1 + (x2 - x1) * share, y1 + (y2 - y1) * share - 5, message.label, f"message {kind}", "middle")
-        drawing.text(_LEFT - 40, y1 + 4, milliseconds((message.sent_at - usable_at) * 1e3), "tick", "end")
-        drawing.line(_LEFT - 36, y1, min(x1, x2) if x1 < x2 else x1, y1, "leader")
+        drawing.text(_LEFT - 48, y1 + 4, milliseconds((message.sent_at - usable_at) * 1e3), "tick", "end")
+        drawing.line(_LEFT - 44, y1, min(x1, x2) if x1 < x2 else x1, y1, "leader")
     return drawing.render()
 
 

@@ -8,12 +8,13 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from unwired.lab.report_svg import Drawing, number
-from unwired.lab.report_view import View
+from unwired.lab.report_view import Stay, View
 from unwired.lab.scenario import Role, Scenario, Shape
 
 _WIDTH, _ROW, _TOP, _SIDE = 1080, 112, 44, 20
 _BOX_WIDTH, _BOX_HEIGHT = 128, 44
-_VISIT_HEIGHT = 20
+_VISIT_HEIGHT = 22
+_SAME_S = 1e-6
 _ICONS = {
     Role.ROUTER: "M-8,0H8M4,-4L8,0L4,4M0,-8V8M-4,4L0,8L4,4",
     Role.HOME_AGENT: "M-8,0L0,-8L8,0M-5,-2V7H5V-2M-1.5,7V2H1.5V7",
@@ -21,6 +22,14 @@ _ICONS = {
     Role.HOST: "M-8,-7H8V4H-8ZM-4,8H4M0,4V8",
     Role.MOBILE_NODE: "M-5,-9H5V9H-5ZM-1.5,6H1.5",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """``move`` is the number of the move that began it; None: there from the start."""
+
+    move: int | None
+    times: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +58,8 @@ def draw(view: View) -> str:
     for name, (x, y) in places.items():
         if name in networks:
             _draw_network(drawing, view, name, x, y)
-            for line, text in enumerate(visits.get(name, [])):
-                drawing.text(x, y + 42 + line * _VISIT_HEIGHT, text, "visit", "middle")
+            for line, visit in enumerate(visits.get(name, [])):
+                _draw_visit(drawing, visit, x, y + 42 + line * _VISIT_HEIGHT)
         else:
             _draw_node(drawing, scenario, name, x, y)
     return drawing.render()
@@ -107,18 +116,35 @@ def _order(rows: list[list[str]], neighbours: dict[str, set[str]]) -> None:
                 place[name] = (index + 0.5) / len(row)
 
 
-def _visits(view: View) -> dict[str, list[str]]:
-    """For each network, a line for each stay of a mobile node."""
-    lines: dict[str, list[str]] = defaultdict(list)
+def _visits(view: View) -> dict[str, list[_Visit]]:
+    """For each network, every stay of a mobile node's interface."""
+    visits: dict[str, list[_Visit]] = defaultdict(list)
     several = len(view.stays) > 1
     for (node, interface), stays in view.stays.items():
         for stay in stays:
             if stay.network is not None:
-                who = f"{node}.{interface}: " if several else ""
-                lines[stay.network].append(
-                    f"{who}{number(round(stay.since_s, 1))} – {number(round(stay.until_s, 1))} s"
-                )
-    return lines
+                who = f"{interface} " if several else ""
+                times = f"{who}{number(round(stay.since_s, 1))} – {number(round(stay.until_s, 1))} s"
+                visits[stay.network].append(_Visit(_move_number(view, (node, interface), stay), times))
+    return visits
+
+
+def _move_number(view: View, end: tuple[str, str], stay: Stay) -> int | None:
+    for index, move in enumerate(view.record.moves, start=1):
+        at = move.attached_at if (move.node, move.interface) == end else None
+        if at is not None and abs(view.seconds(at) - stay.since_s) < _SAME_S:
+            return index
+    return None
+
+
+def _draw_visit(drawing: Drawing, visit: _Visit, x: float, y: float) -> None:
+    left = x - (len(visit.times) * 6.3 + 24) / 2
+    place = f"translate({left:.1f},{y - 4:.1f}) scale(0.75)"
+    drawing.add("path", d=_ICONS[Role.MOBILE_NODE], transform=place, class_="icon")
+    if visit.move is not None:
+        drawing.add("circle", cx=left + 18, cy=y - 4, r=7.5, class_="move-mark")
+        drawing.text(left + 18, y - 0.5, str(visit.move), "move-number small", "middle")
+    drawing.text(left + (30 if visit.move is not None else 12), y, visit.times, "visit")
 
 
 def _draw_edge(drawing: Drawing, edge: _Edge, places: dict[str, tuple[float, float]]) -> None:
@@ -150,7 +176,7 @@ def _draw_network(drawing: Drawing, view: View, name: str, x: float, y: float) -
 
 def _draw_node(drawing: Drawing, scenario: Scenario, name: str, x: float, y: float) -> None:
     node = scenario.find_node(name)
-    width = max(float(_BOX_WIDTH), len(name) * 7.4 + 52)
+    width = max(float(_BOX_WIDTH), len(name) * 8.3 + 58)
     drawing.rect(x - width / 2, y - _BOX_HEIGHT / 2, width, _BOX_HEIGHT, f"node {node.role.value.replace('_', '-')}", 9)
     left = x - width / 2 + 22
     drawing.add("path", d=_ICONS[node.role], transform=f"translate({left:.1f},{y:.1f})", class_="icon")

@@ -118,7 +118,7 @@ def _from_captures(record: RunRecord, index: int, window: Window, sightings: Seq
             if advertised or not _seen_by(run, node) or run[0].at < window.usable_at:
                 continue
             advertised = True
-        step = _step(record, run)
+        step = _step(record, index, run)
         if step is not None and node in (step.source, step.destination):
             steps.append(step)
     return steps[:_STEPS_MAX]
@@ -128,22 +128,42 @@ def _seen_by(run: Sequence[Sighting], node: str) -> bool:
     return any(sighting.node == node for sighting in run)
 
 
-def _step(record: RunRecord, run: Sequence[Sighting]) -> Step | None:
-    """Seen at one node only, the other end is the owner of the address."""
+def _step(record: RunRecord, index: int, run: Sequence[Sighting]) -> Step | None:
+    """Seen at one node only, the other end is the owner of the address, or the router of the link."""
     first, last = run[0], run[-1]
     source, destination = first.node, last.node
     if source == destination:
-        owner_of_source, owner_of_destination = (
-            _owner(record, address) for address in (first.packet.source, first.packet.destination)
-        )
-        if owner_of_source not in (None, source):
-            source = str(owner_of_source)
-        elif owner_of_destination not in (None, destination):
-            destination = str(owner_of_destination)
-        else:
-            return None
+        source, destination = _ends(record, index, first) or (source, destination)
+    if source == destination:
+        return None
     label, detail = _words(first.packet)
     return Step(first.at, last.at, source, destination, label, detail)
+
+
+def _ends(record: RunRecord, index: int, sighting: Sighting) -> tuple[str, str] | None:
+    packet, here = sighting.packet, sighting.node
+    if isinstance(packet.payload, RouterSolicitation | RouterAdvertisement):
+        router = _router(record, index)
+        if router is None or here == router:
+            return None
+        return (here, router) if isinstance(packet.payload, RouterSolicitation) else (router, here)
+    source, destination = _owner(record, packet.source), _owner(record, packet.destination)
+    if source is not None and source != here:
+        return source, here
+    if destination is not None and destination != here:
+        return here, destination
+    return None
+
+
+def _router(record: RunRecord, index: int) -> str | None:
+    """The router of the network that the move led to."""
+    scenario = record.scenario
+    move = record.moves[index]
+    network = move.destination or next(iter(move.others.values()), None)
+    if network is None:
+        return None
+    names = (end.partition(".")[0] for end in scenario.find_network(network).members)
+    return next((name for name in names if scenario.find_node(name).role.forwards), None)
 
 
 def _owner(record: RunRecord, address: bytes) -> str | None:
