@@ -100,33 +100,61 @@ class Window:
 
 def measure(series: ProbeSeries, mover: str, window: Window) -> DirectionOfMove:
     """What the move of node ``mover``, one of the two ends, did to this direction."""
-    arrived = ~series.lost
-    delay = series.delay_s
     silence_s = _longest_silence(series, window)
+    interruption_s = None
     if not window.breaks:
         interruption_s = None if silence_s is None else max(0.0, silence_s - series.interval_s)
-        through_at = window.usable_at
-    else:
-        passes = series.sent_at if mover == series.source else series.received_at
-        through = arrived & (passes >= window.usable_at) & (passes < window.ends_at)
-        interruption_s = float(series.received_at[through].min()) - window.usable_at if through.any() else None
-        through_at = float(series.sent_at[through].min()) if through.any() else window.ends_at
-    near = (series.sent_at >= window.began_at - BEFORE_S) & (
-        series.sent_at < min(window.ends_at - BEFORE_S, max(through_at, window.usable_at) + _AFTER_S)
-    )
-    before_s = _median_delay(series, window.began_at - _SETTLED_S, window.began_at)
-    after_s = _median_delay(series, through_at + _SETTLED_S / 2, min(through_at + 3 * _SETTLED_S, window.ends_at))
-    usual_s = max((value for value in (before_s, after_s) if value is not None), default=None)
-    late = near & arrived & (delay > usual_s + series.interval_s) if usual_s is not None else near & False
+    elif (first := first_through(series, mover, window)) is not None:
+        interruption_s = float(series.received_at[first]) - window.usable_at
+    before_s, after_s = _usual_delays(series, mover, window)
     return DirectionOfMove(
         source=series.source,
         destination=series.destination,
         interruption_ms=_ms(interruption_s),
         silence_ms=_ms(silence_s),
-        packets_lost=int((near & series.lost).sum()),
-        packets_late=int(late.sum()),
+        packets_lost=int((_near(series, mover, window) & series.lost).sum()),
+        packets_late=int(late(series, mover, window).sum()),
         delay_before_ms=_ms(before_s),
         delay_after_ms=_ms(after_s),
+    )
+
+
+def first_through(series: ProbeSeries, mover: str, window: Window) -> int | None:
+    """Which packet was the first to arrive by the new link, of those that could only come by it."""
+    passes = series.sent_at if mover == series.source else series.received_at
+    through = numpy.flatnonzero(~series.lost & (passes >= window.usable_at) & (passes < window.ends_at))
+    return int(through[numpy.argmin(series.received_at[through])]) if len(through) else None
+
+
+def late(series: ProbeSeries, mover: str, window: Window) -> Flags:
+    """The packets around the move that came more than one interval later than is usual before or after it."""
+    usual_s = max((value for value in _usual_delays(series, mover, window) if value is not None), default=None)
+    if usual_s is None:
+        return numpy.zeros(len(series.sent_at), dtype=numpy.bool_)
+    flags: Flags = _near(series, mover, window) & ~series.lost & (series.delay_s > usual_s + series.interval_s)
+    return flags
+
+
+def _near(series: ProbeSeries, mover: str, window: Window) -> Flags:
+    """The packets whose fate is the move's."""
+    until = min(window.ends_at - BEFORE_S, max(_through_at(series, mover, window), window.usable_at) + _AFTER_S)
+    flags: Flags = (series.sent_at >= window.began_at - BEFORE_S) & (series.sent_at < until)
+    return flags
+
+
+def _through_at(series: ProbeSeries, mover: str, window: Window) -> float:
+    if not window.breaks:
+        return window.usable_at
+    first = first_through(series, mover, window)
+    return window.ends_at if first is None else float(series.sent_at[first])
+
+
+def _usual_delays(series: ProbeSeries, mover: str, window: Window) -> tuple[float | None, float | None]:
+    """Before and after the move."""
+    after = _through_at(series, mover, window) + _SETTLED_S / 2
+    return (
+        _median_delay(series, window.began_at - _SETTLED_S, window.began_at),
+        _median_delay(series, after, min(after + 2 * _SETTLED_S, window.ends_at)),
     )
 
 

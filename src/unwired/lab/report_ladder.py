@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import numpy
 
-from unwired.lab.analysis_probe import ProbeSeries, Window
+from unwired.lab import analysis_probe
+from unwired.lab.analysis_probe import Flags, ProbeSeries, Window
 from unwired.lab.report_svg import Drawing, Scale, milliseconds, number
 from unwired.lab.report_view import View
 from unwired.lab.result import Handover
@@ -39,7 +40,8 @@ def draw(view: View, handover: Handover, window: Window, probes: Sequence[ProbeS
     for series, top in ((inward, 0), (outward, 1)):
         if series is not None:
             _draw_interruption(drawing, handover, series, time, top)
-            _draw_packets(drawing, series, window, time, _rails(top))
+            late = analysis_probe.late(series, handover.node, window)
+            _draw_packets(drawing, series, late, window, time, _rails(top))
     _draw_rails(drawing, view, handover, window, time, inward, outward)
     _draw_marks(drawing, handover, time)
     return drawing.render()
@@ -53,21 +55,24 @@ def _rails(top: int) -> tuple[float, float]:
 
 
 def _draw_packets(
-    drawing: Drawing, series: ProbeSeries, window: Window, time: Scale, rails: tuple[float, float]
+    drawing: Drawing, series: ProbeSeries, late: Flags, window: Window, time: Scale, rails: tuple[float, float]
 ) -> None:
     sent = series.sent_at - window.usable_at
     received = series.received_at - window.usable_at
     inside = (sent <= time.high) & (numpy.where(series.lost, sent, received) >= time.low)
     top, bottom = rails
-    whole, lost = [], []
+    whole, delayed, lost = [], [], []
     for index in numpy.flatnonzero(inside):
         if series.lost[index]:
             if sent[index] >= time.low:
                 x = time(sent[index])
                 lost.append((x, top, x + 5, top + (bottom - top) * _STUB))
             continue
-        whole.append(_clipped(time, float(sent[index]), float(received[index]), top, bottom))
+        (delayed if late[index] else whole).append(
+            _clipped(time, float(sent[index]), float(received[index]), top, bottom)
+        )
     drawing.segments(whole, "flight")
+    drawing.segments(delayed, "flight late")
     drawing.segments(lost, "flight lost")
     crosses = [cross for _, _, x, y in lost for cross in ((x - 3, y - 3, x + 3, y + 3), (x - 3, y + 3, x + 3, y - 3))]
     drawing.segments(crosses, "cross")

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import numpy
 
+from unwired.lab import analysis_probe
+from unwired.lab.analysis import window_of
 from unwired.lab.analysis_probe import ProbeSeries
 from unwired.lab.analysis_stream import Arrivals
 from unwired.lab.report_svg import Drawing, Scale, number
@@ -78,8 +80,10 @@ def _draw_probe(drawing: Drawing, view: View, time: Scale, top: float, series: P
         drawing.text(_LEFT - 8, scale(value) + 4, number(value), "tick", "end")
         drawing.line(_LEFT, scale(value), _WIDTH - _RIGHT, scale(value), "grid")
     sent_s = series.sent_at - view.record.started_at
-    usual = float(numpy.median(delay_ms[arrived])) if arrived.any() else 0.0
-    late = arrived & (delay_ms > max(highest, usual + series.interval_s * 1e3))
+    late = numpy.zeros(len(delay_ms), dtype=numpy.bool_)
+    for index, move in enumerate(view.record.moves):
+        if move.node in (series.source, series.destination):
+            late |= analysis_probe.late(series, move.node, window_of(view.record, index))
     on_time = numpy.flatnonzero(arrived & ~late)
     shown = on_time[:: max(1, len(on_time) // _POINTS_MAX)]
     drawing.dots(((time(sent_s[i]), scale(delay_ms[i])) for i in shown), "packet")

@@ -7,6 +7,7 @@ first to the one that saw it last. Without captures, from the daemons' notices. 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from unwired.lab import analysis_probe
 from unwired.lab.analysis import REGISTERED, UPDATE_SENT, window_of
 from unwired.lab.analysis_probe import ProbeSeries, Window
 from unwired.lab.record import CaptureRecord, RunRecord
@@ -221,10 +222,9 @@ def _first_packets(node: str, window: Window, probes: Sequence[ProbeSeries]) -> 
     for series in probes:
         if node not in (series.source, series.destination) or not window.breaks:
             continue
-        passes = series.sent_at if node == series.source else series.received_at
-        through = ~series.lost & (passes >= window.usable_at) & (passes < window.ends_at)
-        if through.any():
-            sent_at, received_at = float(series.sent_at[through][0]), float(series.received_at[through][0])
+        first = analysis_probe.first_through(series, node, window)
+        if first is not None:
+            sent_at, received_at = float(series.sent_at[first]), float(series.received_at[first])
             steps.append(Step(sent_at, received_at, series.source, series.destination, "first data", "probe", True))
     return steps
 
