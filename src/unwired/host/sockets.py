@@ -15,6 +15,7 @@ _IPV6_MULTICAST_ALL = 29
 _HEADER = struct.Struct("!IHBB16s16s")
 _PKTINFO = struct.Struct("=16si")
 _ROUTER_SOLICITATION, _NEIGHBOR_ADVERTISEMENT = 133, 136
+_ETH_P_IPV6 = 0x86DD
 _SEND_BUFFER = 4 << 20
 BATCH = 64
 """How many packets a readable socket is asked for at most before others get their turn."""
@@ -30,15 +31,21 @@ class Sender:
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 0)
+        self._link_socket: socket.socket | None = None
 
     def close(self) -> None:
         self._socket.close()
+        if self._link_socket is not None:
+            self._link_socket.close()
 
     def send(self, data: bytes, source: Address, destination: Address, interface: int) -> None:
         """Raises OSError. A full queue drops the packet like any router would: peers retransmit."""
         target = (socket.inet_ntop(socket.AF_INET6, destination), 0, 0, 0)
         if not interface and not self._by_source:
             self._socket.sendto(data, target)
+            return
+        if source == UNSPECIFIED and interface and is_multicast(destination):
+            self._send_on_link(data, destination, interface)
             return
         # Rules about the source count only when the kernel is told of it here; it does not read our header for that.
         named = UNSPECIFIED if is_link_local(source) or is_multicast(source) else source
@@ -49,6 +56,15 @@ class Sender:
                 raise
             # Not (yet) an address of ours: sent by interface alone.
             self._send_from(data, target, UNSPECIFIED, interface)
+
+    def _send_on_link(self, data: bytes, group: Address, interface: int) -> None:
+        """To a multicast group from no address at all, as before the first address of an interface is ready: routing
+        refuses that, so it goes out below it (group addresses: RFC 2464 section 7)."""
+        if self._link_socket is None:
+            self._link_socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, 0)
+            self._link_socket.setblocking(False)
+        name = socket.if_indextoname(interface)
+        self._link_socket.sendto(data, (name, _ETH_P_IPV6, 0, 0, b"\x33\x33" + group[12:]))
 
     def _send_from(self, data: bytes, target: tuple[str, int, int, int], source: Address, interface: int) -> None:
         control = (socket.IPPROTO_IPV6, _IPV6_PKTINFO, _PKTINFO.pack(source, interface))

@@ -1,0 +1,192 @@
+"""What the daemon makes in the kernel: made, found again by the next daemon, put back, and given back exactly."""
+
+import ctypes
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from host_network import run
+
+from unwired.host.kernel_objects import (
+    MAIN_TABLE,
+    PROTOCOL,
+    AddressLabel,
+    HostAddress,
+    HostRoute,
+    HostRule,
+    KernelObject,
+    ProxyNeighbour,
+    Sysctl,
+)
+from unwired.host.kernel_state import KernelState
+from unwired.host.ledger import Ledger
+from unwired.host.netlink import Netlink, NetlinkChanges
+from unwired.wire.address import UNSPECIFIED, parse_address
+
+pytestmark = pytest.mark.root
+
+HOME = parse_address("2001:db8:100::1000")
+ROUTER = parse_address("fe80::1")
+_CLONE_NEWNET = 0x40000000
+
+
+@pytest.fixture
+def device() -> Iterator[int]:
+    """A veth end that is up, in a network namespace of this thread alone; its interface number."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    assert libc.unshare(_CLONE_NEWNET) == 0
+    try:
+        run("ip", "link", "add", "left", "type", "veth", "peer", "name", "right")
+        for name in ("lo", "left", "right"):
+            run("ip", "link", "set", name, "up")
+        yield _index("left")
+    finally:
+        assert libc.setns(before, _CLONE_NEWNET) == 0
+        os.close(before)
+
+
+def _index(name: str) -> int:
+    return int(run("ip", "-o", "link", "show", name).split(":")[0])
+
+
+@pytest.fixture
+def state(device: int, tmp_path: Path) -> Iterator[KernelState]:
+    state = KernelState(Netlink(), Ledger(tmp_path / "ledger"))
+    yield state
+    state.give_back()
+    state.close()
+
+
+def everything(device: int) -> list[KernelObject]:
+    return [
+        Sysctl("net/ipv6/conf/left/proxy_ndp", "1"),
+        HostAddress(device, HOME, 128),
+        HostRoute(7700, UNSPECIFIED, 0, device),
+        HostRoute(7701, UNSPECIFIED, 0, device, source=HOME),
+        HostRoute(7701, parse_address("2001:db8:5::"), 48, 0),
+        HostRoute(7710, UNSPECIFIED, 0, device, gateway=ROUTER),
+        HostRoute(MAIN_TABLE, parse_address("2001:db8:100::2000"), 128, device),
+        HostRule(5200, 7700, HOME, 128),
+        HostRule(5220, MAIN_TABLE, suppress_length=0),
+        HostRule(5230, 7701),
+        ProxyNeighbour(device, parse_address("2001:db8:100::2000")),
+        AddressLabel(HOME, 128, 1),
+    ]
+
+
+def snapshot() -> str:
+    return "\n".join(
+        line
+        for line in (
+            run("ip", "-6", "address", "show", "dev", "left")
+            + run("ip", "-6", "route", "show", "table", "all")
+            + run("ip", "-6", "rule")
+            + run("ip", "-6", "neigh", "show", "proxy")
+            + run("ip", "addrlabel")
+            + run("sysctl", "net.ipv6.conf.left.proxy_ndp")
+        ).splitlines()
+        if ("fe80" not in line or " 77" in line) and "valid_lft" not in line and "ff00" not in line
+    )
+
+
+def test_given_back_exactly(device: int, tmp_path: Path) -> None:
+    before = snapshot()
+    state = KernelState(Netlink(), Ledger(tmp_path / "ledger"))
+    for wanted in everything(device):
+        state.make(wanted)
+        state.make(wanted)  # again is the same
+    during = snapshot()
+    for words in (
+        "2001:db8:100::1000/128", "default dev left table 7700", "src 2001:db8:100::1000", "throw 2001:db8:5::/48",
+        "via fe80::1", f"proto {PROTOCOL}", "5200:", "suppress_prefixlength 0", "2001:db8:100::2000 dev left",
+        "proxy_ndp = 1", "prefix 2001:db8:100::1000/128 label 1",
+    ):  # fmt: skip
+        assert words in during, words
+    state.give_back()
+    state.close()
+    assert snapshot() == before
+    assert not (tmp_path / "ledger").exists()
+
+
+def test_killed_and_adopted(device: int, tmp_path: Path) -> None:
+    before = snapshot()
+    killed = KernelState(Netlink(), Ledger(tmp_path / "ledger"))
+    for wanted in everything(device):
+        killed.make(wanted)
+    with (tmp_path / "ledger").open("a") as file:
+        file.write('{"made": {"kind": "rou')  # killed while writing a line
+    successor = KernelState(Netlink(), Ledger(tmp_path / "ledger"))
+    kept = everything(device)[:5]
+    for wanted in kept:
+        successor.make(wanted)
+    assert set(successor.sweep()) == set(everything(device)[5:])
+    assert "5200:" not in snapshot()
+    assert "default dev left table 7700" in snapshot()
+    successor.give_back()
+    assert snapshot() == before
+
+
+def test_what_the_host_had_before_stays(state: KernelState, device: int) -> None:
+    run("ip", "-6", "address", "add", "2001:db8:100::1000/128", "dev", "left", "nodad")
+    run("ip", "-6", "rule", "add", "from", "2001:db8:100::1000", "lookup", "7700", "priority", "5200", "protocol", "77")
+    before = snapshot()
+    state.make(HostAddress(device, HOME, 128))
+    state.make(HostRule(5200, 7700, HOME, 128))
+    state.give_back()
+    assert snapshot() == before
+
+
+def test_put_back_what_others_removed(state: KernelState, device: int) -> None:
+    changes = NetlinkChanges()
+    for wanted in everything(device):
+        state.make(wanted)
+    during = snapshot()
+    run("ip", "-6", "rule", "del", "priority", "5200")
+    run("ip", "-6", "route", "flush", "table", "7700")
+    run("ip", "-6", "address", "del", "2001:db8:100::1000/128", "dev", "left")
+    for message in changes.read() or []:
+        state.observe(message)
+    assert {
+        HostRule(5200, 7700, HOME, 128),
+        HostRoute(7700, UNSPECIFIED, 0, device),
+        HostAddress(device, HOME, 128),
+    } <= (state.lost)
+    state.put_back()
+    # Routes with the address as source go with it: seen by looking.
+    state.suspect_all()
+    state.look()
+    state.put_back()
+    assert sorted(snapshot().splitlines()) == sorted(during.splitlines())
+
+
+def test_an_interface_that_was_down_gets_its_routes_again(state: KernelState, device: int) -> None:
+    for wanted in everything(device):
+        state.make(wanted)
+    during = snapshot()
+    run("ip", "link", "set", "left", "down")
+    run("ip", "link", "set", "left", "up")
+    state.suspect_interface(device)
+    state.look()
+    assert ProxyNeighbour(device, parse_address("2001:db8:100::2000")) in state.lost
+    while state.lost:
+        state.put_back()
+        state.suspect_all()
+        state.look()
+    assert sorted(snapshot().splitlines()) == sorted(during.splitlines())
+
+
+def test_a_setting_that_somebody_changed_meanwhile_stays(state: KernelState, device: int) -> None:
+    state.make(Sysctl("net/ipv6/conf/left/accept_ra", "2"))
+    run("sysctl", "-qw", "net.ipv6.conf.left.accept_ra=0")
+    state.give_back()
+    assert run("sysctl", "-n", "net.ipv6.conf.left.accept_ra").strip() == "0"
+
+
+def test_a_ledger_of_another_boot_is_void(device: int, tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    path.write_text(
+        '{"here": "another boot"}\n{"made": {"kind": "sysctl", "name": "kernel/x", "value": "1"}, "before": "0"}\n'
+    )
+    assert Ledger(path).entries == {}
