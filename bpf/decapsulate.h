@@ -31,7 +31,7 @@ static __always_inline int decapsulate(struct __sk_buff *skb, const __u32 l2, co
 	const __u32 packets = packets_of(skb);
 	const __u8 outer_ecn = ecn_of(outer);
 	struct accept_key key = { .plane = settings->plane, .direction = FROM_HOME_ADDRESS };
-	const struct accept_row *accept;
+	const struct accept_row *accept = 0;
 	__u32 number, inner_length;
 	__u8 inner_ecn;
 
@@ -41,8 +41,9 @@ static __always_inline int decapsulate(struct __sk_buff *skb, const __u32 l2, co
 
 	__builtin_memcpy(&key.outer_source, &outer->saddr, sizeof(key.outer_source));
 	__builtin_memcpy(&key.address, &inner->saddr, sizeof(key.address));
-	accept = bpf_map_lookup_elem(&accepts, &key);
-	if (!accept) {
+	if (settings->flags & SETTING_ACCEPTS(FROM_HOME_ADDRESS))
+		accept = bpf_map_lookup_elem(&accepts, &key);
+	if (!accept && settings->flags & SETTING_ACCEPTS(TO_HOME_ADDRESS)) {
 		key.direction = TO_HOME_ADDRESS;
 		__builtin_memcpy(&key.address, &inner->daddr, sizeof(key.address));
 		accept = bpf_map_lookup_elem(&accepts, &key);

@@ -11,6 +11,7 @@
 
 #define CAPACITY 131072
 #define COUNTERS_MAX 64
+#define ROUTES 1024
 
 /* The same numbers under cls_bpf's direct action and tcx. */
 enum verdict {
@@ -81,6 +82,13 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } punt_earned_at_ns SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, ROUTES);
+	__type(key, __u32);
+	__type(value, struct route);
+} routes SEC(".maps");
 
 static __always_inline const struct settings *read_settings(void)
 {

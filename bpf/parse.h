@@ -40,6 +40,10 @@ struct extension_header {
 	__u8 segments_left;
 };
 
+#define VERSION_6 bpf_htonl(0x60000000)
+#define TRAFFIC_CLASS bpf_htonl(0x0ff00000)
+#define FLOW_LABEL bpf_htonl(0x000fffff)
+
 /* The first 32 bits of an IPv6 header: version, traffic class, flow label. */
 static __always_inline __be32 first_word(const struct ipv6hdr *header)
 {

@@ -80,6 +80,9 @@ struct listen_row {
 
 /* Forward from ingress to egress without the kernel's forwarding path (and its netfilter hooks). */
 #define SETTING_SHORTCUT (1 << 0)
+/* There have been rows of this kind and direction: the others need no lookup. */
+#define SETTING_FORWARDS(direction) (1 << (1 + (direction)))
+#define SETTING_ACCEPTS(direction) (1 << (3 + (direction)))
 
 struct settings {
 	__u32 layout;         /* ROWS_LAYOUT of who made the maps */
@@ -90,6 +93,22 @@ struct settings {
 	__u32 tunnel_interface;
 	__u64 punt_interval_ns; /* each CPU punts one packet per interval ... */
 	__u64 punt_burst_ns;    /* ... and may be this far ahead of it */
+};
+
+/* The programs' own: routes that they have found. */
+struct route_key {
+	__u64 jiffies; /* when; no older one is used */
+	struct address source;
+	struct address destination;
+	__be32 first_word; /* traffic class and flow label */
+	__u32 in_interface;
+};
+
+struct route {
+	struct route_key key;
+	__u32 out_interface;
+	__u32 mtu; /* 0: not known */
+	struct address next_hop;
 };
 
 #endif

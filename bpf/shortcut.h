@@ -25,7 +25,8 @@ static __always_inline int shortcut_into_tunnel(struct __sk_buff *skb, const __u
 	struct forward_key key = { .plane = settings->plane, .direction = TO_HOME_ADDRESS };
 	const struct forward_row *forward;
 
-	if (!(settings->flags & SETTING_SHORTCUT) || !is_plain(header))
+	if (!(settings->flags & SETTING_SHORTCUT) || !(settings->flags & SETTING_FORWARDS(TO_HOME_ADDRESS)) ||
+	    !is_plain(header))
 		return NO_VERDICT;
 	__builtin_memcpy(&key.address, &header->daddr, sizeof(key.address));
 	forward = bpf_map_lookup_elem(&forwards, &key);
@@ -36,22 +37,23 @@ static __always_inline int shortcut_into_tunnel(struct __sk_buff *skb, const __u
 static __always_inline int shortcut_out_of_tunnel(struct __sk_buff *skb, const __u32 l2,
 						  const struct settings *settings, const struct ipv6hdr *header)
 {
-	struct bpf_fib_lookup route;
+	const struct route *route;
 	__u32 length;
 	__u8 hop_limit = header->hop_limit - 1;
 
 	if (!l2 || !(settings->flags & SETTING_SHORTCUT) || !is_plain(header))
 		return NO_VERDICT;
-	length = segment_length(skb, l2, header);
-	if (length > IPV6_PAYLOAD_MAX || find_route(skb, header, length, &route) != BPF_FIB_LKUP_RET_SUCCESS)
+	route = find_route(skb, header);
+	/* A route into the tunnel device is for a home address without binding. */
+	if (!route || route->out_interface == settings->tunnel_interface)
 		return NO_VERDICT;
-	/* Back to where it came from may deserve a redirect, and a route into the tunnel device is for a home address
-	 * without binding. */
-	if (route.ifindex == settings->tunnel_interface)
+	length = skb->len - l2;
+	if (length > IPV6_PAYLOAD_MAX || !route->mtu ||
+	    (length > route->mtu && segment_length(skb, l2, header) > route->mtu))
 		return NO_VERDICT;
 	if (bpf_skb_store_bytes(skb, l2 + offsetof(struct ipv6hdr, hop_limit), &hop_limit, 1, BPF_F_RECOMPUTE_CSUM))
 		return NO_VERDICT;
-	return send_by(&route);
+	return send_by(route);
 }
 
 #endif

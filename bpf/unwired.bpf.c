@@ -20,7 +20,7 @@ SEC("tc")
 int tunnel_egress(struct __sk_buff *skb)
 {
 	const struct settings *settings = read_settings();
-	const struct forward_row *forward;
+	const struct forward_row *forward = 0;
 	struct forward_key key = { .direction = TO_HOME_ADDRESS };
 	struct ipv6hdr inner;
 
@@ -32,8 +32,9 @@ int tunnel_egress(struct __sk_buff *skb)
 		return VERDICT_NEXT; /* multicast stays on its link */
 	key.plane = settings->plane;
 	__builtin_memcpy(&key.address, &inner.daddr, sizeof(key.address));
-	forward = bpf_map_lookup_elem(&forwards, &key);
-	if (!forward) {
+	if (settings->flags & SETTING_FORWARDS(TO_HOME_ADDRESS))
+		forward = bpf_map_lookup_elem(&forwards, &key);
+	if (!forward && settings->flags & SETTING_FORWARDS(FROM_HOME_ADDRESS)) {
 		key.direction = FROM_HOME_ADDRESS;
 		__builtin_memcpy(&key.address, &inner.saddr, sizeof(key.address));
 		forward = bpf_map_lookup_elem(&forwards, &key);

@@ -119,11 +119,9 @@ class BpfTable:
         self._apply: dict[type, Callable[..., None]] = {
             SetTunnel: self._set_tunnel,
             RemoveTunnel: self._remove_tunnel,
-            Forward: lambda a: self._forwards.write((a.plane, a.direction, a.address), (a.tunnel, 0)),
+            Forward: self._set_forward,
             Unforward: lambda a: self._forwards.remove(a.plane, a.direction, a.address),
-            Accept: lambda a: self._accepts.write(
-                (a.plane, a.direction, a.address, a.outer_source, 0, 0), (a.tunnel, 0)
-            ),
+            Accept: self._set_accept,
             Unaccept: lambda a: self._accepts.remove(a.plane, a.direction, a.address, a.outer_source, 0, 0),
             Listen: lambda a: self._listens.write((a.plane, 0, a.address), (0,)),
             Unlisten: lambda a: self._listens.remove(a.plane, 0, a.address),
@@ -133,7 +131,7 @@ class BpfTable:
             "layout": layout.ROWS_LAYOUT,
             "plane": plane,
             "punt_interface": before["punt_interface"],
-            "flags": layout.SETTING_SHORTCUT if shortcut else 0,
+            "flags": before["flags"] & ~layout.SETTING_SHORTCUT | (layout.SETTING_SHORTCUT if shortcut else 0),
             "tunnel_mtu": before["tunnel_mtu"],
             "tunnel_interface": before["tunnel_interface"],
             "punt_interval_ns": _NANOSECONDS // punt_per_second,
@@ -294,6 +292,22 @@ class BpfTable:
             (packer.unpack(key_bytes), value.packer.unpack(value_bytes))
             for key_bytes, value_bytes in self._library.items(self._descriptors[name], packer.size, value.size)
         ]
+
+    def _set_forward(self, action: Forward) -> None:
+        self._use(layout.SETTING_FORWARDS[action.direction])
+        self._forwards.write((action.plane, action.direction, action.address), (action.tunnel, 0))
+
+    def _set_accept(self, action: Accept) -> None:
+        self._use(layout.SETTING_ACCEPTS[action.direction])
+        self._accepts.write(
+            (action.plane, action.direction, action.address, action.outer_source, 0, 0), (action.tunnel, 0)
+        )
+
+    def _use(self, setting: int) -> None:
+        """Switch a lookup on; it stays on."""
+        if not self._settings["flags"] & setting:
+            self._settings["flags"] |= setting
+            self._write_settings()
 
     def _set_tunnel(self, action: SetTunnel) -> None:
         tunnel = action.tunnel

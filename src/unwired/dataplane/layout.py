@@ -72,6 +72,9 @@ SETTINGS = Layout(
 )
 SETTING_SHORTCUT = 1
 """Forward from ingress to egress past the kernel's forwarding path (bpf/shortcut.h)."""
+SETTING_FORWARDS = (2, 4)
+"""By direction: there have been forwards of it, look them up."""
+SETTING_ACCEPTS = (8, 16)
 LAYOUTS = (
     FORWARD_KEY,
     FORWARD_ROW,
