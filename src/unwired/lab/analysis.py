@@ -31,6 +31,8 @@ from unwired.lab.scenario import Expect, Metric
 UPDATE_SENT = "binding_update_sent"
 REGISTERED = frozenset({"registered", "returned_home"})
 """The notices of a mobile node that end a registration."""
+SETTLED = REGISTERED | {"at_home"}
+"""The notices after which its traffic goes by the ``interface`` that they name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +103,14 @@ def _handover(record: RunRecord, index: int, probes: Sequence[ProbeSeries]) -> H
     directions = tuple(
         analysis_probe.measure(series, move.node, window) for series in own if _has_packets(series, window)
     )
-    if kind == LINK_LOST:
+    if kind not in (FIRST_REGISTRATION, HANDOVER, RETURN_HOME):
         directions = tuple(replace(direction, interruption_ms=None) for direction in directions)
     started, registered = _signalling(record.notices, move, window)
     return Handover(
         at_s=window.began_at - record.started_at,
         usable_at_s=window.usable_at - record.started_at,
         node=move.node,
-        source=move.source,
+        source=move.source or next(iter(move.others.values()), None),
         destination=move.destination or next(iter(move.others.values()), None),
         kind=kind,
         make_before_break=not window.breaks,

@@ -168,9 +168,9 @@ def _median_delay(series: ProbeSeries, since: float, until: float) -> float | No
 
 
 def _longest_silence(series: ProbeSeries, window: Window) -> float | None:
-    """The longest time between two arrivals that reaches into the window."""
+    """The longest time without an arrival that ends in the window, or has not ended when it does."""
     arrivals = numpy.sort(series.received_at[~series.lost])
     first = max(0, int(numpy.searchsorted(arrivals, window.began_at)) - 1)
     last = int(numpy.searchsorted(arrivals, window.ends_at))
-    gaps = numpy.diff(arrivals[first : last + 1])
+    gaps = numpy.diff(numpy.append(arrivals[first:last], window.ends_at))
     return float(gaps.max()) if len(gaps) else None

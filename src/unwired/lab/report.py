@@ -20,7 +20,7 @@ from unwired.lab.analysis_stream import Arrivals, read_arrivals
 from unwired.lab.record import RunRecord
 from unwired.lab.report_svg import milliseconds, number
 from unwired.lab.report_view import View, look
-from unwired.lab.result import LINK_LOST, Handover, Result
+from unwired.lab.result import LINK_GAINED, LINK_LEFT, LINK_LOST, Handover, Result
 from unwired.lab.scenario import Metric
 from unwired.lab.toml import dumps
 
@@ -123,7 +123,7 @@ def _arrivals(record: RunRecord) -> list[Arrivals]:
 def _moves(result: Result, view: View, probes: Sequence[ProbeSeries]) -> Iterable[str]:
     sightings = sequence.read_sightings(view.record)
     for index, handover in enumerate(result.handovers):
-        if handover.kind == LINK_LOST:
+        if handover.kind in (LINK_GAINED, LINK_LEFT, LINK_LOST) and not handover.packets_lost:
             continue
         window = analysis.window_of(view.record, index)
         ladder = report_ladder.draw(view, handover, window, probes)

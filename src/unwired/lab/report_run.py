@@ -97,12 +97,11 @@ def _draw_probe(drawing: Drawing, view: View, time: Scale, top: float, series: P
 def _draw_tints(
     drawing: Drawing, view: View, time: Scale, top: float, height: float, source: str, destination: str
 ) -> None:
-    for (node, _), stays in view.stays.items():
-        if node in (source, destination):
-            for stay in stays:
-                left, right = time(stay.since_s), time(stay.until_s)
-                drawing.rect(left, top, right - left, height, f"tint {view.colour(stay.network)}")
-            return
+    """The networks of the mobile node at one of the ends, the sender's when both move."""
+    mover = next((node for node in (source, destination) if node in view.in_use), None)
+    for stay in view.in_use.get(mover or "", []):
+        left, right = time(stay.since_s), time(stay.until_s)
+        drawing.rect(left, top, right - left, height, f"tint {view.colour(stay.network)}")
 
 
 def _draw_stream(drawing: Drawing, view: View, time: Scale, top: float, arrivals: Arrivals) -> None:

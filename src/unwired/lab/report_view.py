@@ -1,7 +1,9 @@
 """What all drawings of a report share: who was in which network when, and each network's colour."""
 
+import itertools
 from dataclasses import dataclass
 
+from unwired.lab.analysis import SETTLED
 from unwired.lab.record import RunRecord
 
 _COLOURS = 8
@@ -18,10 +20,12 @@ class Stay:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """``stays`` by (node, interface), in order of time; ``colours`` are classes of the style sheet."""
+    """``stays`` by (node, interface) and ``in_use`` by node, the networks that carried its traffic, in order of time;
+    ``colours`` are classes of the style sheet."""
 
     record: RunRecord
     stays: dict[tuple[str, str], list[Stay]]
+    in_use: dict[str, list[Stay]]
     colours: dict[str, str]
 
     @property
@@ -48,7 +52,33 @@ def look(record: RunRecord) -> View:
         if any((move.node, move.interface) == (node.name, interface) for move in record.moves)
         or interface in node.attached
     }
-    return View(record, stays, colours)
+    nodes = dict.fromkeys(node for node, _ in stays)
+    in_use = {
+        node: _in_use(record, {interface: own for (name, interface), own in stays.items() if name == node}, node)
+        for node in nodes
+    }
+    return View(record, stays, in_use, colours)
+
+
+def _in_use(record: RunRecord, stays: dict[str, list[Stay]], node: str) -> list[Stay]:
+    """Of several interfaces, the one that the node last told to have registered with carries its traffic."""
+    if len(stays) == 1:
+        return next(iter(stays.values()))
+    chosen = [
+        (notice.at - record.started_at, str(notice.fields["interface"]))
+        for notice in record.notices
+        if notice.node == node and notice.name in SETTLED and notice.fields.get("interface") in stays
+    ]
+    edges = sorted(
+        {0.0, *(stay.until_s for own in stays.values() for stay in own), *(at_s for at_s, _ in chosen if at_s > 0)}
+    )
+    first = next((interface for interface, own in stays.items() if own and own[0].network), next(iter(stays)))
+    result = []
+    for since_s, until_s in itertools.pairwise(edges):
+        interface = next((name for at_s, name in reversed(chosen) if at_s <= since_s), first)
+        network = next((stay.network for stay in stays[interface] if stay.since_s <= since_s < stay.until_s), None)
+        result.append(Stay(network, since_s, until_s))
+    return result
 
 
 def _stays(record: RunRecord, node: str, interface: str, first: str | None) -> list[Stay]:

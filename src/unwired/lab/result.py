@@ -71,7 +71,8 @@ class DirectionOfMove:
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """One move of one node. ``at_s`` is when it began; ``usable_at_s`` when the new link was up.
+    """One move of one node. ``at_s`` is when it began; ``usable_at_s`` when the new link was up. With two links up, the
+    other one's network stands where the move itself names none.
 
     ``interruption_ms`` is the worse direction's; ``signalling_ms`` is binding update sent to acknowledgement accepted;
     ``registered_ms`` is new link usable to acknowledgement accepted. None: not seen.
