@@ -169,14 +169,26 @@ def test_a_host_never_carries_others_traffic(write: Callable[[str], Path]) -> No
     assert static_routes(scenario_file.load(write(text))) == []
 
 
-def test_bird_advertises_in_access_networks_only() -> None:
+def test_routers_are_advertised_in_access_networks_only() -> None:
     scenario = scenario_file.load(SHIPPED["roaming"])
-    advertising = {node.name for node in scenario.node if bird.needs_bird(scenario, node)}
-    assert advertising == {"cafe-router", "office-router", "train-router"}
-    text = bird.configuration(scenario, scenario.find_node("cafe-router"), 6)
+    advertised = {
+        end for who in ("lab", "bird") for node in scenario.node for _, end in bird.advertised(scenario, node, who)
+    }
+    assert advertised == {"cafe-router.lan0", "office-router.lan0", "train-router.lan0"}
+
+
+def test_bird_is_told_to_answer_solicitations_at_once() -> None:
+    raw = scenario_file.load(SHIPPED["roaming"]).model_dump()
+    for network in raw["network"]:
+        network["advertiser"] = "bird"
+    scenario = Scenario.model_validate(raw)
+    router = scenario.find_node("cafe-router")
+    assert bird.needs_bird(scenario, router)
+    text = bird.configuration(scenario, router, 6)
     assert 'interface "lan0"' in text
     assert "solicited ra unicast yes" in text
     assert "prefix 2001:db8:a::/64" in text
+    assert not bird.needs_bird(scenario, scenario.find_node("home-agent"))
 
 
 def test_graphs_show_every_node_and_network() -> None:

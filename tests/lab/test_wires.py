@@ -110,8 +110,10 @@ delay_ms = 15
 """
 
 
-def test_moving_changes_carrier_and_network(write: Callable[[str], Path]) -> None:
-    with lab_of(write(NETWORKS)) as lab:
+@pytest.mark.parametrize("advertiser", ["lab", "bird"])
+def test_moving_changes_carrier_and_network(write: Callable[[str], Path], advertiser: str) -> None:
+    text = NETWORKS.replace("members", f'advertiser = "{advertiser}"\nmembers')
+    with lab_of(write(text)) as lab:
         netlink = lab.namespaces["host"].netlink
 
         def carrier() -> int:

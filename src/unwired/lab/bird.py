@@ -9,7 +9,7 @@ _DEAD_S = 4
 
 
 def needs_bird(scenario: Scenario, node: Node) -> bool:
-    return bool(_advertised(scenario, node)) or (scenario.routing is Routing.OSPF and node.role.forwards)
+    return bool(advertised(scenario, node, "bird")) or (scenario.routing is Routing.OSPF and node.role.forwards)
 
 
 def configuration(scenario: Scenario, node: Node, number: int) -> str:
@@ -19,29 +19,31 @@ def configuration(scenario: Scenario, node: Node, number: int) -> str:
         "log stderr all;",
         "protocol device {}",
     ]
-    advertised = _advertised(scenario, node)
-    if advertised:
-        interfaces = "\n".join(_advertisement(scenario, network, end) for network, end in advertised)
+    networks = advertised(scenario, node, "bird")
+    if networks:
+        interfaces = "\n".join(_advertisement(scenario, network, end) for network, end in networks)
         parts.append(f"protocol radv {{\n{interfaces}\n}}")
     if scenario.routing is Routing.OSPF and node.role.forwards:
         parts += _ospf(scenario, node)
     return "\n".join(parts) + "\n"
 
 
-def _advertised(scenario: Scenario, node: Node) -> list[tuple[Network, str]]:
-    """The networks that a router advertises itself in, with its interface there. Home agents advertise themselves."""
+def advertised(scenario: Scenario, node: Node, advertiser: str) -> list[tuple[Network, str]]:
+    """The networks in which ``advertiser`` advertises a router, with its interface there. Home agents do it
+    themselves."""
     if node.role is not Role.ROUTER:
         return []
     return [
         (network, end)
         for network in scenario.network
-        if network.advertise
+        if network.advertise and network.advertiser == advertiser
         for end in network.members
-        if end.partition(".")[0] == node.name and _ipv6_prefixes(scenario, end)
+        if end.partition(".")[0] == node.name and ipv6_prefixes(scenario, end)
     ]
 
 
-def _ipv6_prefixes(scenario: Scenario, end: str) -> list[str]:
+def ipv6_prefixes(scenario: Scenario, end: str) -> list[str]:
+    """The prefixes of an interface that hosts may take addresses from."""
     addresses = [ipaddress.ip_interface(address) for address in scenario.addresses(end)]
     return [str(address.network) for address in addresses if address.version == 6 and not address.is_link_local]
 
@@ -52,7 +54,7 @@ def _advertisement(scenario: Scenario, network: Network, end: str) -> str:
     prefixes = " ".join(
         f"prefix {prefix} {{ valid lifetime {network.valid_lifetime_s};"
         f" preferred lifetime {network.preferred_lifetime_s}; }};"
-        for prefix in _ipv6_prefixes(scenario, end)
+        for prefix in ipv6_prefixes(scenario, end)
     )
     return (
         f'  interface "{end.partition(".")[2]}" {{ solicited ra unicast yes; min ra interval 3; max ra interval 4;'

@@ -15,7 +15,7 @@ from pathlib import Path
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from unwired.lab import bird, relay
+from unwired.lab import advertise, bird, relay
 from unwired.lab.ledger import Ledger
 from unwired.lab.namespace import Namespace
 from unwired.lab.processes import LabError, Process, Processes, module, wait_until
@@ -67,7 +67,9 @@ class Lab:
             self._build_movable()
             self._start_relay()
             self._add_routes()
+            self._add_neighbours()
             self._start_routers()
+            self._start_advertiser()
         except NetlinkError as error:
             raise LabError(f"the kernel refused a part of the scenario: {error}") from error
 
@@ -243,6 +245,39 @@ class Lab:
             destination = "default" if route.prefix == default_prefix(version) else route.prefix
             family = {4: 2, 6: 10}[version]
             netlink.route("add", dst=destination, gateway=route.via, oif=index, family=family)
+
+    def _add_neighbours(self) -> None:
+        """The ends of a link know each other's link-layer address, as routers that are never idle do: the first packet
+        of a path does not pay a round trip for each of its links."""
+        for link in self.scenario.link:
+            for here, there in (link.between, link.between[::-1]):
+                node, _, interface = here.partition(".")
+                netlink = self.namespaces[node].netlink
+                index = netlink.link_lookup(ifname=interface)[0]
+                other, _, peer = there.partition(".")
+                hardware = self.namespaces[other].netlink.link("get", ifname=peer)[0].get("address")
+                for address in map(ipaddress.ip_interface, self.scenario.addresses(there)):
+                    netlink.neigh("add", dst=str(address.ip), lladdr=hardware, ifindex=index, state="permanent")
+
+    def _start_advertiser(self) -> None:
+        routers = [
+            {
+                "namespace": str(self.namespaces[node.name].path),
+                "interface": end.partition(".")[2],
+                "prefixes": bird.ipv6_prefixes(self.scenario, end),
+                "router_lifetime_s": network.router_lifetime_s,
+                "valid_lifetime_s": network.valid_lifetime_s,
+                "preferred_lifetime_s": network.preferred_lifetime_s,
+            }
+            for node in self.scenario.node
+            for network, end in bird.advertised(self.scenario, node, "lab")
+        ]
+        if routers:
+            specification = self.directory / "advertise.json"
+            specification.write_text(json.dumps({"routers": routers}))
+            command = module("unwired.lab.advertise", specification)
+            process = self.processes.start("advertise", command, self._wires, niceness=-10)
+            self.processes.wait_for_line(process, advertise.READY)
 
     def _start_routers(self) -> None:
         directory = self.directory / "bird"

@@ -139,8 +139,13 @@ class Network(Shape):
     members: list[End] = Field(description="The interfaces that are always in it: its routers.")
     advertise: bool = Field(
         True,
-        description="The routers among the members send router advertisements (by BIRD). False on a home link whose "
-        "home agent sends its own.",
+        description="The routers among the members send router advertisements. False on a home link whose home agent "
+        "sends its own.",
+    )
+    advertiser: Literal["lab", "bird"] = Field(
+        "lab",
+        description="Who sends them: the lab, with the routers' link-layer addresses in them, or BIRD 2.0, without. "
+        "Linux uses a new address at once (RFC 4429) only with them.",
     )
     router_lifetime_s: int = Field(1800, ge=0, le=9000, description="0: not a default router.")
     valid_lifetime_s: int = Field(86_400, ge=0)
