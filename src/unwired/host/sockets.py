@@ -11,6 +11,7 @@ _IPPROTO_ICMPV6 = socket.IPPROTO_ICMPV6
 _IPV6_PKTINFO = socket.IPV6_PKTINFO
 _IPV6_HOPLIMIT = socket.IPV6_HOPLIMIT
 _ICMP6_FILTER = 1
+_SO_BINDTOIFINDEX = 62
 _IPV6_MULTICAST_ALL = 29
 _HEADER = struct.Struct("!IHBB16s16s")
 _PKTINFO = struct.Struct("=16si")
@@ -27,14 +28,14 @@ class Sender:
 
     def __init__(self, by_source: bool) -> None:
         self._by_source = by_source
-        self._socket = socket.socket(socket.AF_INET6, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.IPPROTO_RAW)
-        self._socket.setblocking(False)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
-        self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 0)
+        self._socket = _raw_socket()
         self._link_socket: socket.socket | None = None
+        self._bound: dict[int, socket.socket] = {}
 
     def close(self) -> None:
         self._socket.close()
+        for bound in self._bound.values():
+            bound.close()
         if self._link_socket is not None:
             self._link_socket.close()
 
@@ -68,7 +69,31 @@ class Sender:
 
     def _send_from(self, data: bytes, target: tuple[str, int, int, int], source: Address, interface: int) -> None:
         control = (socket.IPPROTO_IPV6, _IPV6_PKTINFO, _PKTINFO.pack(source, interface))
-        self._socket.sendmsg([data], [control], 0, target)
+        try:
+            self._socket_of(interface).sendmsg([data], [control], 0, target)
+        except OSError as error:
+            if error.errno in (errno.ENODEV, errno.ENXIO) and interface in self._bound:
+                self._bound.pop(interface).close()  # the interface is gone; its number may come back
+            raise
+
+    def _socket_of(self, interface: int) -> socket.socket:
+        """With a source address given, the kernel takes an interface in the ancillary data as a mere wish: routes of
+        other interfaces win over it. Only a socket bound to the interface keeps to it."""
+        if not interface:
+            return self._socket
+        bound = self._bound.get(interface)
+        if bound is None:
+            bound = self._bound[interface] = _raw_socket()
+            bound.setsockopt(socket.SOL_SOCKET, _SO_BINDTOIFINDEX, interface)
+        return bound
+
+
+def _raw_socket() -> socket.socket:
+    raw = socket.socket(socket.AF_INET6, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.IPPROTO_RAW)
+    raw.setblocking(False)
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+    raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 0)
+    return raw
 
 
 class NeighborDiscovery:
