@@ -1,5 +1,6 @@
 """A home agent with everything around it played by the test: clock, journal, forwarding table, home link, peers."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -66,6 +67,7 @@ class Driver:
         self.defended: set[Address] = set()
         self.groups: set[Address] = set()
         self.log: list[Action] = []
+        self.watch: Callable[[Send], None] = lambda action: None
         self._random = 0
         self.engine = self._engine()
         if start:
@@ -108,6 +110,7 @@ class Driver:
             self.unwritten.append(action)
         elif isinstance(action, Send):
             self.sent.append(replace(action, packet=decode_packet(encode_packet(action.packet))))
+            self.watch(self.sent[-1])
         elif isinstance(action, Notify):
             self.notices.append(action.notice)
         elif isinstance(action, DefendAddress):
