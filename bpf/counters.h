@@ -1,34 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What became of packets: a closed list, the same as unwired.dataplane.layout.Counter and docs/data-plane.md. */
+/* Counting what became of packets. */
 #ifndef UNWIRED_COUNTERS_H
 #define UNWIRED_COUNTERS_H
 
 #include "maps.h"
 
-enum counter {
-	COUNTER_ENCAPSULATED,
-	COUNTER_DECAPSULATED,
-	COUNTER_PUNTED,
-	COUNTER_PUNT_LIMITED,
-	COUNTER_PUNT_NO_DEVICE,
-	COUNTER_NO_FORWARD,
-	COUNTER_NO_TUNNEL,
-	COUNTER_NO_ROUTE,
-	COUNTER_TUNNEL_LOOP,
-	COUNTER_TOO_BIG,
-	COUNTER_REVERSE_CHECK,
-	COUNTER_ECN_DROPPED,
-	COUNTER_MALFORMED,
-	COUNTER_FRAGMENT,
-	COUNTER_ENCAPSULATE_FAILED,
-	COUNTER_DECAPSULATE_FAILED,
-	COUNTER_COUNT,
-};
-
 static __always_inline void count(enum counter counter)
 {
-	__u32 index = counter;
-	__u64 *value = bpf_map_lookup_elem(&counters, &index);
+	__u64 *value = bpf_map_lookup_elem(&counters, &counter);
 
 	if (value)
 		(*value)++;

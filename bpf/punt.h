@@ -7,6 +7,7 @@
 #include "counters.h"
 #include "parse.h"
 
+#define MESSAGE_MIN 8 /* bytes, of a mobility header as of the ICMPv6 messages below */
 #define ICMPV6_DESTINATION_UNREACHABLE 1
 #define ICMPV6_PARAMETER_PROBLEM 4
 #define ICMPV6_HOME_AGENT_DISCOVERY_REQUEST 144
@@ -50,7 +51,7 @@ static __always_inline int is_control(struct __sk_buff *skb, __u32 header_offset
 		return 0;
 	if (walk & WALK_MOBILE)
 		return 1;
-	if (walk & WALK_CUT)
+	if (walk & WALK_CUT || WALK_OFFSET(walk) + MESSAGE_MIN > skb->len)
 		return 0;
 	if (WALK_PROTOCOL(walk) == PROTOCOL_ICMPV6)
 		return icmpv6_is_control(skb, WALK_OFFSET(walk), header_offset);

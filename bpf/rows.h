@@ -95,6 +95,27 @@ struct settings {
 	__u64 punt_burst_ns;    /* ... and may be this far ahead of it */
 };
 
+/* What became of packets: a closed list, the same as unwired.dataplane.layout.Counter and docs/data-plane.md. */
+enum counter {
+	COUNTER_ENCAPSULATED,
+	COUNTER_DECAPSULATED,
+	COUNTER_PUNTED,
+	COUNTER_PUNT_LIMITED,
+	COUNTER_PUNT_NO_DEVICE,
+	COUNTER_NO_FORWARD,
+	COUNTER_NO_TUNNEL,
+	COUNTER_NO_ROUTE,
+	COUNTER_TUNNEL_LOOP,
+	COUNTER_TOO_BIG,
+	COUNTER_REVERSE_CHECK,
+	COUNTER_ECN_DROPPED,
+	COUNTER_MALFORMED,
+	COUNTER_FRAGMENT,
+	COUNTER_ENCAPSULATE_FAILED,
+	COUNTER_DECAPSULATE_FAILED,
+	COUNTER_COUNT,
+};
+
 /* The programs' own: routes that they have found. */
 struct route_key {
 	__u64 jiffies; /* when; no older one is used */

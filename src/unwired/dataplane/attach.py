@@ -37,7 +37,17 @@ class Attachments:
 
     def detach(self, ifindex: int, ingress: bool) -> None:
         """Nothing attached is no error."""
-        self._pin(ifindex, ingress).unlink(missing_ok=True)
+        pin = self._pin(ifindex, ingress)
+        try:
+            link = self._library.open_pin(pin)
+            if link is not None:
+                try:
+                    self._library.detach_link(link)
+                finally:
+                    os.close(link)
+                pin.unlink()
+        except OSError as error:
+            raise DataplaneError(f"cannot detach from interface number {ifindex}: {error}") from error
         record = self._clsact_record(ifindex, ingress)
         if record.exists():
             self._detach_clsact(ifindex, ingress)

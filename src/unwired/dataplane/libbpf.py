@@ -175,6 +175,10 @@ class Libbpf:
     def update_link(self, link: int, program: int) -> None:
         self.check(self.c.bpf_link_update(link, program, None), "replace the attached program")
 
+    def detach_link(self, link: int) -> None:
+        """At once, not when its last file descriptor and pin have gone; an interface that has gone is no error."""
+        self.check(self.c.bpf_link_detach(link), "detach")
+
     def test_run(self, program: int, packet: bytes, context: bytes, repeat: int = 1) -> tuple[int, bytes, bytes, int]:
         """BPF_PROG_TEST_RUN: (verdict, packet out, context out, nanoseconds per run)."""
         out = ctypes.create_string_buffer(len(packet) + 256)

@@ -1,0 +1,58 @@
+"""Packets byte by byte, written without the product's codec."""
+
+import struct
+
+from unwired.wire.address import parse_address
+
+ETHERNET = bytes(12) + b"\x86\xdd"
+HOP_BY_HOP, TCP, UDP, IPV6, ROUTING, FRAGMENT, ICMPV6, NO_NEXT, DESTINATION, MOBILITY = (
+    0, 6, 17, 41, 43, 44, 58, 59, 60, 135,
+)  # fmt: skip
+
+
+def ipv6(
+    source: str,
+    destination: str,
+    next_header: int,
+    payload: bytes = b"",
+    *,
+    hop_limit: int = 64,
+    traffic_class: int = 0,
+    flow_label: int = 0,
+) -> bytes:
+    first = 6 << 28 | traffic_class << 20 | flow_label
+    addresses = parse_address(source) + parse_address(destination)
+    return struct.pack("!IHBB", first, len(payload), next_header, hop_limit) + addresses + payload
+
+
+def udp(payload: bytes = b"hello", source_port: int = 1111, destination_port: int = 2222) -> bytes:
+    return struct.pack("!HHHH", source_port, destination_port, 8 + len(payload), 0) + payload
+
+
+def mobility(kind: int = 5, payload: bytes = bytes(10)) -> bytes:
+    data = bytes([NO_NEXT, 0, kind, 0, 0, 0]) + payload
+    data += bytes(-len(data) % 8)
+    return data[:1] + bytes([len(data) // 8 - 1]) + data[2:]
+
+
+def home_address_option(next_header: int, home_address: str, before: bytes = b"\x01\x02\x00\x00") -> bytes:
+    """A destination options header: padding, then the option at 8n+6 (RFC 6275 section 6.3)."""
+    options = before + b"\xc9\x10" + parse_address(home_address)
+    return bytes([next_header, (2 + len(options)) // 8 - 1]) + options
+
+
+def options(next_header: int, data: bytes) -> bytes:
+    """A hop-by-hop or destination options header with these option bytes."""
+    return bytes([next_header, (2 + len(data)) // 8 - 1]) + data
+
+
+def routing_type_2(next_header: int, home_address: str) -> bytes:
+    return bytes([next_header, 2, 2, 1, 0, 0, 0, 0]) + parse_address(home_address)
+
+
+def fragment(next_header: int, offset: int = 0, more: bool = True) -> bytes:
+    return struct.pack("!BBHI", next_header, 0, offset << 3 | more, 7)
+
+
+def icmpv6(kind: int, body: bytes = b"", code: int = 0) -> bytes:
+    return struct.pack("!BBHI", kind, code, 0, 0) + body

@@ -1,0 +1,237 @@
+"""The table in memory and the table in the kernel behave alike; the kernel's survives its process."""
+
+import ctypes
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from unwired.bench.namespaces import Namespace
+from unwired.core.forwarding import (
+    Accept,
+    Direction,
+    Forward,
+    ForwardingAction,
+    Listen,
+    RemoveTunnel,
+    SetTunnel,
+    Tunnel,
+    Unaccept,
+    Unforward,
+    Unlisten,
+)
+from unwired.dataplane import DataplaneError, MemoryTable, Rows, object_path
+from unwired.dataplane.bpf_table import BpfTable
+from unwired.dataplane.table import ForwardingTable, TunnelCounters
+from unwired.wire.address import parse_address
+
+HOME, CARE_OF, AGENT = (parse_address(f"2001:db8::{n}") for n in (1, 2, 3))
+TUNNEL = Tunnel(7, AGENT, CARE_OF, interface=3, mtu=1400)
+FORWARD = Forward(0, Direction.TO_HOME_ADDRESS, HOME, 7)
+ACCEPT = Accept(0, Direction.FROM_HOME_ADDRESS, HOME, CARE_OF, 7)
+LISTEN = Listen(0, AGENT)
+ALL = Rows((TUNNEL,), (FORWARD,), (ACCEPT,), (LISTEN,))
+
+
+@pytest.fixture(params=["memory", pytest.param("bpf", marks=pytest.mark.root)])
+def any_table(request: pytest.FixtureRequest) -> Iterator[ForwardingTable]:
+    yield MemoryTable() if request.param == "memory" else request.getfixturevalue("table")
+
+
+def _fill(table: ForwardingTable) -> None:
+    for action in (SetTunnel(TUNNEL), FORWARD, ACCEPT, LISTEN):
+        table.apply(action)
+
+
+def test_rows_are_what_was_applied(any_table: ForwardingTable) -> None:
+    assert any_table.rows() == Rows()
+    _fill(any_table)
+    assert any_table.rows() == ALL
+    _fill(any_table)
+    assert any_table.rows() == ALL
+
+
+def test_the_same_key_replaces(any_table: ForwardingTable) -> None:
+    _fill(any_table)
+    moved = Tunnel(7, AGENT, HOME)
+    any_table.apply(SetTunnel(moved))
+    any_table.apply(Forward(0, Direction.TO_HOME_ADDRESS, HOME, 8))
+    assert any_table.rows().tunnels == (moved,)
+    assert any_table.rows().forwards == (Forward(0, Direction.TO_HOME_ADDRESS, HOME, 8),)
+
+
+def test_directions_and_planes_are_apart(any_table: ForwardingTable) -> None:
+    forwards = {
+        FORWARD,
+        Forward(0, Direction.FROM_HOME_ADDRESS, HOME, 1),
+        Forward(1, Direction.TO_HOME_ADDRESS, HOME, 2),
+    }
+    for forward in forwards:
+        any_table.apply(forward)
+    assert set(any_table.rows().forwards) == forwards
+
+
+def test_removal(any_table: ForwardingTable) -> None:
+    removals: list[ForwardingAction] = [
+        Unforward(0, Direction.TO_HOME_ADDRESS, HOME),
+        Unaccept(0, Direction.FROM_HOME_ADDRESS, HOME, CARE_OF),
+        Unlisten(0, AGENT),
+        RemoveTunnel(7),
+    ]
+    for removal in removals:
+        any_table.apply(removal)  # what is not there
+    _fill(any_table)
+    for removal in removals:
+        any_table.apply(removal)
+    assert any_table.rows() == Rows()
+
+
+def test_sweep_removes_what_is_not_kept(any_table: ForwardingTable) -> None:
+    _fill(any_table)
+    stale = Accept(0, Direction.FROM_HOME_ADDRESS, HOME, AGENT, 7)
+    any_table.apply(stale)
+    any_table.apply(SetTunnel(Tunnel(8, AGENT, HOME)))
+    assert any_table.sweep(ALL) == 2
+    assert any_table.rows() == ALL
+    assert any_table.sweep(Rows()) == 4
+    assert any_table.rows() == Rows()
+
+
+def test_counters_start_at_zero(any_table: ForwardingTable) -> None:
+    assert not any(any_table.counters().values())
+    assert any_table.tunnel_counters(7) == TunnelCounters()
+
+
+def test_memory_table_decides_as_the_programs_do() -> None:
+    table = MemoryTable()
+    _fill(table)
+    assert table.forward_for(0, AGENT, HOME, 100) == TUNNEL
+    assert table.forward_for(0, HOME, AGENT) is None
+    assert table.accepts(0, HOME, AGENT, CARE_OF)
+    assert not table.accepts(0, HOME, AGENT, AGENT)
+    assert table.listens(0, AGENT) and not table.listens(0, HOME)
+    assert table.tunnel_counters(7) == TunnelCounters(1, 100)
+    assert table.counters() == {"encapsulated": 1, "no_forward": 1, "decapsulated": 1, "reverse_check": 1}
+
+
+@pytest.mark.root
+def test_a_new_process_adopts(table: BpfTable, table_name: str, namespace: Namespace) -> None:
+    namespace.ip("link add wire type veth peer name other", "link set wire up")
+    ifindex = namespace.ifindex("wire")
+    _fill(table)
+    with namespace:
+        table.attach_uplink(ifindex)
+    assert not table.adopted
+    table.close()
+    with namespace:
+        heir = BpfTable(table_name, object_path(), capacity=9999)
+        assert heir.adopted
+        assert heir.rows() == ALL
+        assert heir.uplinks() == (ifindex,)
+        heir.attach_uplink(ifindex)
+        assert _attached(heir, ifindex) == 1
+        heir.detach_uplink(ifindex)
+        assert _attached(heir, ifindex) == 0
+        heir.attach_uplink(ifindex)
+        heir.remove()
+        assert _attached(heir, ifindex) == 0
+    assert not heir.directory.exists()
+
+
+@pytest.mark.root
+def test_a_link_whose_interface_has_gone_is_made_anew(table: BpfTable, namespace: Namespace) -> None:
+    namespace.ip("link add wire index 77 type veth peer name other")
+    with namespace:
+        table.attach_uplink(77)
+        namespace.ip("link del wire", "link add wire index 77 type veth peer name other")
+        assert _attached(table, 77) == 0
+        table.attach_uplink(77)
+        assert _attached(table, 77) == 1
+        namespace.ip("link del wire")
+        table.detach_uplink(77)
+    assert table.uplinks() == ()
+
+
+@pytest.mark.root
+def test_without_tcx(namespace: Namespace, table_name: str) -> None:
+    namespace.ip("link add wire type veth peer name other", "link set wire up")
+    ifindex = namespace.ifindex("wire")
+    with namespace:
+        old = BpfTable(table_name, object_path(), capacity=16, allow_tcx=False)
+        old.attach_uplink(ifindex)
+        old.close()
+        new = BpfTable(table_name, object_path(), allow_tcx=False)
+        assert new.uplinks() == (ifindex,)
+        new.attach_uplink(ifindex)
+        assert namespace.run("tc filter show dev wire ingress").count("handle") == 1
+        new.remove()
+        assert "handle" not in namespace.run("tc filter show dev wire ingress")
+
+
+@pytest.mark.root
+def test_a_table_of_another_version_is_refused_or_replaced(
+    table: BpfTable, table_name: str, namespace: Namespace
+) -> None:
+    _fill(table)
+    table._settings["layout"] = 99
+    table._write_settings()
+    with pytest.raises(DataplaneError, match="rows of layout 99"):
+        BpfTable(table_name, object_path())
+    replaced = BpfTable(table_name, object_path(), replace=True)
+    assert not replaced.adopted
+    assert replaced.rows() == Rows()
+    replaced.remove()
+
+
+@pytest.mark.root
+def test_a_pinned_map_of_another_shape_is_refused(table: BpfTable, table_name: str) -> None:
+    (table.directory / "listens").unlink()
+    table._library.pin(table._descriptors["accepts"], table.directory / "listens")
+    with pytest.raises(DataplaneError, match="listens: key and row of 48 and 8 bytes, here 24 and 4"):
+        BpfTable(table_name, object_path())
+
+
+@pytest.mark.root
+def test_a_full_table_says_so(namespace: Namespace, table_name: str) -> None:
+    small = BpfTable(table_name, object_path(), capacity=2)
+    try:
+        for number in range(2):
+            small.apply(Listen(0, bytes(15) + bytes([number])))
+        with pytest.raises(DataplaneError, match="listens: it is full"):
+            small.apply(LISTEN)
+    finally:
+        small.remove()
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("name", ["", "a.b", "a/b"])
+def test_names_that_cannot_be_pinned(name: str) -> None:
+    with pytest.raises(DataplaneError, match="cannot name a table"):
+        BpfTable(name, object_path())
+
+
+@pytest.mark.root
+def test_an_object_that_is_none(tmp_path: Path, table_name: str) -> None:
+    path = tmp_path / "no.o"
+    path.write_bytes(b"no")
+    with pytest.raises(DataplaneError, match=r"no\.o is not a BPF object"):
+        BpfTable(table_name, path)
+
+
+@pytest.mark.root
+def test_rows_are_written_fast(table: BpfTable) -> None:
+    """A loose floor: 300,000 a second alone on a processor."""
+    actions = [Forward(0, Direction.TO_HOME_ADDRESS, n.to_bytes(16), 1) for n in range(1000)]
+    start = time.thread_time()
+    for _ in range(20):
+        for action in actions:
+            table.apply(action)
+    assert 20_000 / (time.thread_time() - start) > 60_000
+
+
+def _attached(table: BpfTable, ifindex: int) -> int:
+    """The programs at an interface's ingress in the calling thread's namespace, as the kernel counts them."""
+    count = ctypes.c_uint32(0)
+    table._library.check(table._library.c.bpf_prog_query(ifindex, 46, 0, None, None, ctypes.byref(count)), "query")
+    return count.value
