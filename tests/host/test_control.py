@@ -118,7 +118,7 @@ def test_a_hung_follower_delays_nobody_and_is_told_what_it_lost(tmp_path: Path) 
             answer = await say(path, line("echo", word="alive"))
             assert answer["said"] == "alive"
         writer.transport.resume_reading()  # type: ignore[attr-defined]
-        while (event := json.loads(await reader.readline()))["name"] != "events-lost":
+        while (event := json.loads(await reader.readline()))["name"] != "events_lost":
             pass
         assert event["fields"]["count"] > 0
         writer.close()

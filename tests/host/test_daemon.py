@@ -146,7 +146,7 @@ def test_reload(world: World) -> None:
     text = world.agent_file.read_text()
     world.agent_file.write_text(text.replace("[home_agent]", "[home_agent]\nlifetime_max_s = 60", 1))
     world.agent.send_signal(signal.SIGHUP)
-    eventually(lambda: "configuration-applied" in world.log("home-agent"))
+    eventually(lambda: "configuration_applied" in world.log("home-agent"))
     bindings = ask(world.agent_file, "bindings")
     assert bindings is not None
     assert len(bindings["bindings"]) == 1
@@ -170,7 +170,7 @@ def test_what_others_remove_is_put_back(world: World) -> None:
     world.network.inside("agent", "ip", "-6", "route", "del", "2001:db8:100::/64", "dev", "mip0")
     eventually(lambda: "2001:db8:100::/64" in world.network.inside("agent", "ip", "-6", "route"))
     assert world.ping("peer", HOME) == 5
-    assert "put-back" in world.log("mobile-node")
+    assert "put_back" in world.log("mobile-node")
 
 
 def test_events_follow(world: World) -> None:

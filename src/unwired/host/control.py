@@ -97,11 +97,7 @@ class ControlServer:
         try:
             await _say(writer, *self._board.kept())
             while follow and not writer.is_closing():
-                events, lost = list(follower.queue), follower.lost
-                follower.queue.clear()
-                follower.lost = 0
-                if lost:
-                    events.append(_lost(lost, events[-1]["at"]))
+                events = follower.take()
                 if events:
                     await _say(writer, *events)
                 await asyncio.sleep(POLL_S)
@@ -116,14 +112,3 @@ async def _say(writer: asyncio.StreamWriter, *objects: dict[str, Any]) -> None:
 
 def _error(text: str) -> dict[str, Any]:
     return {"schema": ERROR_SCHEMA, "error": text}
-
-
-def _lost(count: int, at: float) -> dict[str, Any]:
-    return {
-        "schema": "unwired.event/1",
-        "at": at,
-        "name": "events-lost",
-        "level": "warning",
-        "home_address": None,
-        "fields": {"count": count},
-    }

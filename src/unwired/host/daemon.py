@@ -57,15 +57,17 @@ async def serve(config: Config, open_plane: PlaneFactory = BpfPlane) -> None:
         raise DaemonError(f"root is needed, or CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF: {error}") from None
     except OSError as error:
         raise DaemonError(f"the kernel refuses: {error}") from None
+    finally:
+        daemon.board.write_log()
 
 
 class Daemon:
     def __init__(self, config: Config, open_plane: PlaneFactory) -> None:
         self.config = config
-        self.board = NoticeBoard(Level(config.daemon.log_level))
+        self._loop = asyncio.get_running_loop()
+        self.board = NoticeBoard(Level(config.daemon.log_level), later=self._loop.call_soon)
         self.started_at = time.time()
         self._open_plane = open_plane
-        self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._put_back_at = 0.0
         self._put_back_timer: asyncio.TimerHandle | None = None
@@ -189,7 +191,7 @@ class Daemon:
         for entry in stale:
             self.board.say("swept", Level.DEBUG, object=str(entry))
         self.board.say(
-            "daemon-ready",
+            "daemon_ready",
             role=self.config.role_name,
             daemon=self.config.daemon.name,
             records_restored=len(records),
@@ -220,7 +222,7 @@ class Daemon:
     def _netlink_readable(self) -> None:
         messages = self._changes.read()
         if messages is None:
-            self.board.say("netlink-overrun", Level.WARNING)
+            self.board.say("netlink_overrun", Level.WARNING)
             events = self.links.read_all()
             self.state.suspect_all()
         else:
@@ -251,7 +253,7 @@ class Daemon:
         self._put_back_timer = None
         self._put_back_at = self._loop.time()
         for entry in self.state.put_back():
-            self.board.say("put-back", Level.WARNING, object=str(entry))
+            self.board.say("put_back", Level.WARNING, object=str(entry))
 
     def _appeared(self, interface: Interface) -> None:
         self._host.interface_appeared(interface)
@@ -268,7 +270,7 @@ class Daemon:
             try:
                 self.plane.attach(index)
             except DataplaneError as error:
-                self.board.say("uplink-failed", Level.ERROR, interface=self.links.name_of(index), reason=str(error))
+                self.board.say("uplink_failed", Level.ERROR, interface=self.links.name_of(index), reason=str(error))
                 continue
             self.uplinks.add(index)
         for index in self.uplinks - set(self.links.interfaces):
@@ -290,7 +292,7 @@ class Daemon:
             reasons = self._obstacles(fresh)
         if reasons:
             for reason in reasons:
-                self.board.say("configuration-refused", Level.ERROR, reason=reason)
+                self.board.say("configuration_refused", Level.ERROR, reason=reason)
             return reasons
         before, self.config = self.config, fresh
         self.board.level = Level(fresh.daemon.log_level)
@@ -299,7 +301,7 @@ class Daemon:
         self._attach_uplinks()
         if fresh.role != before.role:
             self._replace_role()
-        self.board.say("configuration-applied", file=str(fresh.path))
+        self.board.say("configuration_applied", file=str(fresh.path))
         return []
 
     def _obstacles(self, fresh: Config) -> list[str]:

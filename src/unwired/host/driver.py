@@ -110,7 +110,7 @@ class Driver:
             except BlockingIOError:
                 break
             except OSError as error:
-                self._board.say("punt-device-failed", reason=str(error))
+                self._board.say("punt_device_failed", reason=str(error))
                 self._loop.remove_reader(descriptor)
                 break
             try:

@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any, TextIO
 
 from unwired.core.notices import Level, Notice
@@ -52,43 +53,69 @@ def _shown(value: object) -> str:
     return json.dumps(text) if isinstance(value, str) and (" " in text or not text) else text
 
 
+Entry = tuple[Notice, float]
+"""A notice and when it was, in seconds since 1970; made into text only for who reads it: they come by the thousand."""
+
+
 class Follower:
-    """One who follows events; `lost` counts those that did not fit since it was told."""
+    """One who follows events; ``lost`` counts those that did not fit since the last ``take``."""
 
     def __init__(self) -> None:
-        self.queue: deque[dict[str, Any]] = deque()
+        self._queue: deque[Entry] = deque()
         self.lost = 0
+
+    def put(self, entry: Entry) -> None:
+        if len(self._queue) < QUEUE:
+            self._queue.append(entry)
+        else:
+            self.lost += 1
+
+    def take(self) -> list[dict[str, Any]]:
+        """The events since the last call, and one that says how many more there were."""
+        events = [notice_json(*entry) for entry in self._queue]
+        if self.lost:
+            missing = Notice("events_lost", Level.WARNING, {"count": self.lost})
+            events.append(notice_json(missing, self._queue[-1][1]))
+        self._queue.clear()
+        self.lost = 0
+        return events
 
 
 class NoticeBoard:
-    """``level`` is the least that is logged; kept and followed is everything."""
+    """``level`` is the least that is logged; kept and followed is everything but unlogged debugging nobody follows.
+    ``later`` puts off writing the log to a better moment, so that many lines are one write."""
 
-    def __init__(self, level: Level, log: TextIO | None = None) -> None:
+    def __init__(
+        self, level: Level, log: TextIO | None = None, later: Callable[[Callable[[], None]], object] | None = None
+    ) -> None:
         self.level = level
         self._log = log or sys.stderr
-        self._kept: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self._later = later
+        self._unwritten: list[Entry] = []
+        self._kept: deque[Entry] = deque(maxlen=KEPT)
         self._followers: set[Follower] = set()
 
     def publish(self, notice: Notice, at: float) -> None:
         logged = _ORDER[notice.level] >= _ORDER[self.level]
         if not logged and not self._followers and notice.level is Level.DEBUG:
             return
-        event = notice_json(notice, at)
-        self._kept.append(event)
-        if logged:
-            self._write(event_line(event))
+        entry = (notice, at)
+        self._kept.append(entry)
         for follower in self._followers:
-            if len(follower.queue) < QUEUE:
-                follower.queue.append(event)
-            else:
-                follower.lost += 1
+            follower.put(entry)
+        if logged:
+            self._unwritten.append(entry)
+            if self._later is None:
+                self.write_log()
+            elif len(self._unwritten) == 1:
+                self._later(self.write_log)
 
     def say(self, name: str, level: Level = Level.INFO, **fields: str | int | float | bool | None) -> None:
         """A notice of the daemon's own."""
         self.publish(Notice(name, level, fields), time.time())
 
     def kept(self) -> list[dict[str, Any]]:
-        return list(self._kept)
+        return [notice_json(*entry) for entry in self._kept]
 
     def follow(self) -> Follower:
         follower = Follower()
@@ -98,9 +125,13 @@ class NoticeBoard:
     def unfollow(self, follower: Follower) -> None:
         self._followers.discard(follower)
 
-    def _write(self, line: str) -> None:
+    def write_log(self) -> None:
+        lines = [event_line(notice_json(*entry)) for entry in self._unwritten]
+        self._unwritten.clear()
+        if not lines:
+            return
         try:
-            self._log.write(line + "\n")
+            self._log.write("\n".join(lines) + "\n")
             self._log.flush()
         except (OSError, ValueError):
             pass  # a log that nobody takes any more must not stop mobility
