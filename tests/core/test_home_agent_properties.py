@@ -174,7 +174,9 @@ class Peers(RuleBasedStateMachine):
             self.acknowledged.pop(home, None)
             binding = self.driver.cache.get(home)
             if answer.lifetime_units and binding is not None and binding.state == State.BOUND:
-                self.acknowledged[home] = (binding.care_of_address, self.driver.now.monotonic + answer.lifetime_s)
+                # A lifetime counts from the update, and the disk may have been slow since.
+                self.acknowledged[home] = (binding.care_of_address, binding.ends_at)
+                assert binding.ends_at <= self.driver.now.monotonic + answer.lifetime_s
 
     @rule(
         who=st.sampled_from((0, 1)),

@@ -127,6 +127,16 @@ def test_acknowledgement_waits_for_the_journal() -> None:
     assert [action.packet.routing_home_address for action in driver.sent] == [HOME, OTHER_HOME]
 
 
+def test_acknowledgement_that_comes_too_late_is_not_sent() -> None:
+    driver = Driver()
+    driver.writes = False
+    driver.update(1, 1)
+    driver.pass_time(30)
+    driver.write()
+    driver.settle()
+    assert driver.sent == []
+
+
 def test_refusals_do_not_wait_for_the_journal() -> None:
     driver = Driver()
     driver.writes = False

@@ -279,10 +279,15 @@ class Registrar:
         return self._token
 
     def persisted(self, token: int) -> None:
-        """Release the acknowledgements that the journal was waited for."""
+        """Release the acknowledgements that the journal was waited for, unless the binding ended meanwhile."""
         kept_back = self._kept_back
         while kept_back and kept_back[0][0] <= token:
-            self._outbox.actions.append(kept_back.popleft()[2])
+            _, request, answer = kept_back.popleft()
+            if request.update.lifetime_units:
+                binding = self._cache.get(request.home_address)
+                if binding is None or binding.state != State.BOUND:
+                    continue
+            self._outbox.actions.append(answer)
             self._outbox.counters["binding_updates_accepted"] += 1
 
     def not_persisted(self, token: int, reason: str) -> None:
