@@ -72,18 +72,17 @@ static __always_inline int encapsulate(struct __sk_buff *skb, const __u32 l2, co
 		head.inner[offsetof(struct ipv6hdr, hop_limit)]--;
 
 	route = find_route(skb, &head.outer);
-	if (interface && route && route->out_interface != interface)
-		route = 0; /* bound to another than the main route's interface: the kernel finds that one's next hop */
-	else if (!interface && !route)
+	/* Bound to an interface: never by another one. It is a rule by source address that makes them agree. */
+	if (!route || (interface && route->out_interface != interface))
 		return drop(COUNTER_NO_ROUTE);
-	else if (route && route->out_interface == settings->tunnel_interface)
+	if (route->out_interface == settings->tunnel_interface)
 		return drop(COUNTER_TUNNEL_LOOP);
 
 	/* At the tunnel device's egress the kernel has sent Packet Too Big already, by the MTU of the inner packet's
 	 * route; this catches the rest. */
 	if (at_ingress && (!limit || limit > settings->tunnel_mtu))
 		limit = settings->tunnel_mtu;
-	if (route && route->mtu && (!limit || limit > route->mtu - sizeof(head.outer)))
+	if (route->mtu && (!limit || limit > route->mtu - sizeof(head.outer)))
 		limit = route->mtu - sizeof(head.outer);
 	if (length > IPV6_PAYLOAD_MAX || (limit && length > limit && segment_length(skb, l2, inner) > limit))
 		return at_ingress ? NO_VERDICT : drop(COUNTER_TOO_BIG);
@@ -97,7 +96,7 @@ static __always_inline int encapsulate(struct __sk_buff *skb, const __u32 l2, co
 		return drop(COUNTER_ENCAPSULATE_FAILED);
 	count(COUNTER_ENCAPSULATED);
 	count_sent(number, packets, length);
-	return route ? send_by(route) : bpf_redirect_neigh(interface, 0, 0, 0);
+	return send_by(route);
 }
 
 #endif

@@ -38,7 +38,7 @@ struct forward_row {
 struct tunnel_row {
 	struct address local;
 	struct address peer;
-	__u32 interface; /* where the outer packet leaves; 0: wherever the outer addresses are routed */
+	__u32 interface; /* the only one the outer packet may leave by; 0: any */
 	__u32 mtu;       /* largest inner packet; 0: no limit of the tunnel's own */
 	__u16 encapsulation;
 	__u16 local_port; /* network order, 0 without UDP */

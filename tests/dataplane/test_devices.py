@@ -1,7 +1,9 @@
 """The tunnel and the punt device in a namespace of their own."""
 
 import os
+import select
 import socket
+import time
 
 import pytest
 from packets import MOBILITY, ipv6, mobility
@@ -35,7 +37,10 @@ def test_punt_device_gives_whole_packets(namespace: Namespace) -> None:
                 devices.open_punt_device("punt0")
             with pytest.raises(BlockingIOError):
                 os.read(descriptor, 65536)
-            _transmit("punt0", packet)
+            end = time.monotonic() + 10
+            while not select.select([descriptor], [], [], 0.05)[0]:  # carrier comes a moment after the reader
+                assert time.monotonic() < end
+                _transmit("punt0", packet)
             assert os.read(descriptor, 65536) == packet
         finally:
             os.close(descriptor)

@@ -106,7 +106,7 @@ class Counter(IntEnum):
     NO_TUNNEL = 6
     """The forward row's tunnel does not exist."""
     NO_ROUTE = 7
-    """The tunnel's outer addresses are not routed."""
+    """The tunnel's outer addresses are not routed, or by another interface than the one it is bound to."""
     TUNNEL_LOOP = 8
     """The tunnel's peer is itself routed into the tunnel device."""
     TOO_BIG = 9

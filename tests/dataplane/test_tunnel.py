@@ -1,0 +1,326 @@
+"""Packets through a home agent and its tunnels in namespaces: correspondent - home agent - router - mobile nodes."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from unwired.bench.namespaces import Namespace
+from unwired.bench.topology import CORRESPONDENT, HOME_AGENT, Topology, care_of_address, home_address
+from unwired.core.forwarding import Direction, Forward, RemoveTunnel, SetTunnel, Tunnel, Unforward
+from unwired.dataplane import devices
+from unwired.wire.address import parse_address
+
+pytestmark = pytest.mark.root
+
+PROTOCOL = 85
+DEADLINE_S = 20.0
+
+
+@pytest.fixture(scope="module")
+def built() -> Iterator[Topology]:
+    made = Topology(tunnelled=True, mobile_nodes=2)
+    try:
+        made.settle()
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(params=["shortcut", "kernel's forwarding"])
+def topology(built: Topology, request: pytest.FixtureRequest) -> Topology:
+    """Both ways through the home agent; the mobile nodes have no shortcut to take."""
+    table = built.home_agent_table
+    table._settings["flags"] = table._settings["flags"] & ~1 | (request.param == "shortcut")
+    table._write_settings()
+    return built
+
+
+def test_ping_both_ways(topology: Topology) -> None:
+    _ping(topology.correspondent, home_address(0))
+    _ping(topology.mobile_nodes[0], CORRESPONDENT, f"-I {home_address(0)}")
+    counters = topology.home_agent_table.counters()
+    assert counters["encapsulated"] and counters["decapsulated"]
+
+
+def test_hop_limit_counts_the_home_agent_and_not_the_tunnel(topology: Topology) -> None:
+    said = topology.correspondent.run(f"ping -6 -n -c 1 -W 2 -t 1 {home_address(0)}", check=False)
+    assert "From 2001:db8:c::1 icmp_seq=1 Time exceeded" in said
+    _ping(topology.correspondent, home_address(0), "-t 2")
+
+
+@pytest.mark.parametrize("upwards", [True, False], ids=["from the mobile node", "to the mobile node"])
+def test_tcp_with_segmentation_offload(topology: Topology, upwards: bool) -> None:
+    node, table = topology.mobile_nodes[0], topology.home_agent_table
+    before, carried = table.counters(), table.tunnel_counters(1)
+    if upwards:
+        _transfer(node, home_address(0), topology.correspondent, CORRESPONDENT)
+    else:
+        _transfer(topology.correspondent, CORRESPONDENT, node, home_address(0))
+    after, now_carried = table.counters(), table.tunnel_counters(1)
+    name = "decapsulated" if upwards else "encapsulated"
+    packets = (
+        now_carried.packets_received - carried.packets_received
+        if upwards
+        else now_carried.packets_sent - carried.packets_sent
+    )
+    assert packets > 3 * (after[name] - before[name]), "segments were sent one by one"
+    assert after["too_big"] == before["too_big"]
+
+
+def test_mobile_node_to_mobile_node(topology: Topology) -> None:
+    """Decapsulated and encapsulated again, segmentation offload and all."""
+    sender, receiver = topology.mobile_nodes
+    _ping(sender, home_address(1), f"-I {home_address(0)}")
+    before = topology.home_agent_table.counters()
+    _transfer(sender, home_address(0), receiver, home_address(1))
+    after = topology.home_agent_table.counters()
+    assert after["encapsulate_failed"] == before["encapsulate_failed"]
+    assert after["decapsulate_failed"] == before["decapsulate_failed"]
+
+
+def test_packet_too_big_for_the_tunnel_device(topology: Topology) -> None:
+    said = topology.correspondent.run(f"ping -6 -n -c 1 -W 2 -M do -s 1413 {home_address(0)}", check=False)
+    assert re.search(r"From 2001:db8:c::1 icmp_seq=1 Packet too big: mtu=1460", said) or "mtu: 1460" in said
+    _forget_path_mtu(topology.correspondent)
+    _ping(topology.correspondent, home_address(0), "-M do -s 1412")
+
+
+def test_a_tunnel_with_a_smaller_mtu(topology: Topology) -> None:
+    """Tunnel row and locked route together: Packet Too Big with that MTU, and TCP, whose offloaded segments are
+    answered alike, goes on."""
+    home = parse_address(home_address(0))
+    tunnel = Tunnel(1, parse_address(HOME_AGENT), parse_address(care_of_address(0)))
+    small = Tunnel(tunnel.number, tunnel.local, tunnel.peer, mtu=1380)
+    table = topology.home_agent_table
+    before = table.counters()
+    with topology.home_agent:
+        devices.set_path_mtu(home, "mip0", 1380, PROTOCOL)
+    table.apply(SetTunnel(small))
+    try:
+        said = topology.correspondent.run(f"ping -6 -n -c 1 -W 2 -M do -s 1400 {home_address(0)}", check=False)
+        assert "mtu=1380" in said or "mtu: 1380" in said
+        _forget_path_mtu(topology.correspondent)
+        _transfer(topology.correspondent, CORRESPONDENT, topology.mobile_nodes[0], home_address(0))
+        assert "mtu 1380" in topology.correspondent.run(f"ip -6 route get {home_address(0)}")
+        assert table.counters()["too_big"] == before["too_big"]
+    finally:
+        table.apply(SetTunnel(tunnel))
+        with topology.home_agent:
+            devices.clear_path_mtu(home, "mip0", PROTOCOL)
+        _forget_path_mtu(topology.correspondent)
+
+
+def test_larger_than_the_outgoing_link_is_dropped_and_counted(built: Topology) -> None:
+    """When nobody has lowered the tunnel's MTU: the daemon's part is to do so."""
+    built.home_agent.ip("link set up0 mtu 1400")
+    try:
+        before = built.home_agent_table.counters()["too_big"]
+        said = built.correspondent.run(f"ping -6 -n -c 1 -W 1 -M do -s 1400 {home_address(0)}", check=False)
+        assert "0 received" in said
+        assert built.home_agent_table.counters()["too_big"] == before + 1
+    finally:
+        built.home_agent.ip("link set up0 mtu 1500")
+
+
+def test_errors_about_the_tunnel_are_punted(built: Topology) -> None:
+    """The access link is narrower than the tunnel: the router's Packet Too Big, whole, is the daemon's."""
+    built.router.ip("link set mn0 mtu 1400")
+    with built.home_agent:
+        descriptor = devices.open_punt_device("punt0")
+    try:
+        built.correspondent.run(f"ping -6 -n -c 1 -W 1 -s 1400 {home_address(0)}", check=False)
+        packet = _read(descriptor)
+        assert packet[6] == 58 and packet[24:40] == parse_address(HOME_AGENT)
+        assert packet[40] == 2 and int.from_bytes(packet[44:48]) == 1400
+        assert packet[48 + 6] == 41 and packet[48 + 24 : 48 + 40] == parse_address(care_of_address(0))
+    finally:
+        os.close(descriptor)
+        built.router.ip("link set mn0 mtu 1500")
+
+
+def test_moving_is_one_row(built: Topology) -> None:
+    """The second node answers for the first one's home address once the tunnel leads to it."""
+    node, table = built.mobile_nodes[1], built.home_agent_table
+    there = Tunnel(1, parse_address(HOME_AGENT), parse_address(care_of_address(1)))
+    back = Tunnel(1, parse_address(HOME_AGENT), parse_address(care_of_address(0)))
+    before = table.tunnel_counters(1).packets_sent
+    node_before = built.mobile_node_tables[1].counters()["reverse_check"]
+    table.apply(SetTunnel(there))
+    try:
+        built.correspondent.run(f"ping -6 -c 1 -W 1 {home_address(0)}", check=False)
+        # It does not accept what is not for its own home address.
+        _until(lambda: built.mobile_node_tables[1].counters()["reverse_check"] == node_before + 1)
+        assert table.tunnel_counters(1).packets_sent == before + 1
+    finally:
+        table.apply(SetTunnel(back))
+    assert node is built.mobile_nodes[1]
+
+
+def test_forged_reverse_tunnel(built: Topology) -> None:
+    """A mobile node that sends from another's home address."""
+    node, table = built.mobile_nodes[1], built.mobile_node_tables[1]
+    before = built.home_agent_table.counters()["reverse_check"]
+    node.ip(
+        f"addr add {home_address(0)}/128 dev mip0 nodad",
+        f"rule add from {home_address(0)} lookup 77",
+    )
+    forward = Forward(0, Direction.FROM_HOME_ADDRESS, parse_address(home_address(0)), 1)
+    table.apply(forward)
+    try:
+        node.run(f"ping -6 -c 1 -W 1 -I {home_address(0)} {CORRESPONDENT}", check=False)
+        _until(lambda: built.home_agent_table.counters()["reverse_check"] == before + 1)
+    finally:
+        table.apply(Unforward(forward.plane, forward.direction, forward.address))
+        node.ip(f"addr del {home_address(0)}/128 dev mip0", f"rule del from {home_address(0)} lookup 77")
+
+
+def test_outer_packets_follow_rules_by_source_address(built: Topology) -> None:
+    node = built.mobile_nodes[0]
+    router = "2001:db8:200::1"
+    node.ip(
+        "route del default",
+        f"rule add from {care_of_address(0)} lookup 88",
+        f"route add default via {router} dev up0 table 88",
+    )
+    try:
+        _ping(built.correspondent, home_address(0))
+    finally:
+        node.ip(
+            f"rule del from {care_of_address(0)} lookup 88", "route flush table 88", f"route add default via {router}"
+        )
+
+
+def test_a_tunnel_bound_to_an_interface(built: Topology) -> None:
+    """Its packets leave by that interface or not at all."""
+    node, table = built.mobile_nodes[0], built.mobile_node_tables[0]
+    local, peer = parse_address(care_of_address(0)), parse_address(HOME_AGENT)
+    before = table.counters()["no_route"]
+    node.ip("link add idle type veth peer name idle-peer", "link set idle up", "link set idle-peer up")
+    node.ip("addr add 2001:db8:99::1/64 dev idle nodad", "route add default via 2001:db8:99::2 dev idle metric 1")
+    table.apply(SetTunnel(Tunnel(1, local, peer, interface=node.ifindex("up0"))))
+    try:
+        assert "0 received" in built.correspondent.run(f"ping -6 -c 1 -W 1 {home_address(0)}", check=False)
+        assert table.counters()["no_route"] == before + 1
+        node.ip(
+            f"rule add from {care_of_address(0)} lookup 88",
+            "route add default via 2001:db8:200::1 dev up0 table 88",
+        )
+        _ping(built.correspondent, home_address(0))
+        node.ip(f"rule del from {care_of_address(0)} lookup 88", "route flush table 88")
+    finally:
+        table.apply(SetTunnel(Tunnel(1, local, peer)))
+        node.ip("link del idle")
+
+
+def test_a_peer_behind_the_tunnel_device_is_a_loop(built: Topology) -> None:
+    table = built.home_agent_table
+    address = "2001:db8:100::2000"
+    table.apply(SetTunnel(Tunnel(9, parse_address(HOME_AGENT), parse_address("2001:db8:100::3000"))))
+    table.apply(Forward(0, Direction.TO_HOME_ADDRESS, parse_address(address), 9))
+    before = table.counters()["tunnel_loop"]
+    built.correspondent.run(f"ping -6 -c 1 -W 1 {address}", check=False)
+    assert table.counters()["tunnel_loop"] == before + 1
+    table.apply(Unforward(0, Direction.TO_HOME_ADDRESS, parse_address(address)))
+    table.apply(RemoveTunnel(9))
+
+
+def test_a_home_address_without_binding_reaches_a_reader(built: Topology) -> None:
+    before = built.home_agent_table.counters()["no_forward"]
+    built.correspondent.run("ping -6 -c 1 -W 1 2001:db8:100::4000", check=False)
+    assert built.home_agent_table.counters()["no_forward"] == before + 1
+
+
+OWNER = """
+import sys, signal
+from unwired.dataplane import object_path
+from unwired.dataplane.bpf_table import BpfTable
+from unwired.bench.namespaces import Namespace
+table = BpfTable(sys.argv[1], object_path())
+for ifindex in table.uplinks():
+    table.attach_uplink(ifindex)
+table.attach_tunnel_device(int(sys.argv[2]))
+print("adopted" if table.adopted else "empty", len(table.rows().forwards), flush=True)
+signal.pause()
+"""
+
+
+def test_killing_the_owner_loses_no_packet(built: Topology) -> None:
+    """kill -9, nobody there, a new owner that replaces the attached programs: a probe every 2 ms notices nothing."""
+    name = built.home_agent_table.directory.name
+    ifindex = str(built.home_agent.ifindex("mip0"))
+    command = [*built.home_agent.command(sys.executable), "-c", OWNER, name, ifindex]
+    probe = built.correspondent.start(f"ping -6 -q -i 0.002 -c 1500 -W 2 {home_address(0)}")
+    for _ in range(2):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:
+            assert owner.stdout is not None
+            assert owner.stdout.readline() == "adopted 2\n"
+            owner.send_signal(signal.SIGKILL)
+    said, _ = probe.communicate(timeout=DEADLINE_S)
+    assert "1500 packets transmitted, 1500 received, 0% packet loss" in said
+
+
+def _ping(sender: Namespace, destination: str, options: str = "") -> None:
+    said = sender.run(f"ping -6 -n -c 3 -i 0.05 -W 2 {options} {destination}", check=False)
+    assert " 0% packet loss" in said, said
+
+
+def _transfer(sender: Namespace, source: str, receiver: Namespace, destination: str) -> None:
+    """20 MB by TCP, compared at the other end."""
+    data = os.urandom(1 << 20) * 20
+    received = bytearray()
+    with receiver:
+        listening = socket.create_server((destination, 0), family=socket.AF_INET6)
+    with sender:
+        outgoing = socket.socket(socket.AF_INET6)
+    with listening, outgoing:
+        for end in (listening, outgoing):
+            end.settimeout(DEADLINE_S)
+
+        def receive() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.settimeout(DEADLINE_S)
+                while part := connection.recv(1 << 20):
+                    received.extend(part)
+
+        reader = threading.Thread(target=receive)
+        reader.start()
+        outgoing.bind((source, 0))
+        outgoing.connect((destination, listening.getsockname()[1]))
+        outgoing.sendall(data)
+        outgoing.shutdown(socket.SHUT_WR)
+        reader.join()
+    assert received == data
+
+
+def _forget_path_mtu(namespace: Namespace) -> None:
+    namespace.ip("route flush cache")
+
+
+def _read(descriptor: int) -> bytes:
+    packets: list[bytes] = []
+
+    def came() -> bool:
+        try:
+            packets.append(os.read(descriptor, 65536))
+        except BlockingIOError:
+            return False
+        return True
+
+    _until(came)
+    return packets[0]
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.01)
