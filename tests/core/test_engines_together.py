@@ -260,3 +260,12 @@ def test_data_home_goes_over_the_home_link_after_return() -> None:
     [arrived] = world.mobile.arrived
     assert arrived.outer is None
     assert not any(isinstance(action, UseCareOfAddress) for action in world.mobile.mobile_node.actions())
+
+
+def test_back_on_the_old_link_before_the_rate_limit_let_the_move_out() -> None:
+    world = World(home_agent=VIRTUAL)
+    for link, then_s in ((0, 0.01), (0, 0.05), (1, 0.01), (0, 100.0)):
+        world.move(world.access[link])
+        world.run(then_s)
+    world.assert_agreement()
+    assert not world.mobile.named("home_agent_silent")

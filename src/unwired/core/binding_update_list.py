@@ -56,7 +56,6 @@ class BindingUpdateListEntry:
     expires_at: float | None = None
     timeout_s: float = 0.0
     retransmit_at: float | None = None
-    attempt_started: float = 0.0
     confirmed: bool = False
     """The home agent has acknowledged the last thing that we asked of it."""
 

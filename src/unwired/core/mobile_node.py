@@ -18,7 +18,9 @@ from unwired.core.door import (
     LinkDown,
     LinkUp,
     Now,
+    Persist,
     Persisted,
+    Send,
 )
 from unwired.core.mobile_node_machine import RECORD_KEY, Fields, MobileNodeMachine
 from unwired.core.mobile_node_states import Input, State
@@ -169,9 +171,7 @@ class MobileNode:
             case Persisted():
                 pass  # nothing of ours waits for the journal: a lost sequence number is corrected by status 135
             case ActionFailed():
-                self.counters["actions_failed"] += 1
-                kind = type(event.action).__name__
-                self._notify("action_failed", Level.WARNING, action=kind, reason=event.reason)
+                self._action_failed(event)
         self._settle()
 
     def deadline(self) -> float | None:
@@ -183,6 +183,7 @@ class MobileNode:
             self.machine.rows.deadline(),
             self.machine.neighbors.announce_at,
             self.machine.prefixes.next_at,
+            self.machine.repair_at,
         ):
             if time is not None:
                 times.append(time)
@@ -202,6 +203,8 @@ class MobileNode:
                 break  # the timers may be others now; deadline() asks for the rest at once
         if self.machine.prefixes.next_at is not None and self.machine.prefixes.next_at <= now.monotonic:
             self.machine.solicit_prefixes(again=True)
+        if self.machine.repair_at is not None and self.machine.repair_at <= now.monotonic:
+            self.machine.repair()
         self._settle()
 
     def actions(self) -> list[Action]:
@@ -276,6 +279,16 @@ class MobileNode:
             self.machine.input(Input.BACK)
         else:
             self.machine.input(Input.AWAY)
+
+    def _action_failed(self, event: ActionFailed) -> None:
+        """A packet that could not be sent counts as lost and a record as not written, which both is dealt with; for the
+        rest the host is asked again."""
+        self.counters["actions_failed"] += 1
+        passing = isinstance(event.action, Send | Persist)
+        level = Level.DEBUG if isinstance(event.action, Send) else Level.WARNING
+        self._notify("action_failed", level, action=type(event.action).__name__, reason=event.reason)
+        if not passing:
+            self.machine.host_failed()
 
     def _acknowledged(self, packet: Packet, message: BindingAcknowledgement) -> None:
         machine = self.machine

@@ -30,6 +30,9 @@ from unwired.wire.rfc6275 import LIFETIME_UNIT_S, BindingStatus
 
 SILENT_AFTER = 3
 """Unanswered binding updates after which a person is told."""
+REPAIR_DELAY_S = 1.0
+REPAIR_DELAY_MAX_S = 60.0
+"""When to ask the host again for what failed; doubled from the first to the second."""
 RECORD_KEY = b"mobile-node/"
 """The journal's key is this and the home address."""
 Fields = dict[str, str | int | float | bool | None]
@@ -70,6 +73,8 @@ class MobileNodeMachine:
         self._forbidden = False
         self._deferred = False
         """The rate limit has put a binding update off: its timer is no retransmission."""
+        self.repair_at: float | None = None
+        self._repair_delay_s = REPAIR_DELAY_S
 
     # --- inputs ----------------------------------------------------------------------------------------------------
 
@@ -125,7 +130,7 @@ class MobileNodeMachine:
                 self.input(Input.ACCEPTED)
             case Verdict.CORRECTED:
                 self.input(Input.CORRECTED)
-            case Verdict.NOT_OUR_AGENT if self.search is not None:
+            case Verdict.NOT_OUR_AGENT if self.search is not None and not self._returning():
                 self._tell_refusal(answer)
                 self.next_agent()
             case Verdict.REFUSED | Verdict.NOT_OUR_AGENT | Verdict.FORBIDDEN:
@@ -149,6 +154,23 @@ class MobileNodeMachine:
         else:
             self.entry.home_agent = agent
             self.input(Input.AGENT_FOUND)
+
+    def host_failed(self) -> None:
+        """Something that the host was to do for us did not work: say all of it again, later and later."""
+        if self.repair_at is None:
+            self.repair_at = self.now.monotonic + self._repair_delay_s
+            self._repair_delay_s = min(self._repair_delay_s * 2, REPAIR_DELAY_MAX_S)
+
+    def repair(self) -> None:
+        """Ask the host again for everything that should be; all of it is idempotent."""
+        self.repair_at = None
+        self._emit(HoldHomeAddress(self.settings.home_address))
+        interface = self._home_interface
+        if interface == 0:
+            self._emit(GoAway(self.settings.home_address))
+        elif interface is not None:
+            self._emit(GoHome(self.settings.home_address, self.settings.home_prefix_length, interface))
+        self.rows.say_again()
 
     def _tell_refusal(self, answer: Answer) -> None:
         try:
@@ -198,6 +220,7 @@ class MobileNodeMachine:
         entry.settle()
         self.registration.begin()
         entry.care_of_address, entry.interface, entry.router = place.care_of_address, place.interface, place.router
+        entry.confirmed = False  # from here on, even where the rate limit puts the binding update off
         if self._forbidden:
             return  # status 134: this home address must not be tried again (RFC 6275 section 11.7.1)
         if entry.home_agent is None:
@@ -205,7 +228,6 @@ class MobileNodeMachine:
             return
         if entry.bound is not None and entry.bound.expires_at <= now:
             entry.bound = None
-        entry.attempt_started = now
         known = entry.bound is not None and self.state is not State.REGISTERING
         entry.timeout_s = INITIAL_BINDACK_TIMEOUT_S if known else INITIAL_BINDACK_TIMEOUT_FIRST_REGISTRATION_S
         self.rows.use(place.care_of_address, place.interface, place.router)
@@ -218,7 +240,6 @@ class MobileNodeMachine:
     def _do_refresh(self) -> None:
         self.entry.settle()
         self.registration.begin()
-        self.entry.attempt_started = self.now.monotonic
         self.entry.timeout_s = INITIAL_BINDACK_TIMEOUT_S
         self._send_update()
 
@@ -246,6 +267,7 @@ class MobileNodeMachine:
         first_sent = entry.outstanding[0].sent.monotonic
         if transmission is entry.outstanding[-1]:
             entry.expires_at = expires_at
+        before = entry.bound
         entry.bound = Bound(
             transmission.care_of_address, entry.interface, answer.lifetime_s, expires_at, sent + answer.refresh_s
         )
@@ -264,6 +286,7 @@ class MobileNodeMachine:
             sequence=transmission.sequence,
             signalling_ms=round((now - first_sent) * 1000, 3),
             round_trip_ms=round((now - sent) * 1000, 3),
+            refresh=before is not None and before.care_of_address == transmission.care_of_address,
         )
         if answer.status == BindingStatus.ACCEPTED_BUT_PREFIX_DISCOVERY_NECESSARY:
             if self.settings.insecure:
@@ -273,8 +296,11 @@ class MobileNodeMachine:
                 self._notify("home_prefix_changes", Level.WARNING)
 
     def _do_resume(self) -> None:
-        if self.entry.care_of_address is not None:
-            self.rows.reuse(self.entry.care_of_address)
+        place = self.attachment
+        if isinstance(place, Away):
+            self.entry.interface, self.entry.router = place.interface, place.router
+            # Said again even when it is the same: a host forgets the routes of a link that went down.
+            self.rows.use(place.care_of_address, place.interface, place.router, again=True)
 
     def _do_wait(self) -> None:
         self.entry.settle()
@@ -329,7 +355,6 @@ class MobileNodeMachine:
             self.input(Input.ACCEPTED)
             return
         self.registration.begin()
-        entry.attempt_started = self.now.monotonic
         entry.timeout_s = INITIAL_BINDACK_TIMEOUT_S
         # From now on we answer for the home address, towards the home agent above all: it has to find us to send the
         # acknowledgement (RFC 6275 section 11.5.5). The kernel does so only once the home agent has let go.

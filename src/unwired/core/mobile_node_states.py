@@ -153,8 +153,6 @@ _ROWS: dict[State, dict[Input, tuple[Do, State]]] = {
         _I.HOME_LINK: (_D.DEREGISTER, _S.RETURNING),
         _I.LOST: (_D.PAUSE, _S.STRANDED),
         _I.TIMER: (_D.REGISTER, _S.REGISTERING),
-        _I.AGENT_FOUND: (_D.REGISTER, _S.REGISTERING),
-        _I.AGENT_WANTED: (_D.DISCOVER, _S.DISCOVERING),
     },
     _S.STRANDED: {
         _I.AWAY: (_D.REGISTER, _S.HANDOVER),

@@ -50,22 +50,29 @@ class TunnelRows:
     def open(self) -> None:
         self._emit(Listen(PLANE, self._home_address))
 
-    def use(self, care_of_address: Address, interface: int, router: Address) -> None:
-        """Packets from this care-of address leave here, and what comes to it is ours."""
+    def use(self, care_of_address: Address, interface: int, router: Address, again: bool = False) -> None:
+        """Packets from this care-of address leave here, and what comes to it is ours. ``again``: say so even when it
+        was said before."""
         self._given_up.pop(care_of_address, None)
         wanted = UseCareOfAddress(care_of_address, interface, router)
         is_new = care_of_address not in self.used
-        if self.used.get(care_of_address) != wanted:
+        if again or self.used.get(care_of_address) != wanted:
             self.used[care_of_address] = wanted
             self._emit(wanted)
         if is_new:
             self._emit(Listen(PLANE, care_of_address))
 
-    def reuse(self, care_of_address: Address) -> None:
-        """Say again how packets from it leave: the host forgets routes of a link that went down."""
-        wanted = self.used.get(care_of_address)
-        if wanted is not None:
+    def say_again(self) -> None:
+        """Ask once more for all rows and routes that should be there."""
+        self.open()
+        for address, wanted in self.used.items():
             self._emit(wanted)
+            self._emit(Listen(PLANE, address))
+        if self.tunnel is not None:
+            self._emit(SetTunnel(self.tunnel))
+            self._emit(Accept(PLANE, Direction.TO_HOME_ADDRESS, self._home_address, self.tunnel.peer, TUNNEL))
+        if self._forwarding:
+            self._emit(Forward(PLANE, Direction.FROM_HOME_ADDRESS, self._home_address, TUNNEL))
 
     def give_up_others(self, than: Address | None, now: float) -> None:
         """Only ``than`` is in use any more; the others are kept for a while."""
