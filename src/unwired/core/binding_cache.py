@@ -136,6 +136,8 @@ class BindingCache:
 
     def move(self, binding: Binding, state: State) -> None:
         """Put an entry into its next state."""
+        if state is binding.state:
+            return
         self.in_use += (state in (State.DETECTING, State.BOUND)) - (binding.state in (State.DETECTING, State.BOUND))
         binding.state = state
 

@@ -19,6 +19,7 @@ from unwired.core.home_link import HomeLink
 from unwired.core.intercept import Interception
 from unwired.core.notices import Drop, Level
 from unwired.core.outbox import Outbox
+from unwired.core.rate_limit import TokenBucket
 from unwired.core.settings import HomeAgentSettings, SecurityAssociation, Subscriber
 from unwired.core.subscribers import SubscriberLookup
 from unwired.wire.address import UNSPECIFIED, Address, format_address, is_ipv4, is_multicast, is_unicast_routable
@@ -54,6 +55,7 @@ class Registrar:
         self._home_link = home_link
         self._interception = interception
         self._outbox = outbox
+        self._told = TokenBucket(rate=10.0, burst=50)
         self._token = 0
         self._kept_back: deque[tuple[int, Request, Send]] = deque()
         self._detecting: dict[Address, Request] = {}
@@ -111,6 +113,7 @@ class Registrar:
         if subscriber is None or subscriber.home_address != request.home_address:
             self._refuse(
                 request,
+                now,
                 BindingStatus.ADMINISTRATIVELY_PROHIBITED
                 if self._prefix_of(request.home_address)
                 else BindingStatus.NOT_HOME_SUBNET,
@@ -122,10 +125,10 @@ class Registrar:
         elif binding.state in HAS_SEQUENCE:
             if not update.home_registration:
                 # Section 9.5.1: a home registration can't become another kind of binding.
-                self._refuse(request, BindingStatus.REGISTRATION_TYPE_CHANGE_DISALLOWED)
+                self._refuse(request, now, BindingStatus.REGISTRATION_TYPE_CHANGE_DISALLOWED)
                 return
             if not is_newer(update.sequence, binding.sequence):
-                self._refuse(request, BindingStatus.SEQUENCE_NUMBER_OUT_OF_WINDOW, binding.sequence)
+                self._refuse(request, now, BindingStatus.SEQUENCE_NUMBER_OUT_OF_WINDOW, binding.sequence)
                 return
         if not update.home_registration:
             # Without a home registration this is route optimization, which a home agent does not take part in.
@@ -134,7 +137,7 @@ class Registrar:
         if update.lifetime_units:
             refusal = self._reason_to_refuse(request, binding)
             if refusal is not None:
-                self._refuse(request, refusal)
+                self._refuse(request, now, refusal)
                 return
             event = self._register
         else:
@@ -182,13 +185,14 @@ class Registrar:
             or option is None
             or not is_authentic(option, request.packet.data, association, request.care_of_address, request.home_address)
         ):
-            return self._refuse(request, BindingStatus.MIPV6_AUTH_FAIL)
+            return self._refuse(request, now, BindingStatus.MIPV6_AUTH_FAIL)
         if message_id is None:
-            return self._refuse(request, BindingStatus.MIPV6_MESG_ID_REQD)
+            return self._refuse(request, now, BindingStatus.MIPV6_MESG_ID_REQD)
         last = binding.timestamp if binding is not None and binding.timestamp else None
         if not is_fresh(message_id.timestamp, last, now.wall, self._settings.timestamp_window_s):
             return self._refuse(
                 request,
+                now,
                 BindingStatus.MIPV6_ID_MISMATCH,
                 timestamp=corrected_timestamp(message_id.timestamp, now.wall),
             )
@@ -236,27 +240,28 @@ class Registrar:
     # --- answers ---
 
     def _refuse(
-        self, request: Request, status: BindingStatus, sequence: int | None = None, timestamp: int | None = None
+        self,
+        request: Request,
+        now: Now,
+        status: BindingStatus,
+        sequence: int | None = None,
+        timestamp: int | None = None,
     ) -> BindingStatus:
-        self._outbox.actions.append(
-            acknowledge(
-                request,
-                self._settings.address,
-                status,
-                request.update.sequence if sequence is None else sequence,
-                timestamp=timestamp,
-            )
-        )
+        sequence = request.update.sequence if sequence is None else sequence
+        own_address = self._settings.address
+        self._outbox.actions.append(acknowledge(request, own_address, status, sequence, timestamp=timestamp))
         self._outbox.counters[f"refused_{status.name.lower()}"] += 1
-        self._outbox.notify(
-            "registration_refused",
-            Level.DEBUG if status == BindingStatus.SEQUENCE_NUMBER_OUT_OF_WINDOW else Level.INFO,
-            request.home_address,
-            status=int(status),
-            reason=status.name.lower(),
-            care_of_address=format_address(request.care_of_address),
-            source=format_address(request.packet.source),
-        )
+        # Anybody may cause refusals: all are counted, some are told.
+        if self._told.take(now.monotonic):
+            self._outbox.notify(
+                "registration_refused",
+                Level.DEBUG if status == BindingStatus.SEQUENCE_NUMBER_OUT_OF_WINDOW else Level.INFO,
+                request.home_address,
+                status=int(status),
+                reason=status.name.lower(),
+                care_of_address=format_address(request.care_of_address),
+                source=format_address(request.packet.source),
+            )
         return status
 
     def _accept(self, request: Request, binding: Binding, status: int, now: Now, advice_units: int = 0) -> None:
@@ -393,7 +398,7 @@ class Registrar:
         self._accept(request, binding, BindingStatus.BINDING_UPDATE_ACCEPTED, now)
 
     def _refuse_unknown(self, request: Request, binding: Binding, now: Now) -> None:
-        self._refuse(request, BindingStatus.NOT_HOME_AGENT_FOR_THIS_MOBILE_NODE)
+        self._refuse(request, now, BindingStatus.NOT_HOME_AGENT_FOR_THIS_MOBILE_NODE)
 
     def _abandon(self, request: Request, binding: Binding, now: Now) -> None:
         """De-registered while its home address was still being tested: there is no binding to remove."""
@@ -431,7 +436,7 @@ class Registrar:
         _, following = TABLE[binding.state][Input.DUPLICATE]
         self._cache.move(binding, following)
         self._remember(binding, now)
-        self._refuse(request, BindingStatus.DUPLICATE_ADDRESS_DETECTION_FAILED)
+        self._refuse(request, now, BindingStatus.DUPLICATE_ADDRESS_DETECTION_FAILED)
 
     def _replay_ends_at(self, binding: Binding, now: Now) -> float:
         """The monotonic time from which the last timestamp is too old to be replayed."""
@@ -467,7 +472,7 @@ class Registrar:
         waiting = [item for item in self._kept_back if item[1].home_address == binding.home_address]
         self._kept_back = deque(item for item in self._kept_back if item[1].home_address != binding.home_address)
         for _, request, _ in waiting[-1:]:
-            self._refuse(request, BindingStatus.INSUFFICIENT_RESOURCES)
+            self._refuse(request, now, BindingStatus.INSUFFICIENT_RESOURCES)
 
     def _forget(self, binding: Binding, now: Now) -> None:
         self._interception.forget(binding)
