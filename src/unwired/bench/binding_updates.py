@@ -32,10 +32,11 @@ def care_of_address(number: int, place: int) -> Address:
 
 
 class Fleet:
-    """``count`` mobile nodes. Each call of ``updates`` goes on with sequence numbers and timestamps."""
+    """``count`` mobile nodes. Each call of ``updates`` goes on where the last one stopped."""
 
     def __init__(self, count: int) -> None:
         self._count = count
+        self._position = 0
         self._round = 0
         self._place = 0
         self._association = SecurityAssociation(SPI, SECRET)
@@ -46,12 +47,13 @@ class Fleet:
         ``moving`` each node registers a new care-of address each round."""
         packets = []
         agent = parse_address(HOME_AGENT)
-        for position in range(total):
+        for position in range(self._position, self._position + total):
             number = position % self._count
             if number == 0:
                 self._round += 1
                 self._place += moving
             packets.append(self._update(number, agent, ahead_of))
+        self._position += total
         return b"".join(packets)
 
     def _update(self, number: int, agent: Address, ahead_of: float) -> bytes:
