@@ -12,7 +12,7 @@ import pytest
 
 from unwired.lab import scenario_file
 from unwired.lab.build import Lab
-from unwired.lab.run import built
+from unwired.lab.run import Silent, built
 
 UNWIRED = [sys.executable, "-m", "unwired"]
 
@@ -60,7 +60,7 @@ exactly = 0
 
 @contextmanager
 def lab_of(path: Path) -> Iterator[Lab]:
-    with built(scenario_file.load(path), lambda at_s, sentence: None) as lab:
+    with built(scenario_file.load(path), Silent()) as lab:
         yield lab
 
 

@@ -5,11 +5,13 @@ import os
 import signal
 import sys
 from pathlib import Path
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Annotated, Any, NoReturn
 
 import typer
+from rich import box
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from unwired.lab import agents, graph, ledger, namespace, scenario_file
@@ -22,6 +24,7 @@ from unwired.lab.scenario_file import ScenarioError
 
 FAILED = 1
 CANNOT_RUN = 2
+_WIDTH_IN_FILES = 140
 _messages = Console(stderr=True, highlight=False)
 
 lab = typer.Typer(no_args_is_help=False, invoke_without_command=True, help=__doc__)
@@ -72,8 +75,8 @@ def run_scenario(
     scenario = _load(name)
     _stop_on_signal()
     try:
-        with lab_run.built(scenario, _tell) as built:
-            record = lab_run.run(built, _tell, pcap)
+        with _Screen() as screen, lab_run.built(scenario, screen) as built:
+            record = lab_run.run(built, screen, pcap)
             result = analyse(record)
             if report is not None:
                 from unwired.lab.report import write  # only here: it draws, and reads captures
@@ -98,7 +101,8 @@ def up(name: Name, as_json: AsJson = False) -> None:
     scenario = _load(name)
     _stop_on_signal()
     try:
-        directory = lab_run.keep(scenario, _tell)
+        with _Screen() as screen:
+            directory = lab_run.keep(scenario, screen)
     except LabError as error:
         _fail(str(error))
     configurations = {node.name: str(agents.configuration_path(directory, node)) for node in agents.daemons(scenario)}
@@ -232,11 +236,29 @@ def _stop_on_signal() -> None:
         signal.signal(number, stop)
 
 
-def _tell(at_s: float | None, sentence: str) -> None:
-    if at_s is None:
-        _messages.print(f"[dim]       -[/dim]  {_plain(sentence)}")
-    else:
-        _messages.print(f"[dim]{at_s:8.3f}[/dim]  {_plain(sentence)}")
+class _Screen:
+    """Tells on stderr what happens; on a terminal with a bar below that shows how far the run is."""
+
+    def __init__(self) -> None:
+        columns = (TextColumn("[dim]{task.description}"), BarColumn(), TextColumn("{task.completed:.0f} s"))
+        self._progress = Progress(*columns, console=_messages, transient=True, disable=not _messages.is_terminal)
+        self._task = self._progress.add_task("running", visible=False)
+
+    def __enter__(self) -> "_Screen":
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def say(self, at_s: float | None, sentence: str) -> None:
+        stamp = "       -" if at_s is None else f"{at_s:8.3f}"
+        _messages.print(f"[dim]{stamp}[/dim]  {_plain(sentence)}", soft_wrap=True)
+
+    def advance(self, elapsed_s: float, duration_s: float) -> None:
+        self._progress.update(self._task, completed=elapsed_s, total=duration_s, visible=elapsed_s < duration_s)
 
 
 def _plain(text: str) -> str:
@@ -245,7 +267,9 @@ def _plain(text: str) -> str:
 
 def _print_result(result: Result) -> None:
     output = Console(highlight=False)
-    moves = Table(title="moves", title_justify="left")
+    if not output.is_terminal:
+        output = Console(highlight=False, width=_WIDTH_IN_FILES)
+    moves = Table(title="moves", title_justify="left", box=box.SIMPLE_HEAD)
     for heading, justify in (("at", "right"), ("node", "left"), ("from", "left"), ("to", "left"), ("kind", "left")):
         moves.add_column(heading, justify=justify)  # type: ignore[arg-type]
     for heading in ("interruption", "lost", "signalling"):
@@ -256,7 +280,7 @@ def _print_result(result: Result) -> None:
         moves.add_row(f"{move.at_s:.1f} s", *ends, *figures)
     if result.handovers:
         output.print(moves)
-    expectations = Table(title="expectations", title_justify="left")
+    expectations = Table(title="expectations", title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("expectation", "measured", "limit", ""):
         expectations.add_column(heading, justify="right" if heading in ("measured", "limit") else "left")
     for one in result.expectations:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from unwired.lab import capture
 from unwired.lab.agents import Agent, daemons
@@ -20,8 +21,26 @@ from unwired.lab.processes import LabError, Process, module
 from unwired.lab.record import CaptureRecord, FlowRecord, MoveRecord, NoticeRecord, RunRecord
 from unwired.lab.scenario import Move, Probe, Role, Scenario, Stream
 
-Tell = Callable[[float | None, str], None]
-"""Told what happens: seconds since the start (None before it) and a sentence."""
+
+class Watcher(Protocol):
+    """Whoever looks on while a scenario is built and run."""
+
+    def say(self, at_s: float | None, sentence: str) -> None:
+        """Something happened, so many seconds after the start (None: before it)."""
+
+    def advance(self, elapsed_s: float, duration_s: float) -> None:
+        """The run goes on; called several times a second."""
+
+
+class Silent:
+    """Looks on and does nothing."""
+
+    def say(self, at_s: float | None, sentence: str) -> None:
+        pass
+
+    def advance(self, elapsed_s: float, duration_s: float) -> None:
+        pass
+
 
 _FIRST_PORT = 40_000
 _LOOK_EVERY_S = 0.1
@@ -31,13 +50,13 @@ _AT_HOME_TIMEOUT_S = 10.0
 
 
 @contextmanager
-def built(scenario: Scenario, tell: Tell) -> Iterator[Lab]:
+def built(scenario: Scenario, watcher: Watcher) -> Iterator[Lab]:
     """The scenario, built, with its daemons running; everything is removed at the end, whatever happened."""
     _check_root()
     ledger = Ledger.open_run(scenario.name)
     lab = Lab(scenario, ledger)
     try:
-        tell(None, f"building {len(scenario.node)} nodes ({lab.directory.name})")
+        watcher.say(None, f"building {len(scenario.node)} nodes ({lab.directory.name})")
         lab.build()
         yield lab
     finally:
@@ -50,15 +69,15 @@ def built(scenario: Scenario, tell: Tell) -> Iterator[Lab]:
             signal.signal(number, handler)
 
 
-def keep(scenario: Scenario, tell: Tell) -> Path:
+def keep(scenario: Scenario, watcher: Watcher) -> Path:
     """Build the scenario with its daemons and leave it running; the run's directory. Undone by the clean-up."""
     _check_root()
     ledger = Ledger.open_run(scenario.name)
     lab = Lab(scenario, ledger)
     try:
-        tell(None, f"building {len(scenario.node)} nodes")
+        watcher.say(None, f"building {len(scenario.node)} nodes")
         lab.build()
-        start_agents(lab, tell)
+        start_agents(lab, watcher)
     except BaseException:
         lab.processes.end_all()
         lab.close()
@@ -83,27 +102,27 @@ def _check_root() -> None:
         raise LabError("the lab makes network namespaces, which takes root: run it with sudo")
 
 
-def start_agents(lab: Lab, tell: Tell) -> list[Agent]:
+def start_agents(lab: Lab, watcher: Watcher) -> list[Agent]:
     """Start every daemon, home agents first. Raises LabError when one does not come up."""
     agents = []
     for number, node in enumerate(daemons(lab.scenario), 1):
-        tell(None, f"starting the daemon of {node.name}")
+        watcher.say(None, f"starting the daemon of {node.name}")
         agent = Agent(lab, node, number)
         agent.start()
         agents.append(agent)
     return agents
 
 
-def run(lab: Lab, tell: Tell, pcap: Path | None = None) -> RunRecord:
+def run(lab: Lab, watcher: Watcher, pcap: Path | None = None) -> RunRecord:
     """Carry out a built scenario. ``pcap`` is a directory for captures of every interface."""
-    return _Runner(lab, tell, pcap).run()
+    return _Runner(lab, watcher, pcap).run()
 
 
 class _Runner:
-    def __init__(self, lab: Lab, tell: Tell, pcap: Path | None) -> None:
+    def __init__(self, lab: Lab, watcher: Watcher, pcap: Path | None) -> None:
         self._lab = lab
         self._scenario = lab.scenario
-        self._tell = tell
+        self._watcher = watcher
         self._pcap = pcap
         self._agents: list[Agent] = []
         self._moves: list[MoveRecord] = []
@@ -121,14 +140,16 @@ class _Runner:
         traffic_directory = self._lab.directory / "traffic"
         traffic_directory.mkdir(exist_ok=True)
         captures = self._start_captures()
-        self._agents = start_agents(self._lab, self._tell)
+        self._agents = start_agents(self._lab, self._watcher)
         self._plan_moves()
         self._plan_traffic(traffic_directory)
+        self._look()
         self._started_at = time.monotonic()
-        self._tell(0.0, f"running for {self._scenario.duration_s:g} s")
+        self._watcher.say(0.0, f"running for {self._scenario.duration_s:g} s")
         self._carry_out()
         ended_at = time.monotonic()
-        self._tell(ended_at - self._started_at, "stopping the traffic")
+        self._watcher.advance(self._scenario.duration_s, self._scenario.duration_s)
+        self._watcher.say(ended_at - self._started_at, "stopping the traffic")
         self._stop_traffic()
         self._look()
         if captures is not None:
@@ -162,6 +183,7 @@ class _Runner:
             if now_s >= end:
                 return
             self._look()
+            self._watcher.advance(now_s, end)
             due_s = min(end, self._agenda[0][0] if self._agenda else end)
             time.sleep(max(0.0, min(_LOOK_EVERY_S, due_s - (time.monotonic() - self._started_at))))
 
@@ -170,12 +192,12 @@ class _Runner:
         for process in self._lab.processes.died():
             sentence = f"{process.name} ended in the middle of the run: {process.log_tail() or 'it printed nothing'}"
             self._problems.append(sentence)
-            self._tell(self._elapsed_s(), sentence)
-        for agent in self._agents:
-            for notice in agent.pull():
-                at_s = notice.at - self._started_at
-                details = " ".join(f"{key}={value}" for key, value in notice.fields.items() if value is not None)
-                self._tell(at_s, f"{notice.node}: {notice.name} {details}".rstrip())
+            self._watcher.say(self._elapsed_s(), sentence)
+        new = [notice for agent in self._agents for notice in agent.pull() if notice.level != "debug"]
+        for notice in sorted(new, key=lambda notice: notice.at):
+            at_s = notice.at - self._started_at if self._started_at else None
+            details = " ".join(f"{key}={value}" for key, value in notice.fields.items() if value is not None)
+            self._watcher.say(at_s, f"{notice.node}: {notice.name} {details}".rstrip())
 
     def _elapsed_s(self) -> float:
         return time.monotonic() - self._started_at
@@ -214,7 +236,7 @@ class _Runner:
         if source is not None:
             record = replace(record, detached_at=time.monotonic())
             self._lab.detach(end)
-        self._tell(self._elapsed_s(), f"{end}: {source or 'nowhere'} -> {move.to or 'nowhere'}")
+        self._watcher.say(self._elapsed_s(), f"{end}: {source or 'nowhere'} -> {move.to or 'nowhere'}")
         if move.to is None:
             self._moves.append(record)
         elif source is None or move.gap_s == 0:
@@ -358,4 +380,4 @@ class _Runner:
             return
         for path, counts in counted.items():
             if counts["dropped"]:
-                self._tell(None, f"{path}: {counts['dropped']} frames came too fast to be captured")
+                self._watcher.say(None, f"{path}: {counts['dropped']} frames came too fast to be captured")
