@@ -19,7 +19,7 @@ from home_agent_driver import (
     acknowledgement,
 )
 
-from unwired.core import registration
+from unwired.core import admission
 from unwired.core.door import ActionFailed, AddressAdded, DefendAddress, LinkUp, ReleaseAddress, Send
 from unwired.core.forwarding import Unforward
 from unwired.core.home_link import link_local_of
@@ -226,7 +226,7 @@ def test_duplicate_of_the_link_local_address_is_134() -> None:
 
 
 def test_detections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registration, "DETECTIONS_MAX", 1)
+    monkeypatch.setattr(admission, "DETECTIONS_MAX", 1)
     driver = real_driver()
     driver.update(1)
     answer = driver.update(1, home=OTHER_HOME, key=OTHER_KEY, name=b"other@example.org")

@@ -1,7 +1,7 @@
 """The life of a binding at the home agent, as a table: (state, input) -> (step, next state).
 
 ``draw`` makes the documentation's diagram from it and a property test walks it in full. Checks that do not depend on
-the state (authentication, sequence number, home prefix) come before it: see ``registration.py``.
+the state (authentication, sequence number, home prefix) come before it: see ``admission.py``.
 """
 
 from enum import IntEnum, StrEnum

@@ -2,7 +2,8 @@
 
 | part | what |
 |---|---|
-| ``registration.py`` | binding updates, acknowledgements, refresh requests, expiry |
+| ``admission.py`` | which binding updates are taken: authentication, replay, sequence, the home agent's tests |
+| ``registration.py`` | what they do: acknowledgements, refresh requests, expiry, the journal |
 | ``binding_states.py``, ``binding_cache.py`` | the life of a binding as a table; the entries, records, timers |
 | ``intercept.py`` | rows of the forwarding table for a binding |
 | ``home_link.py`` | duplicate address detection, defence of home addresses, router advertisements |
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from unwired.core import home_agent_report
+from unwired.core.admission import Admission
 from unwired.core.binding_cache import (
     Binding,
     BindingCache,
@@ -83,7 +85,8 @@ class HomeAgent:
         self.cache = BindingCache()
         self.home_link = HomeLink(settings, self._outbox, self._agenda, entropy)
         self._interception = Interception(settings, self.cache, self.home_link, self._outbox, self._agenda)
-        self._registrar = Registrar(settings, subscribers, self.cache, self.home_link, self._interception, self._outbox)
+        admission = Admission(settings, subscribers, self.cache, self.home_link)
+        self._registrar = Registrar(settings, admission, self.cache, self.home_link, self._interception, self._outbox)
         self._discovery = Discovery(settings, self.cache, self._outbox, entropy)
         self._tunnel_errors = TunnelErrors(settings, self.cache, self._interception, self._outbox)
         self._answers = TokenBucket(rate=100.0, burst=100)

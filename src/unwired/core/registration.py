@@ -1,37 +1,29 @@
-"""Binding updates at the home agent: what is checked, in which order, and what each outcome does.
+"""Binding updates at the home agent: what each one that is taken does to the entry of its home address.
 
-The order: what no answer may be given to (RFC 6275 sections 6.1.7 and 9.5.1), authentication and replay (RFC 4285
-sections 5 and 6), the sequence number (9.5.1), the home agent's own tests (10.3.1, 10.3.2), then the step that
-``binding_states.py`` has for the entry's state.
-
-An acknowledgement that accepts is kept back until the journal has the binding: ``Persist`` and ``Persisted``.
+``admission.py`` says which are taken, ``binding_states.py`` which step follows from the entry's state. An
+acknowledgement that accepts is kept back until the journal has the binding: ``Persist`` and ``Persisted``.
 """
 
 from collections import deque
 from collections.abc import Callable
 
 from unwired.core.acknowledgement import Request, acknowledge
-from unwired.core.authentication import corrected_timestamp, is_authentic, is_fresh
-from unwired.core.binding_cache import Binding, BindingCache, encode_record, is_newer, record_key
-from unwired.core.binding_states import HAS_SEQUENCE, TABLE, Input, State, Step
+from unwired.core.admission import Admission
+from unwired.core.binding_cache import Binding, BindingCache, encode_record, record_key
+from unwired.core.binding_states import TABLE, Input, State, Step
 from unwired.core.door import Now, Persist, Send
 from unwired.core.home_link import HomeLink
 from unwired.core.intercept import Interception
 from unwired.core.notices import Drop, Level
 from unwired.core.outbox import Outbox
 from unwired.core.rate_limit import TokenBucket
-from unwired.core.settings import HomeAgentSettings, SecurityAssociation, Subscriber
-from unwired.core.subscribers import SubscriberLookup
-from unwired.wire.address import UNSPECIFIED, Address, format_address, is_ipv4, is_multicast, is_unicast_routable
+from unwired.core.settings import HomeAgentSettings
+from unwired.wire.address import Address, format_address
 from unwired.wire.ipv6 import Packet
 from unwired.wire.rfc4285 import wall_time
 from unwired.wire.rfc6275 import LIFETIME_UNIT_S, BindingRefreshRequest, BindingStatus, BindingUpdate
 
 MAX_DELETE_BCE_TIMEOUT_S = 10.0
-DETECTIONS_MAX = 4096
-"""Home addresses tested at once; more are refused for lack of resources."""
-TUNNELS_DEEP_MAX = 8
-"""How many bindings whose care-of address is another's home address are followed when looking for a loop."""
 REFRESH_REQUESTS = 2
 """Binding refresh requests before a lifetime ends (RFC 6275 section 9.5.5)."""
 REFRESH_MARGIN_MAX_S = 20.0
@@ -43,14 +35,14 @@ class Registrar:
     def __init__(
         self,
         settings: HomeAgentSettings,
-        subscribers: SubscriberLookup,
+        admission: Admission,
         cache: BindingCache,
         home_link: HomeLink,
         interception: Interception,
         outbox: Outbox,
     ) -> None:
         self._settings = settings
-        self._subscribers = subscribers
+        self._admission = admission
         self._cache = cache
         self._home_link = home_link
         self._interception = interception
@@ -59,17 +51,6 @@ class Registrar:
         self._token = 0
         self._kept_back: deque[tuple[int, Request, Send]] = deque()
         self._detecting: dict[Address, Request] = {}
-        # A prefix is compared as a number; valid and preferred lifetimes go down to units of 4 s (section 10.3.1).
-        self._prefixes = [
-            (
-                128 - prefix.length,
-                int.from_bytes(prefix.prefix) >> (128 - prefix.length),
-                prefix.valid_lifetime_s // LIFETIME_UNIT_S,
-                prefix.preferred_lifetime_s // LIFETIME_UNIT_S,
-            )
-            for prefix in settings.home_prefixes
-        ]
-        self._lifetime_max_units = settings.lifetime_max_s // LIFETIME_UNIT_S
         self._register = Input.REGISTER_ON_LINK if home_link.is_real else Input.REGISTER
         self._requested: dict[Step, Callable[[Request, Binding, Now], None]] = {
             Step.BIND: self._bind,
@@ -94,148 +75,26 @@ class Registrar:
         """How many acknowledgements wait for the journal."""
         return len(self._kept_back)
 
-    # --- checks ---
-
     def receive(self, packet: Packet, update: BindingUpdate, interface: int, now: Now) -> None:
         """A binding update with a right checksum, sent to our address."""
         self._outbox.counters["binding_updates_received"] += 1
         request = Request(packet, update, interface)
         binding = self._cache.get(request.home_address)
-        drop = self._reason_to_drop(request, binding)
-        if drop is not None:
-            self._outbox.drop(drop)
-            return
-        if request.association is not None:
-            refusal = self._authenticate(request, binding, now)
-            if refusal is not None:
-                return
-        subscriber = request.subscriber
-        if subscriber is None or subscriber.home_address != request.home_address:
-            self._refuse(
-                request,
-                now,
-                BindingStatus.ADMINISTRATIVELY_PROHIBITED
-                if self._prefix_of(request.home_address)
-                else BindingStatus.NOT_HOME_SUBNET,
-            )
+        verdict = self._admission.check(request, binding, now)
+        if verdict is not None:
+            if isinstance(verdict, Drop):
+                self._outbox.drop(verdict)
+            else:
+                self._refuse(request, now, *verdict)
             return
         if binding is None:
-            # The subscriber's own bytes: one object in memory for both.
-            binding = Binding(subscriber.home_address)
-        elif binding.state in HAS_SEQUENCE:
-            if not update.home_registration:
-                # Section 9.5.1: a home registration can't become another kind of binding.
-                self._refuse(request, now, BindingStatus.REGISTRATION_TYPE_CHANGE_DISALLOWED)
-                return
-            if not is_newer(update.sequence, binding.sequence):
-                self._refuse(request, now, BindingStatus.SEQUENCE_NUMBER_OUT_OF_WINDOW, binding.sequence)
-                return
-        if not update.home_registration:
-            # Without a home registration this is route optimization, which a home agent does not take part in.
-            self._outbox.drop(Drop.NOT_FOR_THIS_ROLE)
-            return
-        if update.lifetime_units:
-            refusal = self._reason_to_refuse(request, binding)
-            if refusal is not None:
-                self._refuse(request, now, refusal)
-                return
-            event = self._register
-        else:
-            event = Input.DEREGISTER
+            # The subscriber's own bytes, if we know it: one object in memory for both.
+            subscriber = request.subscriber
+            binding = Binding(request.home_address if subscriber is None else subscriber.home_address)
+        event = self._register if update.lifetime_units else Input.DEREGISTER
         step, following = TABLE[binding.state][event]
         self._cache.move(binding, following)
         self._requested[step](request, binding, now)
-
-    def _reason_to_drop(self, request: Request, binding: Binding | None) -> Drop | None:
-        """What must be discarded silently; also finds the subscriber and the security association."""
-        source, home_address, care_of_address = request.packet.source, request.home_address, request.care_of_address
-        # What the cache has was checked before: that is what a refresh costs.
-        if binding is None and not is_unicast_routable(home_address):
-            return Drop.FORGED_SOURCE
-        if (binding is None or care_of_address != binding.care_of_address) and (
-            not is_unicast_routable(care_of_address) or is_ipv4(care_of_address)
-        ):
-            return Drop.FORGED_SOURCE
-        if source != care_of_address and (is_multicast(source) or source == UNSPECIFIED):
-            return Drop.FORGED_SOURCE
-        if request.ambiguous:
-            return Drop.AMBIGUOUS_OPTIONS
-        subscribers = self._subscribers
-        if request.identifier is not None:
-            request.subscriber = subscribers.by_identifier(request.identifier.identifier)
-        else:
-            request.subscriber = subscribers.by_home_address(home_address)
-        if request.authentication is None:
-            return None if self._settings.insecure else Drop.NO_AUTHENTICATION
-        request.association = self._association(request.subscriber, request.authentication.spi)
-        return Drop.NO_SECURITY_ASSOCIATION if request.association is None else None
-
-    def _association(self, subscriber: Subscriber | None, spi: int) -> SecurityAssociation | None:
-        if subscriber is not None:
-            for association in subscriber.associations:
-                if association.spi == spi:
-                    return association
-        return None
-
-    def _authenticate(self, request: Request, binding: Binding | None, now: Now) -> BindingStatus | None:
-        """Check proof and freshness; a failure is answered and returned (RFC 4285 sections 5.1.1 and 6)."""
-        association, option, message_id = request.association, request.authentication, request.message_id
-        if (
-            association is None
-            or option is None
-            or not is_authentic(option, request.packet.data, association, request.care_of_address, request.home_address)
-        ):
-            return self._refuse(request, now, BindingStatus.MIPV6_AUTH_FAIL)
-        if message_id is None:
-            return self._refuse(request, now, BindingStatus.MIPV6_MESG_ID_REQD)
-        last = binding.timestamp if binding is not None and binding.timestamp else None
-        if not is_fresh(message_id.timestamp, last, now.wall, self._settings.timestamp_window_s):
-            return self._refuse(
-                request,
-                now,
-                BindingStatus.MIPV6_ID_MISMATCH,
-                timestamp=corrected_timestamp(message_id.timestamp, now.wall),
-            )
-        return None
-
-    def _reason_to_refuse(self, request: Request, binding: Binding) -> BindingStatus | None:
-        """The home agent's tests of a registration (RFC 6275 section 10.3.1)."""
-        home_address, care_of_address = request.home_address, request.care_of_address
-        if binding.state != State.BOUND and self._prefix_of(home_address) is None:
-            return BindingStatus.NOT_HOME_SUBNET
-        if home_address == self._settings.address:
-            return BindingStatus.ADMINISTRATIVELY_PROHIBITED
-        if request.is_from_home:
-            # "A Home Address destination option MUST be present": from home there is nothing to tunnel to.
-            return BindingStatus.REASON_UNSPECIFIED
-        if binding.state != State.BOUND or care_of_address != binding.care_of_address:
-            if care_of_address == self._settings.address or self._is_loop(home_address, care_of_address):
-                return BindingStatus.INVALID_CARE_OF_ADDRESS
-            if binding.state not in (State.BOUND, State.DETECTING) and (
-                self._cache.in_use >= self._settings.bindings_max or self._home_link.detections >= DETECTIONS_MAX
-            ):
-                return BindingStatus.INSUFFICIENT_RESOURCES
-        return None
-
-    def _prefix_of(self, home_address: Address) -> tuple[int, int] | None:
-        """Valid and preferred lifetime, in units of 4 s, of the home prefix that an address is in."""
-        number = int.from_bytes(home_address)
-        for shift, prefix, valid_units, preferred_units in self._prefixes:
-            if number >> shift == prefix and valid_units:
-                return valid_units, preferred_units
-        return None
-
-    def _is_loop(self, home_address: Address, care_of_address: Address) -> bool:
-        """Whether a tunnel to the care-of address would lead back: through this very home address, or through the
-        bindings of other mobile nodes at whose home addresses it is."""
-        for _ in range(TUNNELS_DEEP_MAX):
-            if care_of_address == home_address:
-                return True
-            inner = self._cache.get(care_of_address)
-            if inner is None or inner.state != State.BOUND:
-                return False
-            care_of_address = inner.care_of_address
-        return True
 
     # --- answers ---
 
@@ -246,7 +105,7 @@ class Registrar:
         status: BindingStatus,
         sequence: int | None = None,
         timestamp: int | None = None,
-    ) -> BindingStatus:
+    ) -> None:
         sequence = request.update.sequence if sequence is None else sequence
         own_address = self._settings.address
         self._outbox.actions.append(acknowledge(request, own_address, status, sequence, timestamp=timestamp))
@@ -262,7 +121,6 @@ class Registrar:
                 care_of_address=format_address(request.care_of_address),
                 source=format_address(request.packet.source),
             )
-        return status
 
     def _accept(self, request: Request, binding: Binding, status: int, now: Now, advice_units: int = 0) -> None:
         """Write the binding down and acknowledge it when that is done."""
@@ -306,11 +164,7 @@ class Registrar:
     def _grant(self, request: Request, binding: Binding, now: Now) -> tuple[BindingStatus, int]:
         """Set lifetime, sequence number and timestamp; the status and the refresh advice to acknowledge with."""
         update = request.update
-        valid_units, preferred_units = self._prefix_of(binding.home_address) or (0, 0)
-        units = min(update.lifetime_units, self._lifetime_max_units, valid_units)
-        status = BindingStatus.BINDING_UPDATE_ACCEPTED
-        if preferred_units < units or valid_units == units:
-            status = BindingStatus.ACCEPTED_BUT_PREFIX_DISCOVERY_NECESSARY
+        status, units = self._admission.grant(binding.home_address, update.lifetime_units)
         binding.sequence = update.sequence
         binding.lifetime_units = units
         if request.message_id is not None and request.association is not None:
