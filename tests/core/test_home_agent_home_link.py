@@ -10,6 +10,7 @@ from home_agent_driver import (
     HOME,
     HOME_AGENT,
     HOME_LINK,
+    KEY,
     LINK_LOCAL,
     MAC,
     OTHER_HOME,
@@ -24,6 +25,7 @@ from unwired.core.door import ActionFailed, AddressAdded, DefendAddress, LinkUp,
 from unwired.core.forwarding import Unforward
 from unwired.core.home_link import link_local_of
 from unwired.core.notices import Drop
+from unwired.core.settings import Subscriber
 from unwired.wire.address import ALL_NODES, ALL_ROUTERS, UNSPECIFIED, Address, parse_address, solicited_node
 from unwired.wire.icmpv6 import (
     IcmpMessage,
@@ -233,6 +235,30 @@ def test_detections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert answer is not None and answer.status == BindingStatus.INSUFFICIENT_RESOURCES
 
 
+def test_group_that_two_addresses_share_is_left_with_the_last() -> None:
+    alike = HOME[:12] + b"\x99" + HOME[13:]
+    subscribers = (Subscriber(b"mn@example.org", HOME, (KEY,)), Subscriber(b"alike@example.org", alike, (KEY,)))
+    driver = real_driver(subscribers=subscribers)
+    driver.update(1)
+    driver.pass_time(0.5)
+    driver.update(1, home=alike, name=b"alike@example.org")
+    driver.pass_time(0.6)
+    assert driver.tunnel_peer() == CARE_OF and solicited_node(alike) in driver.groups
+    answer = acknowledgement(neighbour_says(driver, NeighborAdvertisement(alike)))
+    assert answer is not None and answer.status == 134
+    assert solicited_node(alike) not in driver.groups
+
+
+def test_restart_claims_each_address_once() -> None:
+    driver = real_driver()
+    driver.update(1)
+    driver.pass_time(5)
+    driver.sent.clear()
+    driver.restart(1)
+    driver.pass_time(5)
+    assert len(sent_of(driver, NeighborAdvertisement)) == 1
+
+
 def test_expiry_releases_the_address() -> None:
     driver = real_driver()
     driver.update(1, 10)
@@ -304,6 +330,9 @@ def test_solicitations_without_source_are_answered_to_all_and_not_often() -> Non
     for _ in range(10):
         neighbour_says(driver, RouterSolicitation(), UNSPECIFIED)
     assert [packet.destination for packet in sent_of(driver, RouterAdvertisement)] == [ALL_NODES]
+    driver.pass_time(2)
+    assert neighbour_says(driver, RouterSolicitation((SourceLinkLayerAddress(MAC),)), UNSPECIFIED) == []
+    assert driver.engine.drops == {Drop.FORGED_SOURCE: 1}
 
 
 def test_stopping_says_good_bye_and_leaves_nothing() -> None:

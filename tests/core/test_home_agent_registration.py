@@ -683,6 +683,7 @@ def test_status_bindings_and_explain() -> None:
     assert "care-of address of 2001:db8:100::1000" in engine.explain(CARE_OF_2)[0]
     assert "not registered" in engine.explain(OTHER_HOME)[0]
     assert "own address" in engine.explain(HOME_AGENT)[0]
+    assert "anycast" in engine.explain(parse_address("2001:db8:100::fdff:ffff:ffff:fffe"))[0]
     assert "none of the home prefixes" in engine.explain(CORRESPONDENT)[0]
     assert "no subscriber" in engine.explain(parse_address("2001:db8:100::77"))[0]
     driver.pass_time(1)

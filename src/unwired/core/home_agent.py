@@ -121,7 +121,7 @@ class HomeAgent:
             self._outbox.actions.append(Listen(PLANE, address))
         for binding in self.cache:
             if binding.state == State.BOUND:
-                self._interception.begin(binding, now)
+                self._interception.begin(binding, now, again=True)
         self.home_link.start(now)
         self._outbox.notify(
             "home_agent_started", address=format_address(self.settings.address), bindings=self.cache.in_use

@@ -14,7 +14,7 @@ from unwired.core.intercept import Interception
 from unwired.core.outbox import Outbox
 from unwired.core.settings import HomeAgentSettings
 from unwired.core.subscribers import SubscriberLookup
-from unwired.wire.address import Address, format_address, in_prefix
+from unwired.wire.address import Address, format_address, home_agents_anycast, in_prefix
 from unwired.wire.rfc4285 import wall_time
 from unwired.wire.rfc6275 import LIFETIME_UNIT_S
 
@@ -102,6 +102,9 @@ def explain(
             f"{text} is this home agent's own address.",
             "Mobility messages and tunnels that arrive for it are handled here.",
         ]
+    for prefix in settings.home_prefixes:
+        if address == home_agents_anycast(prefix.prefix, prefix.length):
+            return [f"{text} is the home agents' anycast address: home agent address discovery is answered here."]
     binding = cache.get(address)
     if binding is not None:
         return _explain_binding(text, binding, settings, home_link, interception, now)

@@ -4,6 +4,7 @@ proxy neighbour discovery (RFC 6275 section 10.4.1) and the router advertisement
 Answering solicitations for a defended address is the host's (``DefendAddress``), so that it goes on without the daemon.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from unwired.core.door import (
     Now,
     ReleaseAddress,
 )
-from unwired.core.notices import Level
+from unwired.core.notices import Drop, Level
 from unwired.core.outbox import Outbox
 from unwired.core.settings import HomeAgentSettings
 from unwired.core.timers import Agenda
@@ -82,6 +83,7 @@ class HomeLink:
         self._link_local_address = settings.home_interface_link_local_address
         self._detections: dict[Address, _Detection] = {}
         self._tested: dict[Address, _Detection] = {}
+        self._groups: Counter[Address] = Counter()
         self._defended: set[Address] = set()
         self._advertised_at = float("-inf")
         self._running = False
@@ -109,7 +111,7 @@ class HomeLink:
         self._running = True
         # Solicitations go to all routers, advertisements of the other home agents to all nodes.
         for group in (ALL_ROUTERS, ALL_NODES):
-            self._outbox.actions.append(JoinGroup(self._settings.home_interface, group))
+            self._join(group)
         self._advertise_periodically(now)
 
     def stop(self, now: Now) -> None:
@@ -125,7 +127,7 @@ class HomeLink:
             # Zero lifetime and no home agent bit: hosts and the other home agents forget us (RFC 4861 section 6.2.5).
             self._send_advertisement(ALL_NODES, now, leaving=True)
         for group in (ALL_ROUTERS, ALL_NODES):
-            self._outbox.actions.append(LeaveGroup(self._settings.home_interface, group))
+            self._leave(group)
 
     def handle(self, event: Event, now: Now) -> None:
         """Learn the home link's own addresses, which may come or change after the start."""
@@ -143,6 +145,18 @@ class HomeLink:
             if self._running:
                 self._send_advertisement(ALL_NODES, now)
 
+    def _join(self, group: Address) -> None:
+        """Addresses that end alike share a solicited-node group: it is joined once and left with the last."""
+        self._groups[group] += 1
+        if self._groups[group] == 1:
+            self._outbox.actions.append(JoinGroup(self._settings.home_interface, group))
+
+    def _leave(self, group: Address) -> None:
+        self._groups[group] -= 1
+        if not self._groups[group]:
+            del self._groups[group]
+            self._outbox.actions.append(LeaveGroup(self._settings.home_interface, group))
+
     # --- duplicate address detection (RFC 4862 section 5.4) ---
 
     def detect(self, home_address: Address, with_link_local: bool, now: Now) -> None:
@@ -155,7 +169,7 @@ class HomeLink:
         for address, nonce in zip(addresses, nonces, strict=True):
             self._tested[address] = detection
             group = solicited_node(address)
-            self._outbox.actions.append(JoinGroup(interface, group))
+            self._join(group)
             # The nonce (RFC 7527) tells our own solicitation, looped back by the link, from another node's.
             solicitation = NeighborSolicitation(address, (UnknownNdOption(_NONCE_OPTION, nonce),))
             self._outbox.send(Packet(UNSPECIFIED, group, solicitation, hop_limit=HOP_LIMIT), interface)
@@ -168,7 +182,7 @@ class HomeLink:
             return
         for address in detection.addresses:
             self._tested.pop(address, None)
-            self._outbox.actions.append(LeaveGroup(self._settings.home_interface, solicited_node(address)))
+            self._leave(solicited_node(address))
 
     def _heard_nobody(self, detection: _Detection, now: Now) -> None:
         if self._detections.get(detection.home_address) is detection:
@@ -202,14 +216,14 @@ class HomeLink:
 
     # --- defence (RFC 6275 section 10.4.1) ---
 
-    def defend(self, address: Address, now: Now) -> None:
-        """Answer for an address from now on and tell the whole link so."""
+    def defend(self, address: Address, now: Now, times: int = MAX_NEIGHBOR_ADVERTISEMENT) -> None:
+        """Answer for an address from now on and tell the whole link so, that many times."""
         if not self.is_real:
             return
         if address not in self._defended:
             self._defended.add(address)
             self._outbox.actions.append(DefendAddress(address, self._settings.home_interface))
-        self._claim(address, MAX_NEIGHBOR_ADVERTISEMENT, now)
+        self._claim(address, times, now)
 
     def release(self, address: Address) -> None:
         if address in self._defended:
@@ -237,6 +251,8 @@ class HomeLink:
         answer to, all nodes hear it, no more often than the least interval."""
         if packet.source != UNSPECIFIED:
             self._send_advertisement(packet.source, now)
+        elif any(type(option) is SourceLinkLayerAddress for option in message.options):
+            self._outbox.drop(Drop.FORGED_SOURCE)  # RFC 4861 section 6.1.1
         elif now.monotonic - self._advertised_at >= max(
             MIN_DELAY_BETWEEN_RAS_S, self._settings.advertisement_interval_min_s
         ):

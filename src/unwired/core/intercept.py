@@ -17,7 +17,7 @@ from unwired.core.forwarding import (
     Unaccept,
     Unforward,
 )
-from unwired.core.home_link import HomeLink, link_local_of
+from unwired.core.home_link import MAX_NEIGHBOR_ADVERTISEMENT, HomeLink, link_local_of
 from unwired.core.outbox import Outbox
 from unwired.core.settings import HomeAgentSettings
 from unwired.core.timers import Agenda
@@ -52,16 +52,17 @@ class Interception:
         """The largest inner packet in bytes that the path was found to carry; 0 when nothing is known."""
         return self._tunnel_mtu.get(binding.tunnel, 0)
 
-    def begin(self, binding: Binding, now: Now) -> None:
-        """Forward, accept and defend."""
+    def begin(self, binding: Binding, now: Now, again: bool = False) -> None:
+        """Forward, accept and defend; ``again`` after a restart, when the home link knows already."""
         actions = self._outbox.actions
         self._no_longer_previous(binding, binding.care_of_address)
         self._accept(binding)
         self._set_tunnel(binding)
         actions.append(Forward(PLANE, Direction.TO_HOME_ADDRESS, binding.home_address, binding.tunnel))
-        self._home_link.defend(binding.home_address, now)
+        times = 1 if again else MAX_NEIGHBOR_ADVERTISEMENT
+        self._home_link.defend(binding.home_address, now, times)
         if binding.link_local:
-            self._home_link.defend(link_local_of(binding.home_address), now)
+            self._home_link.defend(link_local_of(binding.home_address), now, times)
 
     def move(self, binding: Binding, care_of_address: Address, now: Now) -> None:
         """The mobile node is at another care-of address."""
