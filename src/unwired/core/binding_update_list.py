@@ -54,7 +54,7 @@ class BindingUpdateListEntry:
     outstanding: list[Transmission] = field(default_factory=list)
     bound: Bound | None = None
     expires_at: float | None = None
-    timeout_s: float = 0.0
+    timeout_s: float = INITIAL_BINDACK_TIMEOUT_S
     retransmit_at: float | None = None
     confirmed: bool = False
     """The home agent has acknowledged the last thing that we asked of it."""

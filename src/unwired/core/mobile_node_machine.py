@@ -259,7 +259,7 @@ class MobileNodeMachine:
 
     def _do_bound(self) -> None:
         entry, answer, now = self.entry, self._answer, self.now.monotonic
-        if answer is None:
+        if answer is None or not entry.outstanding:
             return
         transmission = answer.transmission
         sent = transmission.sent.monotonic
@@ -428,6 +428,9 @@ class MobileNodeMachine:
     def _send_update(self) -> None:
         """Send the binding update that the state asks for, or put it off where the rate limit says so."""
         entry, now = self.entry, self.now.monotonic
+        if entry.home_agent is None:
+            entry.retransmit_at = None
+            return
         allowed_at = self.registration.allowed_at(now)
         self._deferred = allowed_at > now
         if self._deferred:
