@@ -25,16 +25,18 @@ from unwired.host.forwarding_plane import BpfPlane, ForwardingPlane, PlaneFactor
 from unwired.host.home_agent_host import HomeAgentHost, link_local_address
 from unwired.host.kernel_state import KernelState
 from unwired.host.ledger import Ledger
-from unwired.host.links import Interface, Links
+from unwired.host.links import Interface, Links, link_local_first
 from unwired.host.mobile_node_host import MobileNodeHost
 from unwired.host.netlink import RTM_NEWLINK, Message, Netlink, NetlinkChanges
 from unwired.host.notice_board import NoticeBoard
+from unwired.host.optimistic import NewLink
 from unwired.host.problems import ConfigError
 from unwired.host.ready import tell_supervisor
 from unwired.host.runtime import DaemonError, Runtime
 from unwired.host.sockets import NeighborDiscovery, Sender
 from unwired.host.verbs import Verbs
 from unwired.store.journal import Journal, JournalError
+from unwired.wire.address import Address
 
 SWITCH_INTERVAL_S = 0.0005
 """How long the journal's thread may wait for the interpreter: Python's 5 ms would be most of a handover."""
@@ -151,7 +153,9 @@ class Daemon:
         if isinstance(config.role, HomeAgentConfig):
             self._host = HomeAgentHost(config.role, self.state, self._discovery, tunnel)
         else:
-            self._host = MobileNodeHost(config.daemon, config.role, self.state, self._discovery, tunnel)
+            self._host = MobileNodeHost(
+                config.daemon, config.role, self.state, self._discovery, NewLink(self.kernel, self._optimistic), tunnel
+            )
 
     def _make_engine(self) -> Engine:
         role = self.config.role
@@ -183,7 +187,7 @@ class Daemon:
         engine.restore(records, moment)
         engine.start(moment)
         self.driver.perform()
-        self.driver.handle(self.links.everything())
+        self.driver.handle(link_local_first(self.links.everything()))
         self.driver.start()
         swept = self.plane.table.sweep(self.driver.shadow.rows())
         self.driver.shadow = None
@@ -230,6 +234,7 @@ class Daemon:
             for message in messages:
                 self._notice(message)
                 events += self.links.events(message)
+            events = link_local_first(events)
         self._attach_uplinks()
         if self.engine is None:
             self._start_role_when_ready()
@@ -243,6 +248,9 @@ class Daemon:
         self.state.observe(message)
         if message["header"]["type"] == RTM_NEWLINK:  # a link that came up again has lost its routes without a word
             self.state.suspect_interface(message["index"])
+
+    def _optimistic(self, interface: int, address: Address, prefix_length: int) -> None:
+        self.driver.handle(self.links.optimistic(interface, address, prefix_length))
 
     def _put_back_soon(self) -> None:
         if self._put_back_timer is None:
@@ -259,12 +267,13 @@ class Daemon:
         self._host.interface_appeared(interface)
 
     def _attach_uplinks(self) -> None:
-        """Watch the ingress of every uplink that is up, by configuration or all."""
+        """Watch the ingress of every uplink, by configuration or all; also of one without carrier yet, so that it costs
+        no time when its link comes up."""
         chosen = self.config.daemon.uplinks
         wanted = {
             interface.index
             for interface in self.links.interfaces.values()
-            if interface.up and (chosen is None or interface.name in chosen)
+            if chosen is None or interface.name in chosen
         }
         for index in wanted - self.uplinks:
             try:

@@ -30,7 +30,7 @@ from unwired.host.notice_board import NoticeBoard
 from unwired.host.sockets import BATCH, NeighborDiscovery, Sender
 from unwired.store.journal import Journal
 from unwired.wire.errors import DecodeError
-from unwired.wire.ipv6 import decode_packet, encode_packet
+from unwired.wire.ipv6 import Packet, decode_packet, encode_packet
 
 _PACKET_MAX = 65_535
 _ROUNDS = 16
@@ -43,6 +43,8 @@ class HostRole(Protocol):
     def carry_out(self, action: HostAction) -> None: ...
 
     def observe(self, event: Event) -> None: ...
+
+    def heard(self, packet: Packet, interface: int) -> None: ...
 
 
 def now() -> Now:
@@ -123,6 +125,7 @@ class Driver:
 
     def discovery_readable(self) -> None:
         moment = now()
+        heard: list[tuple[Packet, int]] = []
         for data, interface in self._discovery.read():
             try:
                 packet = decode_packet(data)
@@ -130,7 +133,10 @@ class Driver:
                 self.drops[Drop.MALFORMED] += 1
                 continue
             self._engine.receive(packet, interface, moment)
+            heard.append((packet, interface))
         self.perform()
+        for packet, interface in heard:
+            self._host.heard(packet, interface)
 
     def handle(self, events: Iterable[Event]) -> None:
         """Tell the engine, then do what follows."""

@@ -7,6 +7,7 @@ from unwired.host.kernel_state import KernelState
 from unwired.host.links import Interface, Links
 from unwired.host.sockets import NeighborDiscovery
 from unwired.wire.address import Address, format_address, is_link_local
+from unwired.wire.ipv6 import Packet
 
 
 class HomeAgentHost:
@@ -78,6 +79,9 @@ class HomeAgentHost:
 
     def observe(self, event: Event) -> None:
         """Nothing on a home agent's host follows from an event."""
+
+    def heard(self, packet: Packet, interface: int) -> None:
+        """Nor from neighbour discovery."""
 
 
 def link_local_address(interface: Interface) -> Address | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from unwired.core.door import AddressAdded, AddressRemoved, Event, LinkDown, LinkUp
 from unwired.host import netlink
 from unwired.host.netlink import Message, Netlink
-from unwired.wire.address import Address, parse_address
+from unwired.wire.address import Address, is_link_local, parse_address
 
 _IFF_UP, _IFF_LOOPBACK, _IFF_LOWER_UP = 0x1, 0x8, 0x10000
 _IFA_F_OPTIMISTIC, _IFA_F_DADFAILED, _IFA_F_TENTATIVE = 0x04, 0x08, 0x40
@@ -117,11 +117,20 @@ class Links:
         optimistic = bool(flags & _IFA_F_OPTIMISTIC)
         if flags & _IFA_F_DADFAILED or (flags & _IFA_F_TENTATIVE and not optimistic):
             return self._removed(interface.index, address)
-        known = (message["prefixlen"], optimistic)
-        if interface.addresses.get(address) == known:
+        return self._usable(interface, address, message["prefixlen"], optimistic)
+
+    def optimistic(self, index: int, address: Address, prefix_length: int) -> list[Event]:
+        """An address has become optimistic without a message."""
+        interface = self.interfaces.get(index)
+        if interface is None or address in interface.addresses:
             return []
-        interface.addresses[address] = known
-        return [AddressAdded(interface.index, address, *known)]
+        return self._usable(interface, address, prefix_length, True)
+
+    def _usable(self, interface: Interface, address: Address, length: int, optimistic: bool) -> list[Event]:
+        if interface.addresses.get(address) == (length, optimistic):
+            return []
+        interface.addresses[address] = (length, optimistic)
+        return [AddressAdded(interface.index, address, length, optimistic)]
 
     def _removed(self, index: int, address: Address) -> list[Event]:
         interface = self.interfaces.get(index)
@@ -132,6 +141,25 @@ class Links:
     def _came_up(self, interface: Interface) -> list[Event]:
         up = LinkUp(interface.index, interface.name, interface.link_layer_address)
         return [up, *_addresses(interface)]
+
+
+def link_local_first(events: list[Event]) -> list[Event]:
+    """A link's own address before the news that it is up, where both come at once: the first solicitation can then be
+    answered by unicast, which routers do at once, and not only by a delayed multicast (RFC 4861 section 6.2.6)."""
+    ordered: list[Event] = []
+    up_at: dict[int, int] = {}
+    for event in events:
+        if isinstance(event, LinkUp):
+            up_at[event.interface] = len(ordered)
+        elif isinstance(event, LinkDown):
+            up_at.pop(event.interface, None)
+        elif isinstance(event, AddressAdded) and event.interface in up_at and is_link_local(event.address):
+            place = up_at[event.interface]
+            ordered.insert(place, event)
+            up_at = {interface: at + (at >= place) for interface, at in up_at.items()}
+            continue
+        ordered.append(event)
+    return ordered
 
 
 def _addresses(interface: Interface) -> list[Event]:

@@ -39,6 +39,7 @@ from unwired.host.kernel_objects import (
 )
 from unwired.host.kernel_state import KernelState
 from unwired.host.links import Interface, Links
+from unwired.host.optimistic import NewLink
 from unwired.host.sockets import NeighborDiscovery
 from unwired.wire.address import UNSPECIFIED, Address, is_unicast_routable
 
@@ -57,8 +58,10 @@ class MobileNodeHost:
         role: MobileNodeConfig,
         state: KernelState,
         discovery: NeighborDiscovery,
+        new_link: NewLink,
         tunnel: int,
     ) -> None:
+        self.heard = new_link.heard
         self._role = role
         self._state = state
         self._discovery = discovery

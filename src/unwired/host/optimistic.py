@@ -1,0 +1,113 @@
+"""What makes a new link usable at once: optimistic addresses (RFC 4429) and what a router says of itself.
+
+The kernel makes an address optimistic only when the router advertisement has a Source Link-Layer Address option. What
+counts (RFC 4429 section 3.3) is that the router's link-layer address is known, and often it is without that option: a
+router that answers a solicitation by unicast has asked for ours first and told its own.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Final
+
+from unwired.host import netlink
+from unwired.host.netlink import Message, Netlink
+from unwired.wire.address import Address, format_address, in_prefix, is_link_local, parse_address
+from unwired.wire.icmpv6 import RouterAdvertisement
+from unwired.wire.ipv6 import Packet
+from unwired.wire.nd_options import PrefixInformation, SourceLinkLayerAddress
+
+_IFA_F_OPTIMISTIC, _IFA_F_DADFAILED, _IFA_F_TENTATIVE = 0x04, 0x08, 0x40
+_IFA_F_KEPT: Final = 0x700
+"""MANAGETEMPADDR, NOPREFIXROUTE and MCAUTOJOIN: flags that a change must repeat."""
+_NTF_ROUTER = 0x80
+_NUD_REACHABLE = 0x02
+_LOOK_AGAIN_S = (0.002, 0.005, 0.02)
+"""Our socket may hear an advertisement just before the kernel has made an address of it."""
+
+
+class NewLink:
+    """Hears the router advertisements that the engine hears. ``usable`` is told of an address that has become
+    optimistic (interface, address, prefix length): the kernel tells nobody."""
+
+    def __init__(self, kernel: Netlink, usable: Callable[[int, Address, int], None]) -> None:
+        self._kernel = kernel
+        self._usable = usable
+
+    def heard(self, packet: Packet, interface: int) -> None:
+        """An advertisement came in. Failures are only slower: the kernel does its own later."""
+        advertisement = packet.payload
+        if not isinstance(advertisement, RouterAdvertisement) or packet.hop_limit != 255:
+            return
+        if not is_link_local(packet.source):
+            return
+        prefixes = [option for option in advertisement.options if isinstance(option, PrefixInformation)]
+        for source in advertisement.options:
+            if isinstance(source, SourceLinkLayerAddress):
+                self._record(interface, source.address, prefixes)
+                return  # the kernel makes its addresses optimistic itself
+        autonomous = [prefix for prefix in prefixes if prefix.autonomous and prefix.prefix_length == 64]
+        if autonomous:
+            self._hasten(packet.source, interface, autonomous, 0)
+
+    def _record(self, interface: int, link_layer_address: bytes, prefixes: list[PrefixInformation]) -> None:
+        """A router's global address and link-layer address (RFC 6275 section 7.2), so that a mobile node that returns
+        home need not ask for its home agent's, which it could not from an optimistic address (section 11.5.5)."""
+        for prefix in prefixes:
+            if not prefix.router_address:
+                continue
+            fields = {"family": socket.AF_INET6, "ifindex": interface, "state": _NUD_REACHABLE, "flags": _NTF_ROUTER}
+            attributes = {"NDA_DST": format_address(prefix.prefix), "NDA_LLADDR": link_layer_address.hex(":")}
+            try:
+                flags = netlink.NLM_F_CREATE | netlink.NLM_F_REPLACE
+                self._kernel.change(netlink.RTM_NEWNEIGH, flags, fields, attributes)
+            except OSError:
+                continue
+
+    def _hasten(self, router: Address, interface: int, prefixes: list[PrefixInformation], tries: int) -> None:
+        """Make the tentative addresses that came of an advertisement optimistic."""
+        try:
+            found = self._addresses(interface, prefixes)
+            for message in found:
+                if self._is_waiting(message) and self._is_router_known(router, interface):
+                    self._make_optimistic(message)
+        except OSError:
+            return
+        if not found and tries < len(_LOOK_AGAIN_S):
+            loop = asyncio.get_running_loop()
+            loop.call_later(_LOOK_AGAIN_S[tries], self._hasten, router, interface, prefixes, tries + 1)
+
+    def _addresses(self, interface: int, prefixes: list[PrefixInformation]) -> list[Message]:
+        return [
+            message
+            for message in self._kernel.dump(netlink.RTM_GETADDR)
+            if message["index"] == interface
+            and any(
+                in_prefix(parse_address(message.get_attr("IFA_ADDRESS")), prefix.prefix, prefix.prefix_length)
+                for prefix in prefixes
+            )
+        ]
+
+    def _is_waiting(self, message: Message) -> bool:
+        flags = message.get_attr("IFA_FLAGS")
+        return bool(flags & _IFA_F_TENTATIVE) and not flags & (_IFA_F_OPTIMISTIC | _IFA_F_DADFAILED)
+
+    def _is_router_known(self, router: Address, interface: int) -> bool:
+        return any(
+            message["ifindex"] == interface
+            and message.get_attr("NDA_LLADDR")
+            and parse_address(message.get_attr("NDA_DST")) == router
+            for message in self._kernel.dump(netlink.RTM_GETNEIGH)
+        )
+
+    def _make_optimistic(self, message: Message) -> None:
+        """The kernel goes on with duplicate address detection; refused where it is not allowed to (forwarding)."""
+        times = message.get_attr("IFA_CACHEINFO")
+        flags = message.get_attr("IFA_FLAGS") & _IFA_F_KEPT | _IFA_F_OPTIMISTIC
+        self._kernel.change(
+            netlink.RTM_NEWADDR,
+            netlink.NLM_F_REPLACE,
+            {"family": socket.AF_INET6, "prefixlen": message["prefixlen"], "index": message["index"]},
+            {"IFA_ADDRESS": message.get_attr("IFA_ADDRESS"), "IFA_FLAGS": flags, "IFA_CACHEINFO": times},
+        )
+        self._usable(message["index"], parse_address(message.get_attr("IFA_ADDRESS")), message["prefixlen"])
