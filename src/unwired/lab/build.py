@@ -18,9 +18,10 @@ from pyroute2.netlink.exceptions import NetlinkError
 from unwired.lab import advertise, bird, relay
 from unwired.lab.ledger import Ledger
 from unwired.lab.namespace import Namespace
+from unwired.lab.offload import segment_in_software
 from unwired.lab.processes import LabError, Process, Processes, module, wait_until
 from unwired.lab.routes import default_prefix, static_routes
-from unwired.lab.scenario import Network, Node, Routing, Scenario, Shape
+from unwired.lab.scenario import Link, Network, Node, Routing, Scenario, Shape
 
 WIRES = "_wires"
 """The wire namespace's name; no node can have it."""
@@ -130,16 +131,21 @@ class Lab:
     def _join(self, end: str, network: Network) -> None:
         """Put a fixed member into its network, behind the network's shape."""
         index, port, port_index = self._cable_to_wires(end)
+        node, _, interface = end.partition(".")
+        if network.is_shaped:
+            segment_in_software(self.namespaces[node], interface)
         if not network.is_shaped or self._netem:
             _set(self._wires.netlink, port_index, master=self._bridges[network.name])
             if network.is_shaped:
-                _add_netem(self.namespaces[end.partition(".")[0]].netlink, index, network)
+                segment_in_software(self._wires, port)
+                _add_netem(self.namespaces[node].netlink, index, network)
                 _add_netem(self._wires.netlink, port_index, network)
             return
         inner, outer = self._new_port_name(), self._new_port_name()
         self._wires.netlink.link("add", ifname=inner, kind="veth", peer={"ifname": outer})
         for name, master in ((inner, 0), (outer, self._bridges[network.name])):
             _set(self._wires.netlink, self._wires.netlink.link_lookup(ifname=name)[0], master=master)
+        segment_in_software(self._wires, outer)
         self._relay(port, inner, network)
 
     def _build_links(self) -> None:
@@ -148,6 +154,7 @@ class Lab:
             if link.is_shaped and not self._netem:
                 _, first_port, _ = self._cable_to_wires(first)
                 _, second_port, _ = self._cable_to_wires(second)
+                self._segment_ends(link)
                 self._relay(first_port, second_port, link)
                 continue
             node, _, interface = second.partition(".")
@@ -157,8 +164,14 @@ class Lab:
             self._configure(second, peer)
             self._configure(first, index)
             if link.is_shaped:
+                self._segment_ends(link)
                 _add_netem(self.namespaces[first.partition(".")[0]].netlink, index, link)
                 _add_netem(self.namespaces[node].netlink, peer, link)
+
+    def _segment_ends(self, link: Link) -> None:
+        for end in link.between:
+            node, _, interface = end.partition(".")
+            segment_in_software(self.namespaces[node], interface)
 
     def _build_movable(self) -> None:
         """Interfaces that are in no link and no network's members: unplugged, then where they start."""
@@ -204,16 +217,6 @@ class Lab:
             flags = {"flags": _IFA_F_NODAD} if address.version == 6 else {}
             netlink.addr("add", index=index, address=str(address.ip), prefixlen=address.network.prefixlen, **flags)
         _set(netlink, index)
-        if self._segments_one_by_one(end):
-            netlink.link("set", index=index, gso_max_segs=1)
-
-    def _segments_one_by_one(self, end: str) -> bool:
-        """A rate or a loss counts frames: they must be those that a real wire would carry, not 64 kB at once."""
-        shapes: list[Shape] = [link for link in self.scenario.link if end in link.between]
-        networks = [network for network in self.scenario.network if end in network.members]
-        movable = not shapes and not networks
-        shapes += self.scenario.network if movable else networks
-        return any(shape.rate_mbit is not None or shape.loss_percent for shape in shapes)
 
     # --- the relay ---
 
