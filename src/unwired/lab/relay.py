@@ -2,9 +2,9 @@
 
 Run inside the namespace of the ports as ``python -m unwired.lab.relay SPECIFICATION``, a JSON file with ``seed`` and
 ``wires``, each with its two ports (``a``, ``b``) and its shape. A frame is read from one port's packet socket, waits,
-and is written to the other's. PACKET_VNET_HDR carries along which checksums are still to be filled in. (It would
-carry frames of 64 kB, too, but not such a frame in an IPv6 tunnel: what feeds a relay segments, see ``offload.py``.) recvmmsg and sendmmsg work on numpy buffers: a batch of frames
-costs about what one costs.
+and is written to the other's. PACKET_VNET_HDR carries along which checksums are still to be filled in. (It would carry
+frames of 64 kB, too, but not such a frame in an IPv6 tunnel: what feeds a relay segments, see ``offload.py``.) recvmmsg
+and sendmmsg work on numpy buffers: a batch of frames costs about what one costs.
 
 Memory is bounded: all frames wait in one pool; frames that find it full, or a rate's queue longer than its
 ``queue_ms``, are dropped and counted. At SIGTERM the counters are printed as a JSON object.
