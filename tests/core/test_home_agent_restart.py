@@ -1,6 +1,7 @@
 """What the journal keeps: a home agent that is killed comes back with every binding it acknowledged."""
 
 import struct
+from dataclasses import replace
 
 import pytest
 from home_agent_driver import (
@@ -20,9 +21,10 @@ from unwired.core.binding_cache import UnreadableRecord, decode_record, encode_r
 from unwired.core.binding_states import State
 from unwired.core.door import DefendAddress, Persist
 from unwired.core.forwarding import Accept, Forward, Listen, SetTunnel
-from unwired.core.settings import Subscriber
+from unwired.core.settings import HomePrefix, Subscriber
 from unwired.core.subscribers import Subscribers
 from unwired.dataplane.table import MemoryTable
+from unwired.wire.address import parse_address
 from unwired.wire.rfc4285 import ntp_timestamp
 from unwired.wire.rfc6275 import BindingStatus
 
@@ -158,6 +160,15 @@ def test_binding_of_a_subscriber_who_left_is_forgotten() -> None:
     driver.restart()
     assert driver.tunnel_peer() is None and driver.journal == {}
     assert "binding_disowned" in driver.notice_names()
+
+
+def test_binding_of_a_prefix_that_left_is_forgotten() -> None:
+    driver = Driver()
+    driver.update(1)
+    driver.settings = replace(driver.settings, home_prefixes=(HomePrefix(parse_address("2001:db8:200::"), 64),))
+    driver.table = MemoryTable()
+    driver.restart()
+    assert driver.tunnel_peer() is None and driver.journal == {}
 
 
 def test_records_of_others_and_unreadable_ones() -> None:

@@ -85,6 +85,12 @@ class Admission:
                 return Refusal(status)
         return None
 
+    def owner(self, home_address: Address) -> Subscriber | None:
+        """The subscriber of a home address that this home agent may still serve, as the configuration is now."""
+        if self._prefix_of(home_address) is None or home_address == self._settings.address:
+            return None
+        return self._subscribers.by_home_address(home_address)
+
     def grant(self, home_address: Address, requested_units: int) -> tuple[BindingStatus, int]:
         """Status and lifetime, in units of 4 s, for a registration (RFC 6275 section 10.3.1)."""
         valid_units, preferred_units = self._prefix_of(home_address) or (0, 0)
@@ -160,12 +166,12 @@ class Admission:
 
     def _is_loop(self, home_address: Address, care_of_address: Address) -> bool:
         """Whether a tunnel to the care-of address would lead back: through this very home address, or through the
-        bindings of other mobile nodes at whose home addresses it is."""
+        bindings, made or being made, of other mobile nodes at whose home addresses it is."""
         for _ in range(TUNNELS_DEEP_MAX):
             if care_of_address == home_address:
                 return True
             inner = self._cache.get(care_of_address)
-            if inner is None or inner.state != State.BOUND:
+            if inner is None or inner.state not in (State.BOUND, State.DETECTING):
                 return False
             care_of_address = inner.care_of_address
         return True

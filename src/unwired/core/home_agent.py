@@ -146,12 +146,7 @@ class HomeAgent:
             except UnreadableRecord as error:
                 self._outbox.notify("record_unreadable", Level.WARNING, reason=str(error), key=key.hex())
                 continue
-            subscriber = self._subscribers.by_home_address(binding.home_address)
-            if subscriber is None:
-                self._registrar.disown(binding)
-                continue
-            binding.home_address = subscriber.home_address
-            self._registrar.restored(binding, now)
+            self._registrar.restore(binding, now)
 
     def deadline(self) -> float | None:
         wheel, agenda = self.cache.wheel.deadline(), self._agenda.deadline()

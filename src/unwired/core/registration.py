@@ -24,6 +24,8 @@ from unwired.wire.rfc4285 import wall_time
 from unwired.wire.rfc6275 import LIFETIME_UNIT_S, BindingRefreshRequest, BindingStatus, BindingUpdate
 
 MAX_DELETE_BCE_TIMEOUT_S = 10.0
+CLOCK_MARGIN_S = 1.0
+"""How much longer a timestamp is kept than needed, should our clock be set back a little."""
 REFRESH_REQUESTS = 2
 """Binding refresh requests before a lifetime ends (RFC 6275 section 9.5.5)."""
 REFRESH_MARGIN_MAX_S = 20.0
@@ -162,13 +164,11 @@ class Registrar:
     # --- steps on a binding update ---
 
     def _grant(self, request: Request, binding: Binding, now: Now) -> tuple[BindingStatus, int]:
-        """Set lifetime, sequence number and timestamp; the status and the refresh advice to acknowledge with."""
+        """Set lifetime, sequence number, timestamp and timer; the status and the refresh advice to acknowledge with."""
         update = request.update
         status, units = self._admission.grant(binding.home_address, update.lifetime_units)
-        binding.sequence = update.sequence
+        _remember_last(request, binding)
         binding.lifetime_units = units
-        if request.message_id is not None and request.association is not None:
-            binding.timestamp = request.message_id.timestamp
         binding.requests = 0
         binding.ends_at = now.monotonic + units * LIFETIME_UNIT_S
         self._cache.wheel.schedule(binding, self._next_look(binding))
@@ -225,9 +225,9 @@ class Registrar:
         self._home_link.detect(binding.home_address, request.update.link_local_compatible, now)
 
     def _take_newer(self, request: Request, binding: Binding, now: Now) -> None:
-        binding.sequence = request.update.sequence
-        if request.message_id is not None and request.association is not None:
-            binding.timestamp = request.message_id.timestamp
+        _remember_last(request, binding)
+        # Already now, so that two that are being tested can't become a loop.
+        binding.care_of_address = request.care_of_address
         self._detecting[binding.home_address] = request
 
     def _unbind(self, request: Request, binding: Binding, now: Now) -> None:
@@ -243,10 +243,8 @@ class Registrar:
         self._acknowledge_again(request, binding, now)
 
     def _acknowledge_again(self, request: Request, binding: Binding, now: Now) -> None:
-        binding.sequence = request.update.sequence
+        _remember_last(request, binding)
         binding.lifetime_units = 0
-        if request.message_id is not None and request.association is not None:
-            binding.timestamp = request.message_id.timestamp
         binding.ends_at = max(now.monotonic + MAX_DELETE_BCE_TIMEOUT_S, self._replay_ends_at(binding, now))
         self._cache.wheel.schedule(binding, binding.ends_at)
         self._accept(request, binding, BindingStatus.BINDING_UPDATE_ACCEPTED, now)
@@ -258,13 +256,9 @@ class Registrar:
         """De-registered while its home address was still being tested: there is no binding to remove."""
         self._home_link.abandon(binding.home_address)
         self._detecting.pop(binding.home_address, None)
-        self._take_timestamp_and_leave(request, binding, now)
-        self._refuse_unknown(request, binding, now)
-
-    def _take_timestamp_and_leave(self, request: Request, binding: Binding, now: Now) -> None:
-        if request.message_id is not None and request.association is not None:
-            binding.timestamp = request.message_id.timestamp
+        _remember_last(request, binding)
         self._remember(binding, now)
+        self._refuse_unknown(request, binding, now)
 
     # --- steps on what happens by itself ---
 
@@ -296,7 +290,8 @@ class Registrar:
         """The monotonic time from which the last timestamp is too old to be replayed."""
         if not binding.timestamp:
             return now.monotonic
-        return now.monotonic + wall_time(binding.timestamp) + self._settings.timestamp_window_s - now.wall
+        too_old_at = wall_time(binding.timestamp) + self._settings.timestamp_window_s + CLOCK_MARGIN_S
+        return now.monotonic + too_old_at - now.wall
 
     def _remember(self, binding: Binding, now: Now) -> None:
         """Keep what guards against replay for as long as it is needed, if it is."""
@@ -367,14 +362,15 @@ class Registrar:
 
     # --- restart ---
 
-    def disown(self, binding: Binding) -> None:
-        """Forget the record of a home address that no subscriber has any more."""
-        self._outbox.notify("binding_disowned", Level.WARNING, binding.home_address)
-        self._token += 1
-        self._outbox.actions.append(Persist(self._token, record_key(binding.home_address), None))
-
-    def restored(self, binding: Binding, now: Now) -> None:
-        """Take up an entry that the journal kept; what is over is remembered or forgotten at the next wake."""
+    def restore(self, binding: Binding, now: Now) -> None:
+        """Take up an entry that the journal kept; what is over is remembered or forgotten at the next wake, and what
+        the configuration no longer has at once."""
+        owner = self._admission.owner(binding.home_address)
+        if owner is None:
+            self._outbox.notify("binding_disowned", Level.WARNING, binding.home_address)
+            self._persist(binding, now, keep=False)
+            return
+        binding.home_address = owner.home_address  # one object in memory for both
         state, binding.state = binding.state, State.ABSENT
         if state == State.BOUND:
             # The wall clock may have been set while we were away: never longer than was granted.
@@ -385,3 +381,10 @@ class Registrar:
         self._cache.add(binding)
         self._cache.move(binding, state)
         self._cache.wheel.schedule(binding, self._next_look(binding) if state == State.BOUND else binding.ends_at)
+
+
+def _remember_last(request: Request, binding: Binding) -> None:
+    """What the next update must be greater than: sequence number and, where it was proven, timestamp."""
+    binding.sequence = request.update.sequence
+    if request.message_id is not None and request.association is not None:
+        binding.timestamp = request.message_id.timestamp
