@@ -20,8 +20,8 @@ from unwired.lab.analysis_stream import Arrivals, read_arrivals
 from unwired.lab.record import RunRecord
 from unwired.lab.report_svg import milliseconds, number
 from unwired.lab.report_view import View, look
-from unwired.lab.result import LINK_GAINED, LINK_LEFT, LINK_LOST, Handover, Result
-from unwired.lab.scenario import Metric
+from unwired.lab.result import LINK_GAINED, LINK_LEFT, LINK_LOST, Expectation, Handover, Result
+from unwired.lab.scenario import Metric, Scenario
 from unwired.lab.toml import dumps
 
 _OPEN_MOVES = 12
@@ -29,7 +29,7 @@ _OPEN_MOVES = 12
 _TILES = (
     (Metric.INTERRUPTION_MEDIAN_MS, "interruption, median"),
     (Metric.INTERRUPTION_MAX_MS, "interruption, longest"),
-    (Metric.MOVES_DONE, "moves that came through"),
+    (Metric.MOVES_DONE, "moves completed"),
     (Metric.MAKE_BEFORE_BREAK_PACKETS_LOST, "packets lost, two links up"),
     (Metric.TCP_RESETS, "TCP resets"),
     (Metric.TCP_BYTES_LOST, "TCP bytes lost"),
@@ -61,7 +61,7 @@ def render(result: Result, record: RunRecord) -> str:
         verdict="✓ Passed" if result.passed else "✗ Failed",
         verdict_detail=_verdict(result, len(failed)),
         problems=_list("problems", result.problems),
-        tiles="".join(_tiles(result)),
+        tiles="".join(_tiles(result, scenario)),
         topology=report_topology.draw(view),
         run=report_run.draw(view, traffic.probes, _arrivals(record)),
         expectations=report_tables.expectations(result),
@@ -89,23 +89,26 @@ def _list(class_: str, items: Sequence[str]) -> str:
     return f'<ul class="{class_}">{inside}</ul>' if items else ""
 
 
-def _tiles(result: Result) -> Iterable[str]:
-    by_metric = {name: (measured, unit) for name, measured, unit in result.metrics}
+def _tiles(result: Result, scenario: Scenario) -> Iterable[str]:
+    figures = {name: (measured, unit) for name, measured, unit in result.metrics}
+    expected = dict(zip((expect.metric for expect in scenario.expect), result.expectations, strict=True))
     for metric, name in _TILES:
-        measured, unit = by_metric.get(metric.value, (None, ""))
-        if measured is None:
-            continue
-        yield _tile(name, measured, unit)
+        measured, unit = figures.get(metric.value, (None, ""))
+        if measured is not None:
+            yield _tile(name, measured, unit, expected.get(metric))
 
 
-def _tile(name: str, measured: float, unit: str) -> str:
+def _tile(name: str, measured: float, unit: str, expected: Expectation | None) -> str:
     if unit == "bytes" and measured >= 1e6:
-        value, shown = measured / 1e6, "MB"
+        measured, unit = measured / 1e6, "MB"
+        limit = ""
     else:
-        value, shown = measured, unit
+        limit = f"{expected.comparison} {number(expected.limit)}" if expected else ""
+    failed = expected is not None and not expected.passed
     return (
-        f'<div class="tile"><div class="figure-name">{escape(name)}</div>'
-        f'<div class="value">{number(round(value, 1))} <small>{escape(shown)}</small></div></div>'
+        f'<div class="tile{" failed" if failed else ""}"><div class="figure-name">{escape(name)}</div>'
+        f'<div class="value">{number(round(measured, 1))} <small>{escape(unit)}</small></div>'
+        f'<div class="limit">{escape(limit)}</div></div>'
     )
 
 

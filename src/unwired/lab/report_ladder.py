@@ -14,7 +14,7 @@ from unwired.lab.report_svg import Drawing, Scale, milliseconds, number
 from unwired.lab.report_view import View
 from unwired.lab.result import Handover
 
-_WIDTH, _SIDE = 600, 4
+_WIDTH, _SIDE = 600, 12
 _RAILS = (60.0, 168.0, 276.0)
 _HEIGHT, _BAND = 322, 18
 _BEFORE_S, _AFTER_S, _LONGEST_S = 0.06, 0.09, 3.0

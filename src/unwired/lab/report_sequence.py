@@ -34,8 +34,8 @@ def draw(exchange: Exchange, usable_at: float) -> str:
         drawing.add("path", title=title, d=f"M{x1:.1f},{y1:.1f}L{x2 - way * 5:.1f},{y2:.1f}", class_=f"arrow {kind}")
         head = f"M{x2:.1f},{y2:.1f}l{-way * 8},-4v8z"
         drawing.path(head, f"arrow-head {kind}")
-        share = 0.5 if not message.is_data else 0.66 if way > 0 else 0.2
-        drawing.text(x1 + (x2 - x1) * share, y1 + (y2 - y1) * share - 5, message.label, f"message {kind}", "middle")
+        share = 0.15 if message.is_data else 0.5
+        drawing.text(x1 + (x2 - x1) * share, y1 + (y2 - y1) * share - 6, message.label, f"message {kind}", "middle")
         drawing.text(_LEFT - 48, y1 + 4, milliseconds((message.sent_at - usable_at) * 1e3), "tick", "end")
         drawing.line(_LEFT - 44, y1, min(x1, x2) if x1 < x2 else x1, y1, "leader")
     return drawing.render()

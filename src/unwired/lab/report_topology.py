@@ -45,7 +45,7 @@ def draw(view: View) -> str:
     visits = _visits(view)
     most = max((len(visit) for visit in visits.values()), default=0)
     bottom = _TOP + (len(rows) - 1) * _ROW
-    height = bottom + 60 + most * _VISIT_HEIGHT
+    height = bottom + 28 + most * _VISIT_HEIGHT
     drawing = Drawing(_WIDTH, height, f"Topology of {scenario.name}")
     places: dict[str, tuple[float, float]] = {}
     for row_number, row in enumerate(rows):
