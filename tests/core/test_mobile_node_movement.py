@@ -75,6 +75,8 @@ def test_an_old_address_is_no_care_of_address_on_a_new_link() -> None:
     driver.up()
     driver.advertisement(prefix(2), mac=b"\x02\0\0\0\1\2")
     assert driver.state is State.STRANDED
+    driver.run(1)
+    assert driver.state is State.STRANDED
     driver.address(care_of(2))
     assert driver.state is State.HANDOVER
     assert driver.updates()[-1][1].source == care_of(2)
@@ -129,6 +131,7 @@ def test_a_router_that_goes_out_of_service_is_no_default_router() -> None:
 
 def test_address_removed() -> None:
     driver = Driver().registered()
+    driver.run(1)
     driver.no_address(care_of(1))
     assert driver.state is State.STRANDED
 
@@ -277,3 +280,30 @@ def test_longer_prefix_is_not_the_home_link() -> None:
     driver.up()
     driver.advertisement(HOME_PREFIX)
     assert driver.state is State.DETACHED
+
+
+def test_waits_a_moment_for_the_address_before_it_goes_elsewhere() -> None:
+    driver = Driver(BOTH)
+    driver.visit(1, 3, "wwan0")
+    driver.visit(2, 2, "wlan0")
+    driver.acknowledge()
+    for comes in (True, False):
+        driver.clear()
+        driver.up(2, "wlan0")
+        driver.advertisement(prefix(4 + comes), interface=2, mac=bytes((2, 0, 0, 0, 1, 4 + comes)))
+        driver.run(0.01)
+        assert not driver.updates() and driver.state is State.REGISTERED
+        if comes:
+            driver.address(care_of(4 + comes), 2)
+            assert driver.updates()[-1][1].source == care_of(4 + comes)
+            driver.acknowledge()
+        driver.run(2)
+    assert driver.updates()[-1][1].source == care_of(1, 3)
+
+
+def test_interface_that_was_made_anew() -> None:
+    driver = Driver().registered()
+    driver.down()
+    driver.visit(1, 9, "wlan0")
+    assert driver.updates()[-1][1].source == care_of(1, 9)
+    assert [interface["index"] for interface in driver.node.status()["interfaces"]] == [9]  # type: ignore[attr-defined]

@@ -39,6 +39,9 @@ SILENCE_SLACK_S = 0.05
 """How much later than its own maximum interval an advertisement may come."""
 SUSPECT_TIMEOUT_S = 1.6
 """How long a silent router has to answer: past the fifth solicitation."""
+CONFIGURATION_S = 0.5
+"""From a new router's advertisement to an optimistic address in its prefix the host takes milliseconds; for so long
+nothing is concluded from there being none."""
 PROBE_TIMEOUT_S = 0.2
 """How long the old router has to answer when another one with other prefixes was heard."""
 
@@ -65,6 +68,7 @@ class HostAddress:
 class OnLinkPrefix:
     prefix: Address
     length: int
+    autonomous: bool
     valid_until: float
     preferred_until: float
 
@@ -75,6 +79,7 @@ class Router:
 
     link_local_address: Address
     link_layer_address: bytes
+    first_heard_at: float
     heard_at: float
     default_until: float = 0.0
     managed: bool = False
@@ -232,6 +237,20 @@ class Link:
                 found.append((order, address, router))
         return [(address, router) for _, address, router in sorted(found, key=lambda item: item[0])]
 
+    def awaits_address(self, now: float) -> bool:
+        """A new router advertises a prefix, in which the host has no address yet but surely will in a moment."""
+        return any(
+            now < router.first_heard_at + CONFIGURATION_S
+            and router.doubt is Doubt.NONE
+            and router.default_until > now
+            and any(
+                prefix.autonomous
+                and not any(in_prefix(address, prefix.prefix, prefix.length) for address in self.addresses)
+                for prefix in router.prefixes.values()
+            )
+            for router in self.routers.values()
+        )
+
     def link_local_address(self, settled: bool) -> Address | None:
         """Our link-local address; ``settled``: only one that is no longer optimistic."""
         for address, known in self.addresses.items():
@@ -251,7 +270,8 @@ class Link:
             expected = router.expected_by()
             if expected is not None:
                 times.append(expected)
-            times.extend(expiry for expiry in router.expiries() if expiry > now)
+            configured = router.first_heard_at + CONFIGURATION_S
+            times.extend(time for time in (*router.expiries(), configured) if time > now)
         return min(times, default=None)
 
     def wake(self, now: float) -> None:
@@ -315,7 +335,7 @@ class Link:
                 same = not prefixes or not router.prefixes or not prefixes.keys().isdisjoint(router.prefixes)
             if same:
                 return router, False
-        router = Router(source, link_layer_address, now)
+        router = Router(source, link_layer_address, now, now)
         self.routers[source] = router
         return router, True
 
@@ -345,6 +365,10 @@ def _prefixes(advertisement: RouterAdvertisement, now: float) -> dict[tuple[Addr
             # With the R bit the field holds a whole address; the prefix is its leading bits (RFC 6275 section 7.2).
             prefix = (int.from_bytes(option.prefix) >> host_bits << host_bits).to_bytes(16)
             found[prefix, option.prefix_length] = OnLinkPrefix(
-                prefix, option.prefix_length, now + option.valid_lifetime_s, now + option.preferred_lifetime_s
+                prefix,
+                option.prefix_length,
+                option.autonomous,
+                now + option.valid_lifetime_s,
+                now + option.preferred_lifetime_s,
             )
     return found

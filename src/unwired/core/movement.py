@@ -50,6 +50,8 @@ class Movement:
                 return None
             known = {} if link is None else link.addresses
             rank = self._interfaces.index(event.name) if self._interfaces else 0
+            for stale in [index for index, other in self.links.items() if other.name == event.name]:
+                del self.links[stale]  # an interface that was made anew has another number
             link = self.links[event.interface] = Link(event.interface, event.name, rank)
             link.addresses = known
         link.came_up(event.link_layer_address, now)
@@ -98,6 +100,8 @@ class Movement:
         for link in links:
             found = link.care_of_addresses(self._home_address, now)
             if not found:
+                if isinstance(current, Away) and current.interface == link.index and link.awaits_address(now):
+                    return current  # rather than go elsewhere for a moment
                 continue
             if isinstance(current, Away):
                 for address, router in found:
