@@ -10,10 +10,10 @@ from packets import MOBILITY, ipv6, mobility
 
 from unwired.bench.namespaces import Namespace
 from unwired.dataplane import DataplaneError, devices
+from unwired.dataplane.path_mtu import PathMtu
 from unwired.wire.address import parse_address
 
 pytestmark = pytest.mark.root
-PROTOCOL = 85
 
 
 def test_devices_are_made_once_and_outlive_their_maker(namespace: Namespace) -> None:
@@ -68,16 +68,23 @@ def test_a_name_that_is_taken_or_too_long(namespace: Namespace) -> None:
 def test_path_mtu_is_a_route_with_a_lock(namespace: Namespace) -> None:
     address = parse_address("2001:db8::1")
     with namespace:
-        devices.create_tunnel_device("mip0", 1460)
-        devices.set_path_mtu(address, "mip0", 1380, PROTOCOL)
-        devices.set_path_mtu(address, "mip0", 1300, PROTOCOL)
-        assert namespace.run("ip -6 route show 2001:db8::1").split("metric")[0].split() == (
-            f"2001:db8::1 dev mip0 proto {PROTOCOL}".split()
-        )
-        assert "mtu lock 1300" in namespace.run("ip -6 route show 2001:db8::1")
-        devices.clear_path_mtu(address, "mip0", PROTOCOL)
-        devices.clear_path_mtu(address, "mip0", PROTOCOL)
+        index = devices.create_tunnel_device("mip0", 1460)
+        path_mtu = PathMtu()
+    path_mtu.set_route(address, index, 1380)
+    path_mtu.set_route(address, index, 1300)
+    shown = namespace.run("ip -6 -N route show 2001:db8::1")
+    expected = "2001:db8::1 dev mip0 proto 78 metric 64 linkdown mtu lock 1300 pref medium"
+    assert " ".join(shown.split()) == expected
+    path_mtu.clear_route(address, index)
+    path_mtu.clear_route(address, index)
     assert namespace.run("ip -6 route show 2001:db8::1") == ""
+    with pytest.raises(DataplaneError, match="path MTU: No such device"):
+        path_mtu.set_route(address, 4711, 1300)
+    path_mtu.set_device(index, 1200)
+    with namespace:
+        assert devices.mtu(index) == 1280
+    path_mtu.set_device(4711, 1400)
+    path_mtu.close()
 
 
 def _transmit(device: str, packet: bytes) -> None:

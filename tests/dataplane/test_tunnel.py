@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -20,7 +21,6 @@ from unwired.wire.address import parse_address
 
 pytestmark = pytest.mark.root
 
-PROTOCOL = 85
 DEADLINE_S = 20.0
 
 
@@ -94,16 +94,11 @@ def test_packet_too_big_for_the_tunnel_device(topology: Topology) -> None:
 
 
 def test_a_tunnel_with_a_smaller_mtu(topology: Topology) -> None:
-    """Tunnel row and locked route together: Packet Too Big with that MTU, and TCP, whose offloaded segments are
-    answered alike, goes on."""
-    home = parse_address(home_address(0))
+    """Packet Too Big with that MTU, and TCP, whose offloaded segments are answered alike, goes on."""
     tunnel = Tunnel(1, parse_address(HOME_AGENT), parse_address(care_of_address(0)))
-    small = Tunnel(tunnel.number, tunnel.local, tunnel.peer, mtu=1380)
     table = topology.home_agent_table
     before = table.counters()
-    with topology.home_agent:
-        devices.set_path_mtu(home, "mip0", 1380, PROTOCOL)
-    table.apply(SetTunnel(small))
+    table.apply(SetTunnel(replace(tunnel, mtu=1380)))
     try:
         said = topology.correspondent.run(f"ping -6 -n -c 1 -W 2 -M do -s 1400 {home_address(0)}", check=False)
         assert "mtu=1380" in said or "mtu: 1380" in said
@@ -111,11 +106,29 @@ def test_a_tunnel_with_a_smaller_mtu(topology: Topology) -> None:
         _transfer(topology.correspondent, CORRESPONDENT, topology.mobile_nodes[0], home_address(0))
         assert "mtu 1380" in topology.correspondent.run(f"ip -6 route get {home_address(0)}")
         assert table.counters()["too_big"] == before["too_big"]
+        assert "mtu lock 1380" in topology.home_agent.run(f"ip -6 route show {home_address(0)}")
     finally:
         table.apply(SetTunnel(tunnel))
-        with topology.home_agent:
-            devices.clear_path_mtu(home, "mip0", PROTOCOL)
         _forget_path_mtu(topology.correspondent)
+    assert topology.home_agent.run(f"ip -6 route show {home_address(0)}") == ""
+
+
+def test_a_mobile_node_whose_tunnel_has_a_smaller_mtu(built: Topology) -> None:
+    node, table = built.mobile_nodes[0], built.mobile_node_tables[0]
+    tunnel = Tunnel(1, parse_address(care_of_address(0)), parse_address(HOME_AGENT))
+    table.apply(SetTunnel(replace(tunnel, mtu=1300)))
+    try:
+        assert "mtu 1300" in node.run("ip link show dev mip0")
+        _transfer(node, home_address(0), built.correspondent, CORRESPONDENT)
+        assert table.counters()["too_big"] == 0
+        forward = Forward(0, Direction.FROM_HOME_ADDRESS, parse_address(home_address(0)), 1)
+        table.apply(Unforward(forward.plane, forward.direction, forward.address))
+        assert "mtu 1460" in node.run("ip link show dev mip0")
+        table.apply(forward)
+        assert "mtu 1300" in node.run("ip link show dev mip0")
+    finally:
+        table.apply(SetTunnel(tunnel))
+    assert "mtu 1460" in node.run("ip link show dev mip0")
 
 
 def test_larger_than_the_outgoing_link_is_dropped_and_counted(built: Topology) -> None:

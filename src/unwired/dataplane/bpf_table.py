@@ -31,6 +31,7 @@ from unwired.dataplane import devices, layout
 from unwired.dataplane.attach import Attachments
 from unwired.dataplane.layout import Counter, Layout
 from unwired.dataplane.libbpf import BPF_ANY, BPF_NOEXIST, BpfObject, Libbpf
+from unwired.dataplane.narrow import NarrowTunnels
 from unwired.dataplane.table import DataplaneError, Rows, TunnelCounters, stale_rows
 
 BPFFS = Path("/sys/fs/bpf")
@@ -116,11 +117,12 @@ class BpfTable:
         self._accepts = writer("accepts", layout.ACCEPT_KEY, layout.ACCEPT_ROW)
         self._listens = writer("listens", layout.LISTEN_KEY, layout.LISTEN_ROW)
         self._counted: set[int] = set()
+        self._narrow = NarrowTunnels(self._read_forwards)
         self._apply: dict[type, Callable[..., None]] = {
             SetTunnel: self._set_tunnel,
             RemoveTunnel: self._remove_tunnel,
             Forward: self._set_forward,
-            Unforward: lambda a: self._forwards.remove(a.plane, a.direction, a.address),
+            Unforward: self._remove_forward,
             Accept: self._set_accept,
             Unaccept: lambda a: self._accepts.remove(a.plane, a.direction, a.address, a.outer_source, 0, 0),
             Listen: lambda a: self._listens.write((a.plane, 0, a.address), (0,)),
@@ -146,18 +148,8 @@ class BpfTable:
 
     def rows(self) -> Rows:
         return Rows(
-            tuple(
-                Tunnel(number, local, peer, Encapsulation(encapsulation), interface, mtu)
-                for (number,), (local, peer, interface, mtu, encapsulation, *_) in self._items(
-                    "tunnels", None, layout.TUNNEL_ROW
-                )
-            ),
-            tuple(
-                Forward(plane, Direction(direction), address, tunnel)
-                for (plane, direction, address), (tunnel, _) in self._items(
-                    "forwards", layout.FORWARD_KEY, layout.FORWARD_ROW
-                )
-            ),
+            self._read_tunnels(),
+            self._read_forwards(),
             tuple(
                 Accept(plane, Direction(direction), address, outer_source, tunnel)
                 for (plane, direction, address, outer_source, *_), (tunnel, _) in self._items(
@@ -208,13 +200,16 @@ class BpfTable:
         return self._attachments.interfaces(True)
 
     def attach_tunnel_device(self, ifindex: int) -> None:
-        """Encapsulate what the kernel routes into this device. To be called again when the device's MTU has changed."""
+        """Encapsulate what the kernel routes into this device. To be called again after ``create_tunnel_device`` has
+        set another MTU."""
         for other in self._attachments.interfaces(False):
             if other != ifindex:
                 self._attachments.detach(other, False)
         self._attachments.attach(self.program("tunnel_egress"), ifindex, False, "tunnel_egress")
-        self._settings |= {"tunnel_interface": ifindex, "tunnel_mtu": devices.mtu(ifindex)}
+        mtu = devices.mtu(ifindex)
+        self._settings |= {"tunnel_interface": ifindex, "tunnel_mtu": mtu}
         self._write_settings()
+        self._narrow.use_device(ifindex, mtu, self._read_tunnels())
 
     def set_punt_device(self, ifindex: int) -> None:
         """Where control packets go."""
@@ -230,6 +225,7 @@ class BpfTable:
     def close(self) -> None:
         """Let go of it; what is pinned goes on forwarding."""
         self._object.close()
+        self._narrow.close()
 
     def remove(self) -> None:
         """Detach all programs and remove all rows."""
@@ -282,6 +278,22 @@ class BpfTable:
                 os.close(descriptor)
         return problems
 
+    def _read_tunnels(self) -> tuple[Tunnel, ...]:
+        return tuple(
+            Tunnel(number, local, peer, Encapsulation(encapsulation), interface, mtu)
+            for (number,), (local, peer, interface, mtu, encapsulation, *_) in self._items(
+                "tunnels", None, layout.TUNNEL_ROW
+            )
+        )
+
+    def _read_forwards(self) -> tuple[Forward, ...]:
+        return tuple(
+            Forward(plane, Direction(direction), address, tunnel)
+            for (plane, direction, address), (tunnel, _) in self._items(
+                "forwards", layout.FORWARD_KEY, layout.FORWARD_ROW
+            )
+        )
+
     def _writer(self, name: str, key: Layout | None, value: Layout) -> _Writer:
         packer = key.packer if key else struct.Struct("=I")
         return _Writer(self._library, name, self._descriptors[name], packer, value.packer)
@@ -296,6 +308,11 @@ class BpfTable:
     def _set_forward(self, action: Forward) -> None:
         self._use(layout.SETTING_FORWARDS[action.direction])
         self._forwards.write((action.plane, action.direction, action.address), (action.tunnel, 0))
+        self._narrow.forward(action)
+
+    def _remove_forward(self, action: Unforward) -> None:
+        self._forwards.remove(action.plane, action.direction, action.address)
+        self._narrow.unforward(action.direction, action.address)
 
     def _set_accept(self, action: Accept) -> None:
         self._use(layout.SETTING_ACCEPTS[action.direction])
@@ -323,11 +340,13 @@ class BpfTable:
             (tunnel.number,),
             (tunnel.local, tunnel.peer, tunnel.interface, tunnel.mtu, tunnel.encapsulation, 0, 0, 0),
         )
+        self._narrow.tunnel(tunnel.number, tunnel.mtu)
 
     def _remove_tunnel(self, action: RemoveTunnel) -> None:
         self._tunnels.remove(action.number)
         self._library.delete(self._descriptors["tunnel_counters"], struct.pack("=I", action.number))
         self._counted.discard(action.number)
+        self._narrow.tunnel(action.number, 0)
 
     def _read_settings(self) -> dict[str, int]:
         value = self._library.lookup(self._descriptors["settings"], _ZERO, layout.SETTINGS.size)

@@ -6,23 +6,20 @@ Everything here acts in the network namespace of the calling thread.
 
 import fcntl
 import os
-import socket
 import struct
-from errno import EBUSY, ENODEV, ESRCH
+from errno import EBUSY, ENODEV
 from pathlib import Path
 from typing import Any
 
 from pyroute2 import IPRoute, NetlinkError
 
 from unwired.dataplane.table import DataplaneError
-from unwired.wire.address import Address
 
 _TUNSETIFF = 0x400454CA
 _TUNSETPERSIST = 0x400454CB
 _IFF_TUN = 0x0001
 _IFF_NO_PI = 0x1000
 _IFREQ = struct.Struct("16sH22x")
-_RTAX_MTU = 2
 _NAME_MAX = 15
 
 PUNT_QUEUE_PACKETS = 8192
@@ -35,6 +32,8 @@ TUNNEL_SYSCTLS = {
     "accept_redirects": 0,
     "router_solicitations": 0,
     "dad_transmits": 0,
+    # Nobody reads it, so it has no carrier.
+    "ignore_routes_with_linkdown": 0,
     # bpf_fib_lookup answers only for a device that forwards.
     "forwarding": 1,
 }
@@ -65,38 +64,6 @@ def remove_device(name: str) -> None:
             except NetlinkError as error:
                 if error.code != ENODEV:
                     raise DataplaneError(f"cannot remove {name}: {error}") from error
-
-
-def set_path_mtu(address: Address, device: str, mtu: int, protocol: int, table: int = 254) -> None:
-    """Route ``address`` into ``device`` with a locked MTU, so that the kernel answers what is larger with Packet Too
-    Big and this MTU: for a tunnel whose path carries less than the device's MTU."""
-    with IPRoute() as netlink:
-        netlink.route(
-            "replace",
-            family=socket.AF_INET6,
-            dst=f"{socket.inet_ntop(socket.AF_INET6, address)}/128",
-            oif=_ifindex(netlink, device),
-            proto=protocol,
-            table=table,
-            metrics={"mtu": mtu, "lock": 1 << _RTAX_MTU},
-        )
-
-
-def clear_path_mtu(address: Address, device: str, protocol: int, table: int = 254) -> None:
-    """Undo ``set_path_mtu``; no such route is no error."""
-    with IPRoute() as netlink:
-        try:
-            netlink.route(
-                "del",
-                family=socket.AF_INET6,
-                dst=f"{socket.inet_ntop(socket.AF_INET6, address)}/128",
-                oif=_ifindex(netlink, device),
-                proto=protocol,
-                table=table,
-            )
-        except NetlinkError as error:
-            if error.code != ESRCH:
-                raise DataplaneError(f"cannot remove the route with the path MTU: {error}") from error
 
 
 def is_raw(ifindex: int) -> bool:
