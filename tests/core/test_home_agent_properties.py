@@ -285,7 +285,7 @@ class PeersOnARealLink(Peers):
     real = True
 
 
-Peers.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None, derandomize=True)
+Peers.TestCase.settings = settings(max_examples=300, stateful_step_count=40, deadline=None, derandomize=True)
 PeersOnARealLink.TestCase.settings = Peers.TestCase.settings
 TestPeers = Peers.TestCase
 TestPeersOnARealLink = PeersOnARealLink.TestCase
