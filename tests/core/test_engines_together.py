@@ -269,3 +269,14 @@ def test_back_on_the_old_link_before_the_rate_limit_let_the_move_out() -> None:
         world.run(then_s)
     world.assert_agreement()
     assert not world.mobile.named("home_agent_silent")
+
+
+def test_the_same_seed_is_the_same_run() -> None:
+    runs = []
+    for seed in (5, 5, 6):
+        world = World(seed, Impairment(0.02, 0.05, loss=0.2, duplicate=0.2), REAL)
+        for link in (*world.access, world.home):
+            world.move(link)
+            world.run(7)
+        runs.append(world.network.describe())
+    assert runs[0] == runs[1] != runs[2]

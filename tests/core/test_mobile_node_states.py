@@ -1,5 +1,7 @@
 """The mobile node's state machine as a table: complete, reachable, drawn; and walked in full by whatever may happen."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,6 +38,19 @@ def test_every_state_can_stop_and_off_does_nothing_else() -> None:
 def test_diagram_has_a_line_for_each_row() -> None:
     assert len(mermaid().splitlines()) == len(TABLE) + 2
     assert "    registered --> handover: away / register" in mermaid()
+
+
+def test_documentation_has_the_diagram_and_the_notices() -> None:
+    root = Path(__file__).parents[2]
+    diagram = (root / "docs" / "mobile-node.md").read_text()
+    assert f"```mermaid\n{mermaid()}```" in diagram, "draw it again: unwired.core.mobile_node_states.mermaid()"
+    told = set()
+    for name in ("mobile_node.py", "mobile_node_machine.py"):
+        source = (root / "src" / "unwired" / "core" / name).read_text()
+        told |= set(re.findall(r"notify\(\s*\"(\w+)\"", source))
+    assert len(told) > 15
+    events = (root / "docs" / "events.md").read_text()
+    assert {name for name in told if f"`{name}`" not in events} == set()
 
 
 @pytest.mark.parametrize("place", PLACES, ids=["nowhere", "away", "home"])

@@ -131,13 +131,17 @@ class MobileNodeMachine:
             case Verdict.CORRECTED:
                 self.input(Input.CORRECTED)
             case Verdict.NOT_OUR_AGENT if self.search is not None and not self._returning():
-                self._tell_refusal(answer)
+                self._tell_refusal(answer, 0.0)
                 self.next_agent()
-            case Verdict.REFUSED | Verdict.NOT_OUR_AGENT | Verdict.FORBIDDEN:
-                self._tell_refusal(answer)
-                self._forbidden = answer.verdict is Verdict.FORBIDDEN
-                self.refused(min(answer.wait_s * 2**self._refusals, REFUSAL_WAIT_MAX_S))
+            case Verdict.FORBIDDEN:
+                self._tell_refusal(answer, None)
+                self._forbidden = True
+                self.refused(0.0)
+            case Verdict.REFUSED | Verdict.NOT_OUR_AGENT:
+                wait_s = min(answer.wait_s * 2**self._refusals, REFUSAL_WAIT_MAX_S)
                 self._refusals = min(self._refusals + 1, 16)
+                self._tell_refusal(answer, wait_s)
+                self.refused(wait_s)
 
     def refused(self, wait_s: float) -> None:
         """The outstanding binding update was refused; leave the home agent alone for a while."""
@@ -172,13 +176,14 @@ class MobileNodeMachine:
             self._emit(GoHome(self.settings.home_address, self.settings.home_prefix_length, interface))
         self.rows.say_again()
 
-    def _tell_refusal(self, answer: Answer) -> None:
+    def _tell_refusal(self, answer: Answer, wait_s: float | None) -> None:
+        """``wait_s`` None: there will be no other try."""
         try:
             name = BindingStatus(answer.status).name.lower()
         except ValueError:
             name = "unknown"
         level = Level.ERROR if answer.verdict is Verdict.FORBIDDEN else Level.WARNING
-        self._notify("registration_failed", level, status=answer.status, reason=name, wait_s=answer.wait_s)
+        self._notify("registration_failed", level, status=answer.status, reason=name, wait_s=wait_s)
 
     # --- steps of the state machine --------------------------------------------------------------------------------
 
