@@ -21,7 +21,7 @@ from unwired.lab import namespace
 ROOT = Path("/run/unwired-lab")
 """A directory for each run; shared by all runs of this host."""
 _LEDGER = "ledger.jsonl"
-_TERM_S = 5.0
+_TERM_S = 3.0
 _KILL_S = 5.0
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ from pathlib import Path
 
 from unwired.lab.ledger import Ledger
 from unwired.lab.namespace import Namespace
+
+_END_ALL_S = 3.0
 
 
 class LabError(Exception):
@@ -116,10 +117,13 @@ class Processes:
             raise LabError(f"{process.name} {how}: {process.log_tail() or 'it printed nothing'}")
 
     def end_all(self) -> None:
-        """End what still runs, last started first."""
+        """End what still runs: SIGTERM to all of it, SIGKILL to what that does not end in time."""
         for process in reversed(self._all):
             process.expected_to_run = False
             if process.is_running:
-                process.popen.send_signal(signal.SIGTERM)
-        for process in reversed(self._all):
-            process.end()
+                process.popen.terminate()
+        wait_until(lambda: not any(process.is_running for process in self._all), _END_ALL_S)
+        for process in self._all:
+            if process.is_running:
+                process.popen.kill()
+                process.popen.wait()
