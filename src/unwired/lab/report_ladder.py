@@ -5,6 +5,7 @@ Three rails, time running to the right in milliseconds from the new link being u
 """
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy
 
@@ -19,6 +20,9 @@ _RAILS = (60.0, 168.0, 276.0)
 _HEIGHT, _BAND = 322, 18
 _BEFORE_S, _AFTER_S, _LONGEST_S = 0.06, 0.09, 3.0
 _STUB = 0.4
+
+_Line: TypeAlias = tuple[float, float, float, float]
+"""From x, y to x, y."""
 
 
 def draw(view: View, handover: Handover, window: Window, probes: Sequence[ProbeSeries]) -> str | None:
@@ -61,7 +65,9 @@ def _draw_packets(
     received = series.received_at - window.usable_at
     inside = (sent <= time.high) & (numpy.where(series.lost, sent, received) >= time.low)
     top, bottom = rails
-    whole, delayed, lost = [], [], []
+    whole: list[_Line] = []
+    delayed: list[_Line] = []
+    lost: list[_Line] = []
     for index in numpy.flatnonzero(inside):
         if series.lost[index]:
             if sent[index] >= time.low:
@@ -78,7 +84,7 @@ def _draw_packets(
     drawing.segments(crosses, "cross")
 
 
-def _clipped(time: Scale, sent: float, received: float, top: float, bottom: float) -> tuple[float, float, float, float]:
+def _clipped(time: Scale, sent: float, received: float, top: float, bottom: float) -> _Line:
     """The line from (sent, top) to (received, bottom), cut where the drawing ends."""
 
     def height(at: float) -> float:
