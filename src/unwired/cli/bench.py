@@ -1,12 +1,14 @@
 """``unwired bench``: measure on this machine, beside baselines."""
 
 import importlib
+import os
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from unwired.cli.daemon_client import JsonOption
+from unwired.cli.daemon_client import EXIT_NO_ROOT, JsonOption, fail
+from unwired.cli.output import print_json, print_table
 
 
 class Bench(StrEnum):
@@ -22,5 +24,18 @@ def register(app: typer.Typer) -> None:
 def bench(
     name: Annotated[Bench, typer.Argument(help="What to measure.", show_default=False)], as_json: JsonOption = False
 ) -> None:
-    """Measure: medians of interleaved repeats, beside the baselines of the same run."""
-    importlib.import_module(f"unwired.bench.{name.value}").run(as_json=as_json)
+    """Measure in namespaces of its own: medians of interleaved repeats, beside the baselines of the same run."""
+    if os.geteuid() != 0:
+        raise fail("measuring needs root: it makes network namespaces", EXIT_NO_ROOT)
+    try:
+        result = importlib.import_module(f"unwired.bench.{name.value}").run()
+    except RuntimeError as error:
+        raise fail(f"the measurement failed: {error}") from None
+    if as_json:
+        print_json(result)
+        return
+    units = result.get("units", {})
+    rows = [[what, value, units.get(what, "")] for what, value in result["medians"].items()]
+    rows += [[f"{what} (baseline)", value, units.get(what, "")] for what, value in result["baselines"].items()]
+    rows += [[f"{what} (ratio)", value, ""] for what, value in result["ratios"].items()]
+    print_table(["measured", "median", "unit"], rows)

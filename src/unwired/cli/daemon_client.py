@@ -16,6 +16,7 @@ ANSWER_TIMEOUT_S = 30.0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_NO_DAEMON = 3
+EXIT_NO_ROOT = 4
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="The daemon's configuration file.", show_default=False)

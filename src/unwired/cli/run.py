@@ -8,9 +8,7 @@ from typing import Annotated
 
 import typer
 
-from unwired.cli.daemon_client import EXIT_USAGE, fail
-
-EXIT_NO_ROOT = 4
+from unwired.cli.daemon_client import EXIT_NO_ROOT, EXIT_USAGE, fail
 
 
 def register(app: typer.Typer) -> None:
