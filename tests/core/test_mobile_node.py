@@ -645,6 +645,21 @@ def test_restart_after_the_lifetime_or_with_another_agent_starts_anew() -> None:
         assert driver.state is State.DETACHED and not driver.of(SetTunnel)
 
 
+@pytest.mark.parametrize(("interface", "name", "kept"), [(2, "wlan0", True), (3, "wlan0", False), (2, "eth0", False)])
+def test_restart_at_home_keeps_the_home_address_on_its_link(interface: int, name: str, kept: bool) -> None:
+    before = Driver()
+    before.home()
+    driver = Driver(start=False)
+    driver.node.restore(before.journal(), driver.now)
+    driver.node.start(driver.now)
+    driver.collect()
+    assert not driver.of(GoHome)
+    driver.up(interface, name)
+    assert bool(driver.of(GoHome)) is kept
+    driver.visit(1, interface, name)
+    assert len(driver.of(GoAway)) == 1
+
+
 def test_stop_away_undoes_everything_and_says_goodbye() -> None:
     driver = Driver().registered()
     driver.down()

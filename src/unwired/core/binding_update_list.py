@@ -99,7 +99,7 @@ class BindingUpdateListEntry:
 @dataclass(frozen=True, slots=True)
 class SavedEntry:
     """The journal's record. ``expires_wall`` is None when no home agent has a binding of ours; ``home_interface`` is
-    where the home link was, 0 when away."""
+    where the home link was, 0 when away; a number may be another interface's after a reboot, hence the name."""
 
     home_agent: Address | None
     sequence: int
@@ -108,9 +108,10 @@ class SavedEntry:
     router: Address = bytes(16)
     expires_wall: float | None = None
     home_interface: int = 0
+    home_interface_name: str = ""
 
     @classmethod
-    def of(cls, entry: BindingUpdateListEntry, home_interface: int, now: Now) -> "SavedEntry":
+    def of(cls, entry: BindingUpdateListEntry, home_interface: int, home_interface_name: str, now: Now) -> "SavedEntry":
         return cls(
             entry.home_agent,
             entry.sequence,
@@ -119,6 +120,7 @@ class SavedEntry:
             entry.router,
             None if entry.expires_at is None else now.wall + entry.expires_at - now.monotonic,
             home_interface,
+            home_interface_name,
         )
 
     def encode(self) -> bytes:
@@ -131,6 +133,7 @@ class SavedEntry:
             "router": self.router.hex(),
             "expires_wall": self.expires_wall,
             "home_interface": self.home_interface,
+            "home_interface_name": self.home_interface_name,
         }
         return json.dumps(record, separators=(",", ":")).encode()
 
@@ -151,6 +154,7 @@ class SavedEntry:
                 bytes.fromhex(record["router"]),
                 None if expires is None else float(expires),
                 int(record["home_interface"]),
+                str(record["home_interface_name"]),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"incomplete binding update list record: {error}") from None

@@ -160,6 +160,7 @@ class MobileNode:
                 link = self.movement.link_up(event, now.monotonic)
                 if link is not None:
                     self._notify("link_up", interface=event.name)
+                    self.machine.link_came_up(event.interface, event.name)
             case LinkDown():
                 link = self.movement.link_down(event.interface)
                 if link is not None:

@@ -190,10 +190,6 @@ class MobileNodeMachine:
     def _do_hold(self) -> None:
         self._emit(HoldHomeAddress(self.settings.home_address))
         self.rows.open()
-        saved = self._saved
-        if saved is not None and saved.home_interface:
-            # An earlier run left the home address on the home link: keep it there until we know better.
-            self._go_home(saved.home_interface)
         self._started()
 
     def _do_adopt(self) -> None:
@@ -212,8 +208,15 @@ class MobileNodeMachine:
                 self.rows.point(entry.care_of_address, entry.home_agent, entry.interface)
         self._started()
 
+    def link_came_up(self, interface: int, name: str) -> None:
+        """An earlier run left the home address on this link: keep it there until a router advertisement says better."""
+        saved = self._saved
+        if saved is None or self._home_interface is not None or self.state is not State.DETACHED:
+            return
+        if (interface, name) == (saved.home_interface, saved.home_interface_name):
+            self._go_home(interface)
+
     def _started(self) -> None:
-        self._saved = None
         self._notify("started")
 
     def _do_register(self) -> None:
@@ -484,7 +487,8 @@ class MobileNodeMachine:
 
     def _persist(self) -> None:
         self._token += 1
-        record = SavedEntry.of(self.entry, self._home_interface or 0, self.now).encode()
+        interface = self._home_interface or 0
+        record = SavedEntry.of(self.entry, interface, self.name(interface), self.now).encode()
         self._emit(Persist(self._token, RECORD_KEY + self.settings.home_address, record))
 
     def _link_layer_address(self, interface: int) -> bytes:
