@@ -165,6 +165,8 @@ def down(
             continue
         if (names and run.name not in names) or (killed_only and run.state != "killed"):
             continue
+        if os.geteuid() != 0:
+            _fail("removing network namespaces takes root: run it with sudo")
         run.clean_up()
         removed.append(run.name)
         _messages.print(f"removed {run.name}")

@@ -9,6 +9,7 @@ import contextlib
 import ipaddress
 import itertools
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -28,6 +29,8 @@ WIRES = "_wires"
 _IFA_F_NODAD = 2
 _FIRST_INDEX = 1000
 _ROUTING_TIMEOUT_S = 40.0
+_SYSTEM_PATH = ":/usr/local/sbin:/usr/sbin:/sbin"
+"""Where daemons are, and a user's PATH does not always lead."""
 _NETEM_PACKETS = 100_000
 
 
@@ -53,10 +56,12 @@ class Lab:
         self._hardware_numbers = itertools.count(1)
         self._wire_numbers = itertools.count(1)
         self._netem = False
+        self._bird: str | None = None
 
     def build(self) -> None:
         """Everything up to time zero but daemons and traffic. Raises LabError."""
-        if shutil.which("bird") is None and any(bird.needs_bird(self.scenario, node) for node in self.scenario.node):
+        self._bird = shutil.which("bird", path=os.environ.get("PATH", "") + _SYSTEM_PATH)
+        if self._bird is None and any(bird.needs_bird(self.scenario, node) for node in self.scenario.node):
             raise LabError(
                 "BIRD is not installed, and this scenario's routers need it: install it (on Debian: apt install bird2)"
             )
@@ -292,7 +297,7 @@ class Lab:
             path = directory / f"{node.name}.conf"
             path.write_text(bird.configuration(self.scenario, node, number))
             control = directory / f"{node.name}.ctl"
-            command: list[str | Path] = ["bird", "-f", "-c", path, "-s", control]
+            command: list[str | Path] = [self._bird or "bird", "-f", "-c", path, "-s", control]
             started.append((self.processes.start(f"bird-{node.name}", command, self.namespaces[node.name]), control))
         for process, control in started:
             if not wait_until(lambda p=process, c=control: c.exists() or not p.is_running, 10) or not control.exists():  # type: ignore[misc]

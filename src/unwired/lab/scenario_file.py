@@ -30,7 +30,7 @@ class ScenarioError(Exception):
 def shipped() -> dict[str, Path]:
     """The scenarios that come with Unwired, by name."""
     directory = Path(str(resources.files("unwired.lab") / "scenarios"))
-    return {path.stem: path for path in sorted(directory.glob("*.toml"))}
+    return {path.stem: path for path in sorted(directory.glob("*.toml"), key=lambda path: path.stem)}
 
 
 def find(name_or_path: str) -> Path:
