@@ -386,6 +386,17 @@ def test_refresh_request_and_unknown_binding_are_answered_with_an_update() -> No
         assert len(driver.updates()) == 1 and driver.state is State.REFRESHING
 
 
+def test_agent_that_does_not_know_binding_updates_is_left_alone() -> None:
+    driver = Driver()
+    driver.visit(1)
+    driver.from_home_agent(BindingError(2, HOME_ADDRESS))
+    assert driver.state is State.REFUSED
+    driver.run(60)
+    driver.acknowledge()
+    driver.from_home_agent(BindingError(2, HOME_ADDRESS))
+    assert driver.state is State.REGISTERED and driver.node.counters["binding_errors_ignored"] == 1
+
+
 def test_agent_without_mobility_support_is_left_alone() -> None:
     driver = Driver()
     driver.visit(1)
@@ -425,7 +436,7 @@ def test_starts_at_home_without_a_word() -> None:
     driver = Driver()
     driver.home()
     assert driver.state is State.HOME
-    assert driver.of(GoHome) == [GoHome(HOME_ADDRESS, 64, 2)]
+    assert driver.of(GoHome) == [GoHome(HOME_ADDRESS, 64, 2, HOME_ROUTER)]
     assert not driver.updates() and not driver.of(SetTunnel)
     driver.run(1000)
     assert not driver.updates()
