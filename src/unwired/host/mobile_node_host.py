@@ -3,11 +3,11 @@
 Rules, by priority from ``daemon.rule_priority`` on:
 
 ====  ==============================  =============================================================================
-+0    from HOME                       away: everything from the home address goes into the tunnel device
++0    from HOME                       away into the tunnel device, at home to the home link's own router
 +10   from a care-of address          by the router that the care-of address belongs to, however many links are up
 +15   from any other address we have  as before us, by the main table
 +20   all, main without default       what is nearer than the default route stays as it is
-+30   all, choice table               away: new connections choose the home address, where configuration says so
++30   all, choice table               new connections choose the home address, where configuration says so
 ====  ==============================  =============================================================================
 """
 
@@ -41,7 +41,7 @@ from unwired.host.kernel_state import KernelState
 from unwired.host.links import Interface, Links
 from unwired.host.optimistic import NewLink
 from unwired.host.sockets import NeighborDiscovery
-from unwired.wire.address import UNSPECIFIED, Address, is_unicast_routable
+from unwired.wire.address import UNSPECIFIED, Address, is_unicast_routable, network
 
 _FROM_HOME, _FROM_CARE_OF, _FROM_OTHERS, _NEARER, _CHOICE = 0, 10, 15, 20, 30
 _GLOBAL_LABEL: Final = 1
@@ -93,15 +93,11 @@ class MobileNodeHost:
             case HoldHomeAddress(address):
                 self._state.make(HostAddress(self._tunnel, address, 128))
             case DropHomeAddress(address):
-                self._leave_home()
-                self._state.unmake_where(self._when_away(address))
-                self._state.unmake(HostAddress(self._tunnel, address, 128))
+                self._drop(address)
             case GoAway(address):
-                self._leave_home()
-                for wanted in self._when_away(address):
-                    self._state.make(wanted)
-            case GoHome(address, prefix_length, interface):
-                self._go_home(address, prefix_length, interface)
+                self._go_away(address)
+            case GoHome(address, prefix_length, interface, router):
+                self._go_home(address, prefix_length, interface, router)
             case UseCareOfAddress(address, interface, router):
                 self._use_care_of_address(address, interface, router)
             case ForgetCareOfAddress(address):
@@ -122,20 +118,35 @@ class MobileNodeHost:
             elif event.address != self._role.settings.home_address:
                 self._state.make(rule)
 
-    def _when_away(self, address: Address) -> list[KernelObject]:
-        """In the order of making: routes before the rules that lead to them."""
-        wanted: list[KernelObject] = [HostRoute(self._home_table, UNSPECIFIED, 0, self._tunnel)]
-        for prefix, length in self._role.use_care_of_address_for:
-            wanted.append(HostRoute(self._choice_table, prefix, length, 0))
-        for prefix, length in self._role.use_home_address_for:
-            wanted.append(HostRoute(self._choice_table, prefix, length, self._tunnel, source=address))
-        wanted.append(HostRule(self._priority + _FROM_HOME, self._home_table, address, 128))
+    def _route_home_address(self, address: Address, ways: list[KernelObject]) -> None:
+        """Make ``ways`` the routes for packets from the home address. Routes before the rules that lead to them."""
+        rules = [HostRule(self._priority + _FROM_HOME, self._home_table, address, 128)]
         if self._role.use_home_address_for:
-            wanted.append(HostRule(self._priority + _NEARER, MAIN_TABLE, suppress_length=0))
-            wanted.append(HostRule(self._priority + _CHOICE, self._choice_table))
-        return wanted
+            rules.append(HostRule(self._priority + _NEARER, MAIN_TABLE, suppress_length=0))
+            rules.append(HostRule(self._priority + _CHOICE, self._choice_table))
+        for wanted in (*ways, *rules):
+            self._state.make(wanted)
+        self._state.unmake_where(
+            entry
+            for entry in self._state.wanted()
+            if isinstance(entry, HostRoute)
+            and entry.table in (self._home_table, self._choice_table)
+            and entry not in ways
+        )
 
-    def _go_home(self, address: Address, prefix_length: int, interface: int) -> None:
+    def _ways(self, address: Address, interface: int, router: Address = UNSPECIFIED) -> list[KernelObject]:
+        ways: list[KernelObject] = [HostRoute(self._home_table, UNSPECIFIED, 0, interface, gateway=router)]
+        for prefix, length in self._role.use_care_of_address_for:
+            ways.append(HostRoute(self._choice_table, prefix, length, 0))
+        for prefix, length in self._role.use_home_address_for:
+            ways.append(HostRoute(self._choice_table, prefix, length, interface, gateway=router, source=address))
+        return ways
+
+    def _go_away(self, address: Address) -> None:
+        self._leave_home()
+        self._route_home_address(address, self._ways(address, self._tunnel))
+
+    def _go_home(self, address: Address, prefix_length: int, interface: int, router: Address) -> None:
         at_home: tuple[KernelObject, ...] = (
             HostAddress(interface, address, prefix_length),
             # Among the addresses on the home link, new connections choose the home address: it moves with us.
@@ -147,11 +158,23 @@ class MobileNodeHost:
         self._at_home = at_home
         for wanted in at_home:
             self._state.make(wanted)
-        self._state.unmake_where(reversed(self._when_away(address)))
+        # By its own router: the kernel's list may still hold those of networks that we left, as good as the true one.
+        on_link = HostRoute(self._home_table, network(address, prefix_length), prefix_length, interface)
+        self._route_home_address(address, [on_link, *self._ways(address, interface, router)])
 
     def _leave_home(self) -> None:
         self._state.unmake_where(reversed(self._at_home))
         self._at_home = ()
+
+    def _drop(self, address: Address) -> None:
+        self._leave_home()
+        self._state.unmake_where(
+            entry
+            for entry in reversed(self._state.wanted())
+            if isinstance(entry, HostRoute | HostRule) and entry.table in (self._home_table, self._choice_table)
+        )
+        self._state.unmake(HostRule(self._priority + _NEARER, MAIN_TABLE, suppress_length=0))
+        self._state.unmake(HostAddress(self._tunnel, address, 128))
 
     def _use_care_of_address(self, address: Address, interface: int, router: Address) -> None:
         table = self._care_of_tables + interface

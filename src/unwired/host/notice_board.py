@@ -8,6 +8,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, TextIO
 
 from unwired.core.notices import Level, Notice
@@ -40,17 +41,23 @@ def _plain(value: object) -> object:
 
 def event_line(event: dict[str, Any]) -> str:
     """A notice's JSON form as one line for people."""
-    stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event["at"])) + f".{int(event['at'] % 1 * 1000):03}"
-    pairs = dict(event["fields"])
-    if event["home_address"] is not None:
-        pairs = {"home_address": event["home_address"], **pairs}
-    shown = " ".join(f"{name}={_shown(value)}" for name, value in pairs.items() if value is not None)
-    return f"{stamp} {event['level']:<7} {event['name']} {shown}".rstrip()
+    at, home_address = event["at"], event["home_address"]
+    parts = [f"{_second(int(at))}.{int(at % 1 * 1000):03} {event['level']:<7} {event['name']}"]
+    if home_address is not None:
+        parts.append(f"home_address={home_address}")
+    parts += [f"{name}={_shown(value)}" for name, value in event["fields"].items() if value is not None]
+    return " ".join(parts)
+
+
+@lru_cache(maxsize=4)
+def _second(second: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
 
 
 def _shown(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, default=str)
-    return json.dumps(text) if isinstance(value, str) and (" " in text or not text) else text
+    if isinstance(value, str):
+        return json.dumps(value) if not value or " " in value or '"' in value or not value.isprintable() else value
+    return json.dumps(value, default=str)
 
 
 Entry = tuple[Notice, float]
