@@ -10,6 +10,8 @@ import os
 import signal
 import sys
 import time
+import traceback
+from typing import Any
 
 from unwired.core.door import Engine
 from unwired.core.home_agent import HomeAgent
@@ -71,6 +73,8 @@ class Daemon:
         self.started_at = time.time()
         self._open_plane = open_plane
         self._ended: asyncio.Future[None] = self._loop.create_future()
+        self.internal_errors = 0
+        self._told_at = float("-inf")
         self._put_back_at = 0.0
         self._put_back_timer: asyncio.TimerHandle | None = None
         self.uplinks: set[int] = set()
@@ -96,6 +100,7 @@ class Daemon:
         )
         self.links = Links(self.kernel, frozenset((daemon.tunnel_device, daemon.punt_device)), self._appeared)
         self._control = ControlServer(self.runtime.control_socket, Verbs(self).table(), self.board)
+        self._loop.set_exception_handler(self._internal_error)
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self.end)
         self._loop.add_signal_handler(signal.SIGHUP, self.reload)
@@ -118,6 +123,19 @@ class Daemon:
         """Give up, leaving everything in place: forwarding goes on without us."""
         if not self._ended.done():
             self._ended.set_exception(error)
+
+    def _internal_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A defect of ours met in one callback: said once a second with all that helps to find it, and the loop goes on
+        with the next packet. No peer may end the daemon."""
+        self.internal_errors += 1
+        moment = loop.time()
+        if moment - self._told_at < 1.0:
+            return
+        self._told_at = moment
+        error = context.get("exception")
+        lines = traceback.format_exception(error) if error is not None else []
+        reason = f"{type(error).__name__}: {error}" if error is not None else str(context["message"])
+        self.board.say("internal_error", Level.ERROR, reason=reason, traceback="".join(lines))
 
     async def _stop(self) -> None:
         tell_supervisor("STOPPING=1")

@@ -33,6 +33,8 @@ class Verbs:
         engine = daemon.engine
         drops = dict(daemon.driver.drops)
         counters = dict(daemon.driver.counters)
+        if daemon.internal_errors:
+            counters["internal_errors"] = daemon.internal_errors
         role: dict[str, Any] | None = None
         if isinstance(engine, HomeAgent | MobileNode):
             role = dict(engine.status())
