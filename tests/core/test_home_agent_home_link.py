@@ -42,6 +42,7 @@ from unwired.wire.nd_options import (
     SourceLinkLayerAddress,
     TargetLinkLayerAddress,
 )
+from unwired.wire.rfc4285 import ntp_timestamp
 from unwired.wire.rfc6275 import BindingAcknowledgement, BindingStatus
 
 NEIGHBOUR = parse_address("fe80::99")
@@ -197,6 +198,18 @@ def test_deregistration_during_detection_is_133() -> None:
     assert answer is not None and answer.status == BindingStatus.NOT_HOME_AGENT_FOR_THIS_MOBILE_NODE
     driver.pass_time(3)
     assert driver.tunnel_peer() is None and driver.engine.status()["duplicate_address_detections"] == 0
+
+
+def test_detection_begun_anew_takes_its_whole_second() -> None:
+    driver = real_driver()
+    driver.update(1)
+    driver.pass_time(0.5)
+    driver.update(2, 0)
+    driver.update(3, timestamp=ntp_timestamp(driver.now.wall + 0.1))
+    driver.pass_time(0.9)
+    assert driver.tunnel_peer() is None
+    driver.pass_time(0.2)
+    assert driver.tunnel_peer() == CARE_OF
 
 
 def test_link_local_compatibility_tests_and_defends_both() -> None:

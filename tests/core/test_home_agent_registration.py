@@ -512,6 +512,18 @@ def test_replay_after_deregistration_and_after_expiry_is_refused() -> None:
     assert len(driver.cache) == 0 and driver.journal == {}
 
 
+def test_replay_is_refused_for_as_long_as_its_timestamp_is_close() -> None:
+    """Longer than the entry is kept for the sequence number's sake, when the clocks differ."""
+    driver = Driver()
+    packet = driver.packet(1, timestamp=ntp_timestamp(driver.now.wall + 6.8))
+    driver.receive(packet)
+    driver.update(2, 0, timestamp=ntp_timestamp(driver.now.wall + 6.9))
+    driver.pass_time(12)
+    answer = driver.receive(packet)[0].payload
+    assert isinstance(answer, BindingAcknowledgement) and answer.status == BindingStatus.MIPV6_ID_MISMATCH
+    assert driver.tunnel_peer() is None
+
+
 def test_one_subscriber_cannot_touch_anothers_binding() -> None:
     driver = Driver()
     driver.update(1)

@@ -19,7 +19,7 @@ from home_agent_driver import (
 
 from unwired.core.binding_cache import UnreadableRecord, decode_record, encode_record, record_key
 from unwired.core.binding_states import State
-from unwired.core.door import DefendAddress, Persist
+from unwired.core.door import ActionFailed, DefendAddress, Persist
 from unwired.core.forwarding import Accept, Forward, Listen, SetTunnel
 from unwired.core.settings import HomePrefix, Subscriber
 from unwired.core.subscribers import Subscribers
@@ -114,6 +114,18 @@ def test_replay_after_expiry_and_restart_is_refused() -> None:
     driver.receive(packet)
     driver.pass_time(5)
     driver.restart(1)
+    answer = acknowledgement(driver.receive(packet))
+    assert answer is not None and answer.status == BindingStatus.MIPV6_ID_MISMATCH
+
+
+def test_binding_that_the_host_could_not_make_true_does_not_come_back() -> None:
+    driver = Driver()
+    packet = driver.packet(1, timestamp=ntp_timestamp(driver.now.wall + 6))
+    driver.receive(packet)
+    driver.engine.handle(ActionFailed(driver.table.rows().forwards[0], "map full"), driver.now)
+    driver.settle()
+    driver.restart(1)
+    assert driver.tunnel_peer() is None
     answer = acknowledgement(driver.receive(packet))
     assert answer is not None and answer.status == BindingStatus.MIPV6_ID_MISMATCH
 
