@@ -11,6 +11,7 @@ from mobile_node_driver import (
     HOME_AGENT,
     INSECURE,
     MAC,
+    ROUTER,
     SETTINGS,
     WALL,
     Driver,
@@ -436,7 +437,7 @@ def test_starts_at_home_without_a_word() -> None:
     driver = Driver()
     driver.home()
     assert driver.state is State.HOME
-    assert driver.of(GoHome) == [GoHome(HOME_ADDRESS, 64, 2, HOME_ROUTER)]
+    assert driver.of(GoHome) == [GoHome(HOME_ADDRESS, 64, 2, ROUTER)]
     assert not driver.updates() and not driver.of(SetTunnel)
     driver.run(1000)
     assert not driver.updates()

@@ -109,9 +109,17 @@ class SavedEntry:
     expires_wall: float | None = None
     home_interface: int = 0
     home_interface_name: str = ""
+    home_router: Address = bytes(16)
 
     @classmethod
-    def of(cls, entry: BindingUpdateListEntry, home_interface: int, home_interface_name: str, now: Now) -> "SavedEntry":
+    def of(
+        cls,
+        entry: BindingUpdateListEntry,
+        home_interface: int,
+        home_interface_name: str,
+        home_router: Address,
+        now: Now,
+    ) -> "SavedEntry":
         return cls(
             entry.home_agent,
             entry.sequence,
@@ -121,6 +129,7 @@ class SavedEntry:
             None if entry.expires_at is None else now.wall + entry.expires_at - now.monotonic,
             home_interface,
             home_interface_name,
+            home_router,
         )
 
     def encode(self) -> bytes:
@@ -134,6 +143,7 @@ class SavedEntry:
             "expires_wall": self.expires_wall,
             "home_interface": self.home_interface,
             "home_interface_name": self.home_interface_name,
+            "home_router": self.home_router.hex(),
         }
         return json.dumps(record, separators=(",", ":")).encode()
 
@@ -155,6 +165,7 @@ class SavedEntry:
                 None if expires is None else float(expires),
                 int(record["home_interface"]),
                 str(record["home_interface_name"]),
+                bytes.fromhex(record["home_router"]),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"incomplete binding update list record: {error}") from None

@@ -43,7 +43,7 @@ class LinkDown:
 
 @dataclass(frozen=True, slots=True)
 class AddressAdded:
-    """The host has an address it may send from; ``optimistic`` is RFC 4429's state, usable but not yet proven unique."""
+    """The host has an address it may send from; ``optimistic``: not proven unique yet, but usable (RFC 4429)."""
 
     interface: int
     address: Address
@@ -137,7 +137,7 @@ class DropHomeAddress:
 
 @dataclass(frozen=True, slots=True)
 class UseCareOfAddress:
-    """Mobile node: packets from ``care_of_address`` leave by ``interface`` through ``router`` (a link-local address)."""
+    """Mobile node: packets from this address leave by ``interface`` through ``router`` (a link-local address)."""
 
     care_of_address: Address
     interface: int
@@ -159,11 +159,12 @@ class GoAway:
 @dataclass(frozen=True, slots=True)
 class GoHome:
     """Mobile node: the home address answers on the home link (without duplicate address detection: RFC 6275 section
-    11.5.5) and its traffic is routed like any other."""
+    11.5.5) and its traffic goes by ``router``, a link-local address, to where the link does not reach."""
 
     address: Address
     prefix_length: int
     interface: int
+    router: Address
 
 
 @dataclass(frozen=True, slots=True)

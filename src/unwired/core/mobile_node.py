@@ -263,6 +263,8 @@ class MobileNode:
             self.machine.entry.router = after.router
             return
         if isinstance(before, AtHome) and isinstance(after, AtHome) and before.interface == after.interface:
+            if self.machine.state is State.HOME:
+                self.machine.go_home(after)
             return
         fields = self._place("from", before) | self._place("to", after)
         self._outbox.notify("movement_detected", Level.INFO, self.settings.home_address, **fields)

@@ -25,7 +25,7 @@ from unwired.core.notices import Level
 from unwired.core.outbox import Outbox
 from unwired.core.settings import MobileNodeSettings
 from unwired.core.tunnel_rows import TunnelRows
-from unwired.wire.address import Address, format_address
+from unwired.wire.address import UNSPECIFIED, Address, format_address
 from unwired.wire.rfc6275 import LIFETIME_UNIT_S, BindingStatus
 
 SILENT_AFTER = 3
@@ -66,6 +66,7 @@ class MobileNodeMachine:
         self._token = 0
         self._saved: SavedEntry | None = None
         self._home_interface: int | None = None
+        self._home_router: Address = UNSPECIFIED
         """Where the home address answers: None before it was placed, 0 in the tunnel device."""
         self._answer: Answer | None = None
         self._wait_s = 0.0
@@ -173,7 +174,7 @@ class MobileNodeMachine:
         if interface == 0:
             self._emit(GoAway(self.settings.home_address))
         elif interface is not None:
-            self._emit(GoHome(self.settings.home_address, self.settings.home_prefix_length, interface))
+            self._emit_home(interface)
         self.rows.say_again()
 
     def _tell_refusal(self, answer: Answer, wait_s: float | None) -> None:
@@ -214,7 +215,7 @@ class MobileNodeMachine:
         if saved is None or self._home_interface is not None or self.state is not State.DETACHED:
             return
         if (interface, name) == (saved.home_interface, saved.home_interface_name):
-            self._go_home(interface)
+            self.go_home(AtHome(interface, saved.home_router))
 
     def _started(self) -> None:
         self._notify("started")
@@ -373,7 +374,7 @@ class MobileNodeMachine:
         place = self.attachment
         self._forbidden = False
         if isinstance(place, AtHome):
-            self._go_home(place.interface)
+            self.go_home(place)
             self._persist()
             self._notify("at_home", interface=self.name(place.interface))
 
@@ -383,7 +384,7 @@ class MobileNodeMachine:
             return
         first_sent = entry.outstanding[0].sent.monotonic if entry.outstanding else now
         self._emit_all(self.neighbors.leave())
-        self._go_home(place.interface)
+        self.go_home(place)
         self._emit_all(self.neighbors.announce(place.interface, self._link_layer_address(place.interface), now))
         self.rows.stop_forwarding(now)
         entry.clear()
@@ -480,15 +481,19 @@ class MobileNodeMachine:
             self._home_interface = 0
             self._emit(GoAway(self.settings.home_address))
 
-    def _go_home(self, interface: int) -> None:
-        if self._home_interface != interface:
-            self._home_interface = interface
-            self._emit(GoHome(self.settings.home_address, self.settings.home_prefix_length, interface))
+    def go_home(self, place: AtHome) -> None:
+        if (self._home_interface, self._home_router) != (place.interface, place.router):
+            self._home_interface, self._home_router = place.interface, place.router
+            self._emit_home(place.interface)
+
+    def _emit_home(self, interface: int) -> None:
+        home = self.settings
+        self._emit(GoHome(home.home_address, home.home_prefix_length, interface, self._home_router))
 
     def _persist(self) -> None:
         self._token += 1
         interface = self._home_interface or 0
-        record = SavedEntry.of(self.entry, interface, self.name(interface), self.now).encode()
+        record = SavedEntry.of(self.entry, interface, self.name(interface), self._home_router, self.now).encode()
         self._emit(Persist(self._token, RECORD_KEY + self.settings.home_address, record))
 
     def _link_layer_address(self, interface: int) -> bytes:

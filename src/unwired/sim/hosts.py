@@ -372,7 +372,7 @@ class MobileHost(Host):
                 self.home_interface = None
             case GoAway():
                 self.home_interface = None
-            case GoHome(_, _, interface):
+            case GoHome(_, _, interface, _):
                 self.home_interface = interface
             case UseCareOfAddress(address, interface, _):
                 self.routes[address] = interface

@@ -54,6 +54,12 @@ def in_prefix(address: Address, prefix: Address, prefix_length: int) -> bool:
     return int.from_bytes(address) >> shift == int.from_bytes(prefix) >> shift
 
 
+def network(address: Address, prefix_length: int) -> Address:
+    """The prefix an address is in: its bits after ``prefix_length`` zero."""
+    shift = 128 - prefix_length
+    return (int.from_bytes(address) >> shift << shift).to_bytes(16)
+
+
 def solicited_node(address: Address) -> Address:
     """The solicited-node multicast address (RFC 4291 section 2.7.1)."""
     return bytes.fromhex("ff0200000000000000000001ff") + address[13:]
