@@ -4,7 +4,7 @@ Run inside the namespace of the ports as ``python -m unwired.lab.relay SPECIFICA
 ``wires``, each with its two ports (``a``, ``b``) and its shape. A frame is read from one port's packet socket, waits,
 and is written to the other's. PACKET_VNET_HDR carries along which checksums are still to be filled in. (It would carry
 frames of 64 kB, too, but not such a frame in an IPv6 tunnel: what feeds a relay segments, see ``offload.py``.) recvmmsg
-and sendmmsg work on numpy buffers: a batch of frames costs about what one costs.
+and sendmmsg carry a batch of frames for little more than one costs.
 
 Memory is bounded: all frames wait in one pool; frames that find it full, or a rate's queue longer than its
 ``queue_ms``, are dropped and counted. At SIGTERM the counters are printed as a JSON object.
@@ -12,21 +12,21 @@ Memory is bounded: all frames wait in one pool; frames that find it full, or a r
 
 import ctypes
 import gc
+import heapq
 import json
 import mmap
 import os
+import random
 import select
 import signal
 import socket
 import sys
+from array import array
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Any
-
-import numpy
-from numpy.typing import NDArray
 
 READY = "relay: ready"
 _BATCH = 64
@@ -46,68 +46,90 @@ _TFD_NONBLOCK_CLOEXEC = 0o2004000
 _TFD_TIMER_ABSTIME = 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_message_header = numpy.dtype(
-    [
-        ("name", "u8"), ("name_length", "u4"), ("_1", "u4"), ("iov", "u8"), ("iov_length", "u8"),
-        ("control", "u8"), ("control_length", "u8"), ("flags", "u4"), ("_2", "u4"), ("length", "u4"), ("_3", "u4"),
-    ]
-)  # fmt: skip
+_libc.recvmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p)
+_libc.sendmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int)
 
-Slots = NDArray[numpy.int64]
-Lengths = NDArray[numpy.uint64]
+# struct mmsghdr as eight 64-bit words: name, name length, iov, iov length, control, its length, flags, received bytes.
+_HEADER_WORDS = 8
+_HEADER_BYTES = 8 * _HEADER_WORDS
+_IOV, _IOV_LENGTH, _RECEIVED = 2, 3, 7
+_LOW_HALF = 0xFFFFFFFF
+
+
+class _Headers:
+    """A batch of message headers for recvmmsg or sendmmsg, each with one part (iov)."""
+
+    def __init__(self) -> None:
+        self.words = array("Q", bytes(_BATCH * _HEADER_BYTES))
+        self.address = self.words.buffer_info()[0]
+        for index in range(_BATCH):
+            self.words[index * _HEADER_WORDS + _IOV_LENGTH] = 1
 
 
 class Pool:
-    """The frames that wait. Slots are taken from the top of a stack, so that few pages are ever touched."""
+    """The frames that wait, in slots. Those given back last are used first, so that few pages are ever touched."""
 
     def __init__(self, slots: int = _SLOTS) -> None:
         flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0x4000)
         self._memory = mmap.mmap(-1, slots * _SLOT_BYTES, flags=flags)
-        base = numpy.frombuffer(self._memory, numpy.uint8).ctypes.data
-        self._addresses = base + numpy.arange(slots, dtype=numpy.uint64) * numpy.uint64(_SLOT_BYTES)
-        self._free = numpy.arange(slots, dtype=numpy.int64)
-        self._top = slots
-        self._iov = numpy.zeros((_BATCH, 2), numpy.uint64)
-        self._messages = numpy.zeros(_BATCH, _message_header)
-        self._messages["iov"] = self._iov.ctypes.data + numpy.arange(_BATCH, dtype=numpy.uint64) * numpy.uint64(16)
-        self._messages["iov_length"] = 1
-        self._pointer = self._messages.ctypes.data
+        base = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+        self._parts = array("Q", [0]) * (2 * slots)
+        """Each slot's struct iovec: address, length."""
+        for slot in range(slots):
+            self._parts[2 * slot] = base + slot * _SLOT_BYTES
+            self._parts[2 * slot + 1] = _SLOT_BYTES
+        parts = self._parts.buffer_info()[0]
+        self._part_addresses = [parts + 16 * slot for slot in range(slots)]
+        self._free = list(range(slots - 1, _BATCH - 1, -1))
+        self._sending, self._receiving = _Headers(), _Headers()
+        self._window = list(range(_BATCH))
+        """The slots that the next frames are read into."""
+        for index, slot in enumerate(self._window):
+            self._receiving.words[index * _HEADER_WORDS + _IOV] = self._part_addresses[slot]
 
     @property
     def free(self) -> int:
-        return self._top
+        return len(self._free)
 
-    def receive(self, descriptor: int) -> tuple[Slots, Lengths]:
-        """As many frames as there are, up to a batch; the caller gives their slots back."""
-        room = min(_BATCH, self._top)
-        slots = self._free[self._top - room : self._top].copy()
-        self._iov[:room, 0] = self._addresses[slots]
-        self._iov[:room, 1] = _SLOT_BYTES
-        got = _libc.recvmmsg(descriptor, ctypes.c_void_p(self._pointer), room, socket.MSG_DONTWAIT, None)
-        got = max(0, got)
-        self._free[self._top - room : self._top - got] = slots[got:]
-        self._top -= got
-        return slots[:got], self._messages["length"][:got].astype(numpy.uint64)
+    def receive(self, descriptor: int) -> tuple[int, list[int]]:
+        """How many frames were read, at most a batch, and the slots they are in. No slots: there is no room for them,
+        and they are gone. The caller gives the slots back."""
+        received: int = _libc.recvmmsg(descriptor, self._receiving.address, _BATCH, socket.MSG_DONTWAIT, None)
+        if received <= 0:
+            return 0, []
+        if len(self._free) < received:
+            return received, []
+        words, parts, window = self._receiving.words, self._parts, self._window
+        slots = window[:received]
+        for index, slot in enumerate(slots):
+            at = index * _HEADER_WORDS
+            parts[2 * slot + 1] = words[at + _RECEIVED] & _LOW_HALF
+            window[index] = fresh = self._free.pop()
+            parts[2 * fresh + 1] = _SLOT_BYTES
+            words[at + _IOV] = self._part_addresses[fresh]
+        return received, slots
 
-    def send(self, descriptor: int, slots: Slots, lengths: Lengths) -> int:
-        """Send frames and give their slots back; how many were not taken."""
-        count = len(slots)
-        self._iov[:count, 0] = self._addresses[slots]
-        self._iov[:count, 1] = lengths
+    def frame_bytes(self, slot: int) -> int:
+        return self._parts[2 * slot + 1] - _VNET_HEADER_BYTES
+
+    def send(self, descriptor: int, slots: list[int]) -> int:
+        """Send frames, at most a batch, and give their slots back; how many were not taken."""
+        words, count = self._sending.words, len(slots)
+        for index, slot in enumerate(slots):
+            words[index * _HEADER_WORDS + _IOV] = self._part_addresses[slot]
         refused = done = 0
         while done < count:
-            pointer = ctypes.c_void_p(self._pointer + done * _message_header.itemsize)
-            sent = _libc.sendmmsg(descriptor, pointer, count - done, socket.MSG_DONTWAIT)
+            first = self._sending.address + done * _HEADER_BYTES
+            sent = _libc.sendmmsg(descriptor, first, count - done, socket.MSG_DONTWAIT)
             if sent <= 0:  # the first one is refused: go on behind it
                 refused += 1
                 sent = 1
             done += sent
-        self.give_back(slots)
+        self._free += slots
         return refused
 
-    def give_back(self, slots: Slots) -> None:
-        self._free[self._top : self._top + len(slots)] = slots
-        self._top += len(slots)
+    def give_back(self, slots: list[int]) -> None:
+        self._free += slots
 
 
 @dataclass(slots=True)
@@ -120,18 +142,19 @@ class Counters:
 
 
 class Direction:
-    """One way of a wire: when each frame that comes in is due at the other end."""
+    """One way of a wire: when each frame that comes in is due at the other end. ``seed`` chooses which are lost."""
 
-    def __init__(self, pool: Pool, source: int, sink: int, shape: dict[str, Any], seed: tuple[int, ...]) -> None:
+    def __init__(self, pool: Pool, source: int, sink: int, shape: dict[str, Any], seed: str) -> None:
         self._pool, self._source, self._sink = pool, source, sink
         self._delay_s = shape.get("delay_ms", 0) / 1e3
         rate_mbit = shape.get("rate_mbit")
         self._seconds_a_byte = 8 / (rate_mbit * 1e6) if rate_mbit else 0.0
         self._loss = shape.get("loss_percent", 0) / 100
         self._queue_s = shape.get("queue_ms", 100) / 1e3
-        self._random = numpy.random.default_rng(seed)
+        self._random = random.Random(seed)
         self._busy_until = 0.0
-        self._waiting: deque[tuple[float, Slots, Lengths]] = deque()
+        self._waiting: deque[tuple[float, list[int]]] = deque()
+        self.is_on_agenda = False
         self.counters = Counters()
 
     @property
@@ -141,45 +164,40 @@ class Direction:
     def pull(self) -> None:
         """Take in what has arrived."""
         while True:
-            full = self._pool.free <= _BATCH  # keep a batch to read into, or the socket would stay readable
-            slots, lengths = self._pool.receive(self._source)
-            if not len(slots):
-                return
-            self.counters.frames += len(slots)
-            if full:
-                self.counters.pool_full += len(slots)
-                self._pool.give_back(slots)
+            received, slots = self._pool.receive(self._source)
+            self.counters.frames += received
+            if slots:
+                self._schedule(monotonic(), slots)
             else:
-                self._schedule(monotonic(), slots, lengths)
-            if len(slots) < _BATCH:
+                self.counters.pool_full += received
+            if received < _BATCH:
                 return
 
-    def _schedule(self, now: float, slots: Slots, lengths: Lengths) -> None:
+    def _schedule(self, now: float, slots: list[int]) -> None:
         if self._loss:
-            kept = self._random.random(len(slots)) >= self._loss
-            self.counters.lost += len(slots) - int(kept.sum())
-            self._pool.give_back(slots[~kept])
-            slots, lengths = slots[kept], lengths[kept]
+            lost = [slot for slot in slots if self._random.random() < self._loss]
+            if lost:
+                self.counters.lost += len(lost)
+                slots = [slot for slot in slots if slot not in lost]
+                self._pool.give_back(lost)
         if not self._seconds_a_byte:
-            if len(slots):
-                self._waiting.append((now + self._delay_s, slots, lengths))
+            if slots:
+                self._waiting.append((now + self._delay_s, slots))
             return
-        frame_bytes = lengths - numpy.uint64(_VNET_HEADER_BYTES)
-        gone = max(now, self._busy_until) + numpy.cumsum(frame_bytes) * self._seconds_a_byte
-        fitting = int(numpy.searchsorted(gone, now + self._queue_s, side="right"))
-        self.counters.queue_full += len(slots) - fitting
-        self._pool.give_back(slots[fitting:])
-        if fitting:
-            self._busy_until = float(gone[fitting - 1])
-        for index in range(fitting):
-            due = float(gone[index]) + self._delay_s
-            self._waiting.append((due, slots[index : index + 1], lengths[index : index + 1]))
+        for slot in slots:
+            gone = max(now, self._busy_until) + self._pool.frame_bytes(slot) * self._seconds_a_byte
+            if gone - now > self._queue_s:
+                self.counters.queue_full += 1
+                self._pool.give_back([slot])
+            else:
+                self._busy_until = gone
+                self._waiting.append((gone + self._delay_s, [slot]))
 
     def push(self, now: float) -> None:
         """Send what is due."""
         while self._waiting and self._waiting[0][0] <= now:
-            _, slots, lengths = self._waiting.popleft()
-            self.counters.refused += self._pool.send(self._sink, slots, lengths)
+            _, slots = self._waiting.popleft()
+            self.counters.refused += self._pool.send(self._sink, slots)
 
 
 class _Timer:
@@ -235,7 +253,7 @@ def run(specification: dict[str, Any]) -> None:
         a, b = _open_port(wire["a"]), _open_port(wire["b"])
         ports += [a, b]
         for way, (source, sink) in enumerate(((a, b), (b, a))):
-            seed = (specification["seed"], index, way)
+            seed = f"{specification['seed']}/{index}/{way}"
             by_source[source.fileno()] = Direction(pool, source.fileno(), sink.fileno(), wire, seed)
             epoll.register(source.fileno(), select.EPOLLIN)
         names += [f"{wire['a']}>{wire['b']}", f"{wire['b']}>{wire['a']}"]
@@ -244,8 +262,18 @@ def run(specification: dict[str, Any]) -> None:
     gc.freeze()
     gc.disable()
     print(READY, flush=True)
+    agenda: list[tuple[float, int]] = []
+    """When the first frame of a direction is due, and the direction's place in the list."""
+    places = {direction: place for place, direction in enumerate(directions)}
+
+    def put(direction: Direction) -> None:
+        due = direction.due
+        direction.is_on_agenda = due is not None
+        if due is not None:
+            heapq.heappush(agenda, (due, places[direction]))
+
     while True:
-        timer.set(min((direction.due for direction in directions if direction.due is not None), default=None))
+        timer.set(agenda[0][0] if agenda else None)
         for descriptor, _ in epoll.poll():
             if descriptor == timer.descriptor:
                 timer.clear()
@@ -255,10 +283,15 @@ def run(specification: dict[str, Any]) -> None:
                 signal.set_wakeup_fd(-1)
                 return
             else:
-                by_source[descriptor].pull()
+                direction = by_source[descriptor]
+                direction.pull()
+                if not direction.is_on_agenda:
+                    put(direction)
         now = monotonic()
-        for direction in directions:
+        while agenda and agenda[0][0] <= now:
+            direction = directions[heapq.heappop(agenda)[1]]
             direction.push(now)
+            put(direction)
 
 
 def vars_of(counters: Counters) -> dict[str, int]:
