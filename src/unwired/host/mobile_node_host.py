@@ -25,6 +25,8 @@ from unwired.core.door import (
     HostAction,
     JoinGroup,
     LeaveGroup,
+    LinkDown,
+    LinkUp,
     UseCareOfAddress,
 )
 from unwired.host.config import DaemonConfig, MobileNodeConfig
@@ -62,6 +64,7 @@ class MobileNodeHost:
         tunnel: int,
     ) -> None:
         self.heard = new_link.heard
+        self._new_link = new_link
         self._role = role
         self._state = state
         self._discovery = discovery
@@ -72,6 +75,8 @@ class MobileNodeHost:
         self._priority = daemon.rule_priority
         self._care_of: dict[Address, tuple[HostRoute, HostRule]] = {}
         self._at_home: tuple[KernelObject, ...] = ()
+        self._routers: dict[int, Address] = {}
+        self._down: set[int] = set()
 
     def interface_appeared(self, interface: Interface) -> None:
         """Optimistic addresses (RFC 4429), where the kernel and the host manager let us."""
@@ -111,7 +116,11 @@ class MobileNodeHost:
 
     def observe(self, event: Event) -> None:
         """Addresses that are not ours keep being routed as before us."""
-        if isinstance(event, AddressAdded | AddressRemoved) and is_unicast_routable(event.address):
+        if isinstance(event, LinkUp):
+            self._down.discard(event.interface)
+        elif isinstance(event, LinkDown):
+            self._down.add(event.interface)
+        elif isinstance(event, AddressAdded | AddressRemoved) and is_unicast_routable(event.address):
             rule = HostRule(self._priority + _FROM_OTHERS, MAIN_TABLE, event.address, 128)
             if isinstance(event, AddressRemoved):
                 self._state.unmake(rule)
@@ -142,6 +151,17 @@ class MobileNodeHost:
             ways.append(HostRoute(self._choice_table, prefix, length, interface, gateway=router, source=address))
         return ways
 
+    def _send_by(self, router: Address, interface: int) -> None:
+        """This router is the one from now on; those of links that we left are none any more."""
+        self._routers.setdefault(interface, router)
+        for at, used in list(self._routers.items()):
+            if at == interface and used != router:
+                self._new_link.left(used, at)
+                self._routers[at] = router
+            elif at != interface and at in self._down:
+                self._new_link.left(used, at)
+                del self._routers[at]
+
     def _go_away(self, address: Address) -> None:
         self._leave_home()
         self._route_home_address(address, self._ways(address, self._tunnel))
@@ -161,6 +181,7 @@ class MobileNodeHost:
         # By its own router: the kernel's list may still hold those of networks that we left, as good as the true one.
         on_link = HostRoute(self._home_table, network(address, prefix_length), prefix_length, interface)
         self._route_home_address(address, [on_link, *self._ways(address, interface, router)])
+        self._send_by(router, interface)
 
     def _leave_home(self) -> None:
         self._state.unmake_where(reversed(self._at_home))
@@ -190,6 +211,7 @@ class MobileNodeHost:
                 self._state.unmake(other)
         if before is not None and before[1] != rule:
             self._state.unmake(before[1])
+        self._send_by(router, interface)
 
     def _forget_care_of_address(self, address: Address) -> None:
         forgotten = self._care_of.pop(address, None)

@@ -50,6 +50,15 @@ class NewLink:
         if autonomous:
             self._hasten(packet.source, interface, autonomous, 0)
 
+    def left(self, router: Address, interface: int) -> None:
+        """Nobody sends by this router any more. What still waits for its link-layer address would wait for seconds, and
+        TCP sends nothing again of which a copy waits here: give it up."""
+        try:
+            fields = {"family": socket.AF_INET6, "ifindex": interface}
+            self._kernel.change(netlink.RTM_DELNEIGH, 0, fields, {"NDA_DST": format_address(router)})
+        except OSError:
+            pass  # nothing waits
+
     def _record(self, interface: int, link_layer_address: bytes, prefixes: list[PrefixInformation]) -> None:
         """A router's global address and link-layer address (RFC 6275 section 7.2), so that a mobile node that returns
         home need not ask for its home agent's, which it could not from an optimistic address (section 11.5.5)."""
