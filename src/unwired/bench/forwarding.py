@@ -24,7 +24,7 @@ _Measure = Callable[[Namespace, str, Namespace, str, float], float]
 _UNITS = {"tcp": "Gbit/s", "udp": "kpps"}
 
 
-def run(repeats: int, seconds: float) -> dict[str, object]:
+def run(repeats: int = 5, seconds: float = 2.0) -> dict[str, object]:
     """Medians of ``repeats`` runs of ``seconds`` each, in Gbit/s (TCP) and thousand packets/s (UDP, 64 bytes)."""
     tunnelled, plain = Topology(tunnelled=True), Topology(tunnelled=False)
     samples: dict[str, dict[str, list[float]]] = {"tunnelled": {}, "plain": {}}
@@ -53,12 +53,12 @@ def run(repeats: int, seconds: float) -> dict[str, object]:
 
 
 def _tcp(sender: Namespace, source: str, receiver: Namespace, destination: str, seconds: float) -> float:
-    """Gbit/s of one TCP stream."""
+    """Gbit/s of one TCP stream, for whole seconds: iperf3 takes no others."""
     server = receiver.start(f"iperf3 -s -1 -B {destination}")
     try:
         end = time.monotonic() + 5
         while True:
-            text = sender.run(f"iperf3 -J -c {destination} -B {source} -t {seconds:g}", check=False)
+            text = sender.run(f"iperf3 -J -c {destination} -B {source} -t {max(1, round(seconds))}", check=False)
             result = json.loads(text or "{}")
             if "end" in result and "sum_received" in result["end"]:
                 return float(result["end"]["sum_received"]["bits_per_second"]) / 1e9
