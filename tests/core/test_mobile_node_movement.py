@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from mobile_node_driver import HOME_ADDRESS, HOME_PREFIX, MAC, ROUTER, SETTINGS, Driver, care_of, prefix
 
-from unwired.core.door import UseCareOfAddress
+from unwired.core.door import GoHome, UseCareOfAddress
 from unwired.core.mobile_node_states import State
 from unwired.core.notices import Drop
 from unwired.wire.address import ALL_ROUTERS, UNSPECIFIED, parse_address
@@ -307,3 +307,14 @@ def test_interface_that_was_made_anew() -> None:
     driver.visit(1, 9, "wlan0")
     assert driver.updates()[-1][1].source == care_of(1, 9)
     assert [interface["index"] for interface in driver.node.status()["interfaces"]] == [9]  # type: ignore[attr-defined]
+
+
+def test_at_home_the_default_router_is_used() -> None:
+    driver = Driver()
+    driver.up()
+    driver.advertisement(HOME_PREFIX, lifetime_s=0)
+    driver.advertisement(HOME_PREFIX, router=OTHER, mac=b"\x02\0\0\0\1\2")
+    assert [action.router for action in driver.of(GoHome)] == [ROUTER, OTHER]
+    driver.advertisement(HOME_PREFIX)
+    driver.run(1)
+    assert len(driver.of(GoHome)) == 2 and driver.state is State.HOME

@@ -206,15 +206,25 @@ class Link:
 
     # --- what is known ---------------------------------------------------------------------------------------------
 
-    def home_router(self, home_address: Address, home_prefix_length: int, now: float) -> Router | None:
-        """A router that advertises the home prefix: this is the home link (RFC 6275 section 11.5.2)."""
-        if not self.up:
-            return None
-        for router in self.routers.values():
-            prefix = router.advertises(home_address, now)
-            if prefix is not None and prefix.length == home_prefix_length:
-                return router
-        return None
+    def home_router(
+        self, home_address: Address, home_prefix_length: int, current: Address | None, now: float
+    ) -> Router | None:
+        """A router that advertises the home prefix: this is the home link (RFC 6275 section 11.5.2). One that is a
+        default router, if there is one, and not in doubt; among equals ``current`` (a link-local address)."""
+        found = [
+            router
+            for router in (self.routers.values() if self.up else ())
+            if (prefix := router.advertises(home_address, now)) is not None and prefix.length == home_prefix_length
+        ]
+        return min(
+            found,
+            key=lambda router: (
+                router.default_until <= now,
+                router.doubt is not Doubt.NONE,
+                router.link_local_address != current,
+            ),
+            default=None,
+        )
 
     def care_of_addresses(self, home_address: Address, now: float) -> list[tuple[Address, Router]]:
         """Addresses of this host that a default router on this link has verified, the best first.

@@ -66,8 +66,8 @@ class MobileNodeMachine:
         self._token = 0
         self._saved: SavedEntry | None = None
         self._home_interface: int | None = None
-        self._home_router: Address = UNSPECIFIED
         """Where the home address answers: None before it was placed, 0 in the tunnel device."""
+        self._home_router: Address = UNSPECIFIED
         self._answer: Answer | None = None
         self._wait_s = 0.0
         self._refusals = 0

@@ -93,8 +93,9 @@ class Movement:
             (link for link in self.links.values() if link.up),
             key=lambda link: (link.rank, current is None or link.index != current.interface, link.index),
         )
+        home_router = current.router if isinstance(current, AtHome) else None
         for link in links:
-            router = link.home_router(self._home_address, self._home_prefix_length, now)
+            router = link.home_router(self._home_address, self._home_prefix_length, home_router, now)
             if router is not None:
                 return AtHome(link.index, router.link_local_address)
         for link in links:
