@@ -65,7 +65,9 @@ class HomeAgentHost:
             case DefendAddress(address, interface):
                 if interface:
                     self._state.make(ProxyNeighbour(interface, address))
-                self._state.make(HostRoute(MAIN_TABLE, address, 128, self._tunnel))
+                # A link-local address is only answered for: its packets never leave the link (RFC 6275 section 10.4.2).
+                if not is_link_local(address):
+                    self._state.make(HostRoute(MAIN_TABLE, address, 128, self._tunnel))
             case ReleaseAddress(address, interface):
                 self._state.unmake(HostRoute(MAIN_TABLE, address, 128, self._tunnel))
                 if interface:
