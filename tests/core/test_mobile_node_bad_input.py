@@ -1,0 +1,94 @@
+"""Bytes that were changed on the way never raise, never stop the engine and never register anything by themselves."""
+
+from dataclasses import replace
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from mobile_node_driver import HOME_ADDRESS, HOME_AGENT, INSECURE, SETTINGS, Driver, care_of, prefix
+
+from unwired.core.mobile_node_states import State
+from unwired.wire.address import ALL_NODES, parse_address
+from unwired.wire.errors import DecodeError
+from unwired.wire.icmpv6 import (
+    HomeAgentAddressDiscoveryReply,
+    MobilePrefixAdvertisement,
+    NeighborAdvertisement,
+    NeighborSolicitation,
+    PacketTooBig,
+    ParameterProblem,
+    RouterAdvertisement,
+)
+from unwired.wire.ipv6 import Packet, decode_packet, encode_packet
+from unwired.wire.mobility import MobilityOption
+from unwired.wire.nd_options import AdvertisementInterval, PrefixInformation, SourceLinkLayerAddress
+from unwired.wire.rfc4283 import MobileNodeIdentifier
+from unwired.wire.rfc4285 import MessageId, MobilityMessageAuthentication
+from unwired.wire.rfc6275 import BindingAcknowledgement, BindingError, BindingRefreshAdvice, BindingRefreshRequest
+
+ROUTER = parse_address("fe80::5")
+OPTIONS: tuple[MobilityOption, ...] = (
+    BindingRefreshAdvice(10),
+    MobileNodeIdentifier(b"mn@example.org"),
+    MessageId(1 << 63),
+    MobilityMessageAuthentication(256, bytes(12)),
+)
+ADVERTISEMENT = RouterAdvertisement(
+    router_lifetime_s=1800,
+    options=(
+        SourceLinkLayerAddress(bytes(6)),
+        PrefixInformation(prefix(3), 64, True, True, False, 86_400, 14_400),
+        AdvertisementInterval(100),
+    ),
+)
+PAYLOADS = (
+    BindingAcknowledgement(0, 259, 105, options=OPTIONS),
+    BindingAcknowledgement(135, 9, 0, options=OPTIONS),
+    BindingRefreshRequest(),
+    BindingError(1, HOME_ADDRESS),
+    ParameterProblem(1, 6, encode_packet(Packet(care_of(1), HOME_AGENT, BindingRefreshRequest()))),
+    PacketTooBig(1300, encode_packet(Packet(care_of(1), HOME_AGENT, BindingRefreshRequest()))),
+    HomeAgentAddressDiscoveryReply(0x0102, (HOME_AGENT,)),
+    MobilePrefixAdvertisement(0x0102, options=ADVERTISEMENT.options),
+)
+LINK_PAYLOADS = (ADVERTISEMENT, NeighborAdvertisement(ROUTER, True, True), NeighborSolicitation(HOME_ADDRESS))
+GOOD = [
+    encode_packet(Packet(HOME_AGENT, care_of(1), payload, routing_home_address=HOME_ADDRESS)) for payload in PAYLOADS
+] + [encode_packet(Packet(ROUTER, ALL_NODES, payload, hop_limit=255)) for payload in LINK_PAYLOADS]
+
+changes = st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=6)
+
+
+@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@given(
+    packets=st.lists(
+        st.tuples(st.sampled_from(GOOD), changes, st.integers(0, 60), st.booleans(), st.sampled_from([0, 2, 9])),
+        min_size=1,
+        max_size=4,
+    ),
+    registered=st.booleans(),
+    authenticated=st.booleans(),
+)
+def test_changed_packets(
+    packets: list[tuple[bytes, list[tuple[int, int]], int, bool, int]], registered: bool, authenticated: bool
+) -> None:
+    driver = Driver(SETTINGS if authenticated else replace(INSECURE, home_agent=HOME_AGENT))
+    driver.visit(1)
+    if registered:
+        driver.acknowledge()
+    for good, edits, cut, whole, interface in packets:
+        data = bytearray(good)
+        for at, value in edits:
+            data[at % len(data)] = value
+        try:
+            packet = decode_packet(bytes(data[: len(data) - cut]))
+        except DecodeError:
+            continue
+        if whole:
+            packet = replace(packet, checksum_ok=True)  # let it in further than the checksum would
+        driver.node.receive(packet, interface, driver.now)
+        driver.collect()
+        driver.run(0.5)
+    if authenticated and not registered:
+        assert driver.state is not State.REGISTERED
+    driver.run(100)
+    assert driver.node.status() and driver.node.explain(HOME_ADDRESS)
