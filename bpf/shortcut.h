@@ -9,13 +9,16 @@
 #include "parse.h"
 #include "route.h"
 
-/* Whether a router may forward it without a second look (RFC 4291 section 2.5.6, RFC 8200 section 4.3). */
+/* Whether a router may forward it without a second look (RFC 4291 section 2.5.6, RFC 8200 section 4.3). Hop limit 255
+ * may be neighbour discovery: a neighbour that asks for a home address whose proxy this host is. */
 static __always_inline int is_plain(const struct ipv6hdr *header)
 {
 	const __u8 *source = header->saddr.s6_addr, *destination = header->daddr.s6_addr;
 
-	return header->hop_limit > 1 && header->nexthdr != PROTOCOL_HOP_BY_HOP && source[0] && source[0] < 0xfe &&
-	       destination[0] && destination[0] < 0xfe;
+	if (header->nexthdr != IPPROTO_TCP && header->nexthdr != IPPROTO_UDP &&
+	    (header->nexthdr == PROTOCOL_HOP_BY_HOP || header->hop_limit == 255))
+		return 0;
+	return header->hop_limit > 1 && source[0] && source[0] < 0xfe && destination[0] && destination[0] < 0xfe;
 }
 
 /* Into a tunnel, when the packet at `l2` is for a home address. NO_VERDICT: it is the kernel's. */

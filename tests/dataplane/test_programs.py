@@ -311,6 +311,10 @@ LEFT_TO_THE_KERNEL = [
     ("larger than the tunnel device's MTU", ipv6(CORRESPONDENT, HOME, UDP, udp(bytes(1413)))),
     ("larger than the tunnel's MTU", ipv6(CORRESPONDENT, OTHER_HOME, UDP, udp(bytes(1353)))),
     ("hop-by-hop options", ipv6(CORRESPONDENT, HOME, HOP_BY_HOP, options(UDP, b"\x01\x04" + bytes(4)) + udp())),
+    (
+        "a neighbour asks for the home address that we are the proxy of",
+        ipv6(CORRESPONDENT, HOME, ICMPV6, icmpv6(135, parse_address(HOME)), hop_limit=255),
+    ),
     ("link-local source", ipv6("fe80::1", HOME, UDP, udp())),
     ("unspecified source", ipv6("::", HOME, UDP, udp())),
     ("multicast source", ipv6("ff02::1", HOME, UDP, udp())),

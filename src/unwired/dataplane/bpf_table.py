@@ -101,9 +101,9 @@ class BpfTable:
         self.directory = BPFFS / "unwired" / name
         self._library = library = Libbpf()
         try:
+            self._object = BpfObject(library, object_path)
             mount_bpffs(BPFFS)
             self.directory.mkdir(parents=True, exist_ok=True)
-            self._object = BpfObject(library, object_path)
             self.adopted = self._prepare_maps(capacity, replace)
             self._object.load()
         except OSError as error:
