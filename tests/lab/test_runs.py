@@ -130,6 +130,21 @@ def test_down_removes_what_a_killed_run_left_and_only_that(write: Callable[[str]
     _nothing_is_left_of(other_run)
 
 
+def test_a_killed_run_with_daemons_leaves_nothing_in_the_kernel() -> None:
+    killed = _start("run", "two-links")
+    wait_for(lambda: _has_traffic(killed), 40)
+    run = _run_of(killed)
+    assert run is not None
+    killed.kill()
+    killed.communicate(timeout=30)
+    run = Run.read(run.directory)
+    assert len(run.pins) == 2
+    assert all(path.is_dir() for path in run.pins)  # the data plane goes on without anybody
+    assert _run("down", run.name).returncode == 0
+    assert not any(path.exists() for path in run.pins)
+    _nothing_is_left_of(run)
+
+
 def test_up_exec_down(write: Callable[[str], Path]) -> None:
     done = _run("up", write(SMALL.format(duration_s=1, shape="delay_ms = 5")), "--json")
     assert done.returncode == 0, done.stderr

@@ -228,13 +228,13 @@ def _owner(run: ledger.Run) -> int | None:
 
 
 def _stop_on_signal() -> None:
-    """SIGTERM and Ctrl-C end the run with its clean-up."""
+    """SIGTERM, Ctrl-C and a terminal that goes away end the run with its clean-up."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         _messages.print("interrupted: cleaning up")
         raise SystemExit(128 + number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
 
 

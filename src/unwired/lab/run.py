@@ -42,6 +42,7 @@ class Silent:
         pass
 
 
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _FIRST_PORT = 40_000
 _LOOK_EVERY_S = 0.1
 _DRAIN_S = 0.5
@@ -60,12 +61,12 @@ def built(scenario: Scenario, watcher: Watcher) -> Iterator[Lab]:
         lab.build()
         yield lab
     finally:
-        before = [signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)]
+        before = [signal.signal(number, signal.SIG_IGN) for number in _STOP_SIGNALS]
         lab.processes.end_all()
         lab.close()
         Run.read(lab.directory).clean_up()
         ledger.close()
-        for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
+        for number, handler in zip(_STOP_SIGNALS, before, strict=True):
             signal.signal(number, handler)
 
 
