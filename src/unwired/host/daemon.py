@@ -46,6 +46,7 @@ SWITCH_INTERVAL_S = 0.0005
 GARBAGE_AFTER = 20_000
 """Allocations between searches for cyclic garbage, of which there is next to none: a search among 100,000 bindings
 takes longer than a handover."""
+LOOK_AFTER_S = 0.03
 PUT_BACK_INTERVAL_S = 1.0
 """At most this often what others removed is put back: two programs must not fight at full speed."""
 FIXED_KEYS = ("name", "runtime_dir", "state_dir", "tunnel_device", "punt_device", "routing_table", "rule_priority")
@@ -90,34 +91,46 @@ class Daemon:
     # --- life ------------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self.end)
+        self._loop.add_signal_handler(signal.SIGHUP, self.reload)
+        self._loop.set_exception_handler(self._internal_error)
         daemon = self.config.daemon
         self.runtime = Runtime(daemon.runtime)
         self.journal = Journal(daemon.journal)
         self.journal.start(self._turn_journal_soon)
         self.kernel = Netlink()
         self._changes = NetlinkChanges()
-        self.state = KernelState(self.kernel, Ledger(self.runtime.ledger))
+        ledger = Ledger(self.runtime.ledger)
+        is_first = not ledger.entries
+        self.state = KernelState(self.kernel, ledger)
         self.plane: ForwardingPlane = self._open_plane(daemon, self._capacity())
+        try:
+            await self._set_up()
+        except BaseException:
+            if is_first:
+                # Nobody's packets depend on what was made so far.
+                self.state.give_back()
+                self.state.close()
+                self.plane.remove()
+            raise
+        await self._ended
+        await self._stop()
+
+    async def _set_up(self) -> None:
+        daemon, plane = self.config.daemon, self.plane
         self._discovery = NeighborDiscovery()
         self._sender = Sender(by_source=not isinstance(self.config.role, HomeAgentConfig))
-        self.driver = Driver(
-            self.plane.table, self.plane.punted, self._sender, self._discovery, self.journal, self.board
-        )
+        self.driver = Driver(plane.table, plane.punted, self._sender, self._discovery, self.journal, self.board)
         self.links = Links(self.kernel, frozenset((daemon.tunnel_device, daemon.punt_device)), self._appeared)
         self._control = ControlServer(self.runtime.control_socket, Verbs(self).table(), self.board)
-        self._loop.set_exception_handler(self._internal_error)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self.end)
-        self._loop.add_signal_handler(signal.SIGHUP, self.reload)
         self._set_role()
         self.links.read_all()
         self._host.prepare(self.links)
-        self._loop.add_reader(self._changes.fileno(), self._guarded_changes)
+        self._loop.add_reader(self._changes.fileno(), self._netlink_readable)
         self._attach_uplinks()
-        await self._control.start()
         self._start_role_when_ready()
-        await self._ended
-        await self._stop()
+        await self._control.start()
 
     def end(self) -> None:
         """A clean stop, soon."""
@@ -240,12 +253,6 @@ class Daemon:
             # Nothing may be acknowledged any more: better to be restarted than to be believed.
             self.fail(error)
 
-    def _guarded_changes(self) -> None:
-        try:
-            self._netlink_readable()
-        except Exception as error:
-            self.fail(error)
-
     def _netlink_readable(self) -> None:
         messages = self._changes.read()
         if messages is None:
@@ -263,7 +270,9 @@ class Daemon:
             self._start_role_when_ready()
         elif events:
             self.driver.handle(events)
-        self.state.look()
+        if self.state.suspicious:
+            # Looking takes milliseconds, which belong to the handover first.
+            self._loop.call_later(LOOK_AFTER_S, self._look)
         if self.state.lost:
             self._put_back_soon()
 
@@ -274,6 +283,11 @@ class Daemon:
 
     def _optimistic(self, interface: int, address: Address, prefix_length: int) -> None:
         self.driver.handle(self.links.optimistic(interface, address, prefix_length))
+
+    def _look(self) -> None:
+        self.state.look()
+        if self.state.lost:
+            self._put_back_soon()
 
     def _put_back_soon(self) -> None:
         if self._put_back_timer is None:

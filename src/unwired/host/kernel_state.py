@@ -101,6 +101,11 @@ class KernelState:
         """Changes were missed: anything may be gone."""
         self._suspects.update(self._wanted)
 
+    @property
+    def suspicious(self) -> bool:
+        """Whether ``look`` has anything to do."""
+        return bool(self._suspects)
+
     def look(self) -> None:
         """Find out which suspects are gone."""
         suspects = {entry for entry in self._suspects if not isinstance(entry, Sysctl | AddressLabel)}
