@@ -130,6 +130,7 @@ def test_six_mistakes_are_six_problems(tmp_path: Path) -> None:
         ),
         (("[home_agent]", '[home_agent]\nhome_link = "a name too long for Linux"'), "home_agent.home_link"),
         (("[home_agent]", '[daemon]\nname = "../etc"\n[home_agent]'), "daemon.name"),
+        (("[home_agent]", f'[daemon]\nruntime_dir = "/{"x" * 90}"\n[home_agent]'), "daemon.runtime_dir"),
     ],
 )
 def test_one_mistake(tmp_path: Path, change: tuple[str, str], key: str) -> None:

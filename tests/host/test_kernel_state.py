@@ -192,3 +192,14 @@ def test_a_ledger_of_another_boot_is_void(device: int, tmp_path: Path) -> None:
         '{"here": "another boot"}\n{"made": {"kind": "sysctl", "name": "kernel/x", "value": "1"}, "before": "0"}\n'
     )
     assert Ledger(path).entries == {}
+
+
+def test_a_ledger_does_not_grow_with_what_is_gone(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    stays = HostRule(5200, 7700, HOME, 128)
+    ledger.add(stays)
+    for number in range(3000):
+        ledger.add(HostRule(number, 7701))
+        ledger.remove(HostRule(number, 7701))
+    assert len((tmp_path / "ledger").read_text().splitlines()) < 1100
+    assert Ledger(tmp_path / "ledger").entries == {stays: None}

@@ -31,10 +31,8 @@ def status(config: ConfigOption = None, socket: SocketOption = None, as_json: Js
     _section("control packets", answer["counters"])
     _section("dropped", {name: count for name, count in answer["drops"].items() if count})
     plane = answer["data_plane"]
-    print()
-    print("data plane")
-    print_pairs([("  tunnel device", plane["tunnel_device"]), ("  uplinks", ", ".join(plane["uplinks"]) or "none")])
-    print_pairs((f"  {name.replace('_', ' ')}", count) for name, count in plane["counters"].items() if count)
+    counted = {name: count for name, count in plane["counters"].items() if count}
+    _section("data plane", {"tunnel_device": plane["tunnel_device"], "uplinks": plane["uplinks"], **counted})
 
 
 def _section(title: str, values: dict[str, Any]) -> None:

@@ -35,6 +35,7 @@ from unwired.wire.address import Address, format_address, in_prefix
 __all__ = ["Config", "ConfigError", "DaemonConfig", "HomeAgentConfig", "MobileNodeConfig", "Problem", "load"]
 
 Model = TypeVar("Model", bound=BaseModel)
+SOCKET_PATH_MAX = 107
 ROLES: dict[str, type[BaseModel]] = {"home_agent": HomeAgentSection, "mobile_node": MobileNodeSection}
 
 
@@ -138,6 +139,8 @@ class _Loader:
             )
             self._say("", what, why, fix)
         role = home_agent or mobile_node
+        if daemon is not None and given:
+            self._check_socket_path(self._daemon(daemon, given[0]))
         if self.problems or daemon is None or role is None:
             raise ConfigError(self.problems)
         return Config(self.path, self._daemon(daemon, given[0]), role)
@@ -157,6 +160,16 @@ class _Loader:
             rule_priority=section.rule_priority,
             log_level=section.log_level,
         )
+
+    def _check_socket_path(self, daemon: DaemonConfig) -> None:
+        length = len(bytes(daemon.control_socket))
+        if length > SOCKET_PATH_MAX:
+            self._say(
+                "daemon.runtime_dir",
+                f"makes the control socket's path {length} bytes long",
+                f"the kernel takes {SOCKET_PATH_MAX} at most",
+                "choose a directory with a shorter path",
+            )
 
     def _home_agent(self, raw: Any) -> HomeAgentConfig | None:
         where = "home_agent"

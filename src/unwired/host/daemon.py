@@ -238,6 +238,9 @@ class Daemon:
             rows_swept=swept,
             objects_swept=len(stale),
         )
+        for name in self.config.daemon.uplinks or ():
+            if self.links.named(name) is None:
+                self.board.say("uplink_missing", Level.WARNING, interface=name)
         tell_supervisor("READY=1")
 
     # --- what happens ----------------------------------------------------------------------------------------------

@@ -12,6 +12,8 @@ from typing import Any
 
 from unwired.host.kernel_objects import CLASSES, KernelObject
 
+COMPACT_AFTER = 1000
+"""Lines about what is gone again that may gather."""
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _NETWORK_NAMESPACE = Path("/proc/thread-self/ns/net")
 
@@ -70,9 +72,15 @@ class Ledger:
             for entry, before in self.entries.items():
                 file.write(json.dumps({"made": _to_json(entry), "before": before}) + "\n")
         fresh.replace(self.path)
+        self._appended = 0
         self._file = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC), "w")
 
     def _append(self, record: dict[str, Any]) -> None:
+        if self._appended > COMPACT_AFTER + 4 * len(self.entries):
+            self._file.close()
+            self._rewrite()  # with what was just changed
+            return
+        self._appended += 1
         self._file.write(json.dumps(record) + "\n")
         self._file.flush()
 
