@@ -30,8 +30,8 @@ static __always_inline void count_sent(__u32 tunnel, __u32 packets, __u32 bytes)
 	struct tunnel_counters *row = bpf_map_lookup_elem(&tunnel_counters, &tunnel);
 
 	if (row) {
-		row->packets_sent += packets;
-		row->bytes_sent += bytes;
+		__sync_fetch_and_add(&row->packets_sent, packets);
+		__sync_fetch_and_add(&row->bytes_sent, bytes);
 	}
 }
 
@@ -40,8 +40,8 @@ static __always_inline void count_received(__u32 tunnel, __u32 packets, __u32 by
 	struct tunnel_counters *row = bpf_map_lookup_elem(&tunnel_counters, &tunnel);
 
 	if (row) {
-		row->packets_received += packets;
-		row->bytes_received += bytes;
+		__sync_fetch_and_add(&row->packets_received, packets);
+		__sync_fetch_and_add(&row->bytes_received, bytes);
 	}
 }
 

@@ -12,13 +12,13 @@
 #define OUTER_HOP_LIMIT 64
 #define IPV6_PAYLOAD_MAX 65535
 
-/* The outer flow label: stateless, from what identifies the inner flow, never 0 (RFC 6437 section 3, RFC 6438 section
- * 3). The ports help where the sender sets no label. */
+/* The outer flow label: stateless, from the inner addresses and label, or the ports where the sender sets no label;
+ * never 0 (RFC 6437 section 3, RFC 6438 section 3). */
 static __always_inline __be32 outer_flow_label(struct __sk_buff *skb, __u32 l2, const struct ipv6hdr *inner)
 {
 	__u32 ports = 0;
 
-	if (inner->nexthdr == IPPROTO_UDP || inner->nexthdr == IPPROTO_TCP)
+	if (!(first_word(inner) & FLOW_LABEL) && (inner->nexthdr == IPPROTO_UDP || inner->nexthdr == IPPROTO_TCP))
 		bpf_skb_load_bytes(skb, l2 + sizeof(*inner), &ports, sizeof(ports));
 	return bpf_htonl(flow_hash(inner, ports ^ inner->nexthdr) >> 12 ?: 1);
 }

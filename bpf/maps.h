@@ -52,9 +52,10 @@ struct {
 	__type(value, struct listen_row);
 } listens SEC(".maps");
 
-/* Apart from the tunnels, so that a handover rewrites a tunnel without losing its counts. */
+/* Apart from the tunnels, so that a handover rewrites a tunnel without losing its counts. Not per processor: that would
+ * make a new tunnel ten times as dear, and take kilobytes of each on a large machine. */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, CAPACITY);
 	__type(key, __u32);

@@ -21,7 +21,7 @@ from unwired.core.forwarding import (
     Unforward,
     Unlisten,
 )
-from unwired.dataplane import DataplaneError, MemoryTable, Rows, object_path
+from unwired.dataplane import DataplaneError, MemoryTable, Rows, devices, object_path
 from unwired.dataplane.bpf_table import BpfTable
 from unwired.dataplane.table import ForwardingTable, TunnelCounters
 from unwired.wire.address import parse_address
@@ -228,6 +228,23 @@ def test_rows_are_written_fast(table: BpfTable) -> None:
         for action in actions:
             table.apply(action)
     assert 20_000 / (time.thread_time() - start) > 60_000
+
+
+@pytest.mark.root
+def test_narrow_tunnels_are_adopted_with_their_routes(table: BpfTable, table_name: str, namespace: Namespace) -> None:
+    """The next process knows which routes its predecessor has set, and clears them with the rows."""
+    with namespace:
+        device = devices.create_tunnel_device("mip0", 1460)
+        table.attach_tunnel_device(device)
+    _fill(table)
+    assert "mtu lock 1400" in namespace.run("ip -6 route show 2001:db8::1")
+    table.close()
+    with namespace:
+        heir = BpfTable(table_name, object_path())
+        heir.attach_tunnel_device(device)
+    heir.sweep(Rows())
+    assert namespace.run("ip -6 route show 2001:db8::1") == ""
+    heir.remove()
 
 
 def _attached(table: BpfTable, ifindex: int) -> int:

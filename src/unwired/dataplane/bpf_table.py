@@ -176,10 +176,8 @@ class BpfTable:
     def tunnel_counters(self, number: int) -> TunnelCounters:
         row = layout.TUNNEL_COUNTERS
         key = struct.pack("=I", number)
-        value = self._library.lookup(self._descriptors["tunnel_counters"], key, row.size * self._possible_cpus)
-        if value is None:
-            return TunnelCounters()
-        return TunnelCounters(*(sum(column) for column in zip(*row.packer.iter_unpack(value), strict=True)))
+        value = self._library.lookup(self._descriptors["tunnel_counters"], key, row.size)
+        return TunnelCounters(*row.packer.unpack(value)) if value else TunnelCounters()
 
     def _counter(self, counter: Counter) -> int:
         value = self._library.lookup(self._descriptors["counters"], struct.pack("=I", counter), 8 * self._possible_cpus)
@@ -262,7 +260,9 @@ class BpfTable:
                 continue
             try:
                 there, here = self._library.map_shape(descriptor), self._object.map_shape(name)
-                if (there.type, there.key_size, there.value_size) != (here.type, here.key_size, here.value_size):
+                if there.type != here.type:
+                    problems.append(f"{name}: a map of type {there.type}, here {here.type}")
+                elif (there.key_size, there.value_size) != (here.key_size, here.value_size):
                     problems.append(
                         f"{name}: key and row of {there.key_size} and {there.value_size} bytes, "
                         f"here {here.key_size} and {here.value_size}"
@@ -329,7 +329,7 @@ class BpfTable:
     def _set_tunnel(self, action: SetTunnel) -> None:
         tunnel = action.tunnel
         if tunnel.number not in self._counted:
-            zeros = bytes(layout.TUNNEL_COUNTERS.size * self._possible_cpus)
+            zeros = bytes(layout.TUNNEL_COUNTERS.size)
             key = struct.pack("=I", tunnel.number)
             try:
                 self._library.update(self._descriptors["tunnel_counters"], key, zeros, BPF_NOEXIST)
