@@ -185,3 +185,31 @@ def test_events_follow(world: World) -> None:
         names.append(json.loads(follower.stdout.readline())["name"])
     follower.send_signal(signal.SIGINT)
     assert follower.wait(5) == 0
+
+
+def test_reload_of_a_mobile_node(world: World) -> None:
+    text = world.node_file.read_text()
+    world.node_file.write_text(text.replace("[mobile_node]", "[mobile_node]\nlifetime_s = 100", 1))
+    answer = ask(world.node_file, "reload")
+    assert answer is not None
+    assert answer["applied"] is True
+
+    def granted() -> bool:
+        bindings = ask(world.agent_file, "bindings")
+        return bool(bindings and bindings["bindings"] and bindings["bindings"][0]["lifetime_s"] == 100)
+
+    eventually(granted, what="registered with the new lifetime")
+    eventually(world.registered)
+    assert world.ping("peer", HOME) == 5
+    assert world.ping("node", PEER) == 5
+    assert stop(world.node) == 0
+    assert world.host("node") == world.before["node"]
+
+
+def test_a_subscriber_who_is_removed_is_served_no_more(world: World) -> None:
+    text = world.agent_file.read_text()
+    world.agent_file.write_text(text.replace("2001:db8:100::1000", "2001:db8:100::2000").replace("mn@", "other@"))
+    world.agent.send_signal(signal.SIGHUP)
+    eventually(lambda: "configuration_applied" in world.log("home-agent"))
+    assert ask(world.agent_file, "bindings") == {"schema": "unwired.bindings/1", "bindings": []}
+    assert world.ping("peer", HOME, 2) == 0

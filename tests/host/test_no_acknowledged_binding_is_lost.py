@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from host_network import PYTHON, ask, eventually, home_agent_file, roaming
+from host_network import PYTHON, ask, eventually, home_agent_file, roaming, run, stop
 
 pytestmark = pytest.mark.root
 
@@ -68,3 +68,27 @@ def test_killed_while_registering(tmp_path: Path, after: int) -> None:
         network.daemon("agent", agent_file)
         bindings = eventually(lambda: ask(agent_file, "bindings"))
         assert acknowledged <= {binding["home_address"] for binding in bindings["bindings"]}
+
+
+def test_a_full_disk_ends_the_daemon_and_not_its_promises(tmp_path: Path) -> None:
+    with roaming(tmp_path) as network:
+        (tmp_path / "subscribers").write_text(subscribers())
+        agent_file = home_agent_file(tmp_path, 'subscribers = "subscribers"')
+        state = tmp_path / "state"
+        state.mkdir()
+        run("mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(state))
+        try:
+            agent = network.daemon("agent", agent_file)
+            eventually(lambda: ask(agent_file, "bindings"))
+            command = network.command("router", str(PYTHON), "-c", REGISTER)
+            acknowledged = set(subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout.split())
+            assert agent.wait(10) == 1
+            assert "can't be written" in (tmp_path / "home-agent.log").read_text()
+            assert 0 < len(acknowledged) < COUNT
+            run("mount", "-o", "remount,size=64m", str(state))
+            agent = network.daemon("agent", agent_file)
+            bindings = eventually(lambda: ask(agent_file, "bindings"))
+            assert acknowledged <= {binding["home_address"] for binding in bindings["bindings"]}
+            assert stop(agent) == 0
+        finally:
+            run("umount", "-l", str(state))

@@ -144,13 +144,17 @@ class Daemon:
 
     def _internal_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """A defect of ours met in one callback: said once a second with all that helps to find it, and the loop goes on
-        with the next packet. No peer may end the daemon."""
+        with the next packet. No peer may end the daemon. A journal that fails does: nothing may be acknowledged any
+        more, and a successor can be believed again."""
+        error = context.get("exception")
+        if isinstance(error, JournalError):
+            self.fail(error)
+            return
         self.internal_errors += 1
         moment = loop.time()
         if moment - self._told_at < 1.0:
             return
         self._told_at = moment
-        error = context.get("exception")
         lines = traceback.format_exception(error) if error is not None else []
         reason = f"{type(error).__name__}: {error}" if error is not None else str(context["message"])
         self.board.say("internal_error", Level.ERROR, reason=reason, traceback="".join(lines))
@@ -250,11 +254,7 @@ class Daemon:
         self._loop.call_soon_threadsafe(self._journal_turned)
 
     def _journal_turned(self) -> None:
-        try:
-            self.driver.journal_turned()
-        except JournalError as error:
-            # Nothing may be acknowledged any more: better to be restarted than to be believed.
-            self.fail(error)
+        self.driver.journal_turned()
 
     def _netlink_readable(self) -> None:
         messages = self._changes.read()

@@ -2,7 +2,7 @@
 
 The kernel makes an address optimistic only when the router advertisement has a Source Link-Layer Address option. What
 counts (RFC 4429 section 3.3) is that the router's link-layer address is known, and often it is without that option: a
-router that answers a solicitation by unicast has asked for ours first and told its own.
+router that answers a solicitation by unicast has asked for ours first and told its own, and else it is asked.
 """
 
 import asyncio
@@ -20,10 +20,11 @@ from unwired.wire.nd_options import PrefixInformation, SourceLinkLayerAddress
 _IFA_F_OPTIMISTIC, _IFA_F_DADFAILED, _IFA_F_TENTATIVE = 0x04, 0x08, 0x40
 _IFA_F_KEPT: Final = 0x700
 """MANAGETEMPADDR, NOPREFIXROUTE and MCAUTOJOIN: flags that a change must repeat."""
-_NTF_ROUTER = 0x80
+_NTF_USE, _NTF_ROUTER = 0x01, 0x80
 _NUD_REACHABLE = 0x02
 _LOOK_AGAIN_S = (0.002, 0.005, 0.02)
-"""Our socket may hear an advertisement just before the kernel has made an address of it."""
+"""Our socket may hear an advertisement just before the kernel has made an address of it; and a router takes a moment
+to say its link-layer address."""
 
 
 class NewLink:
@@ -48,6 +49,7 @@ class NewLink:
                 return  # the kernel makes its addresses optimistic itself
         autonomous = [prefix for prefix in prefixes if prefix.autonomous and prefix.prefix_length == 64]
         if autonomous:
+            self._ask_for(packet.source, interface)
             self._hasten(packet.source, interface, autonomous, 0)
 
     def left(self, router: Address, interface: int) -> None:
@@ -73,16 +75,26 @@ class NewLink:
             except OSError:
                 continue
 
+    def _ask_for(self, router: Address, interface: int) -> None:
+        """Let the kernel solicit a router's link-layer address, from our link-local address."""
+        fields = {"family": socket.AF_INET6, "ifindex": interface, "flags": _NTF_USE}
+        try:
+            attributes = {"NDA_DST": format_address(router)}
+            self._kernel.change(netlink.RTM_NEWNEIGH, netlink.NLM_F_CREATE, fields, attributes)
+        except OSError:
+            return
+
     def _hasten(self, router: Address, interface: int, prefixes: list[PrefixInformation], tries: int) -> None:
         """Make the tentative addresses that came of an advertisement optimistic."""
         try:
             found = self._addresses(interface, prefixes)
-            for message in found:
-                if self._is_waiting(message) and self._is_router_known(router, interface):
-                    self._make_optimistic(message)
+            waiting = [message for message in found if self._is_waiting(message)]
+            known = bool(waiting) and self._is_router_known(router, interface)
+            for message in waiting if known else ():
+                self._make_optimistic(message)
         except OSError:
             return
-        if not found and tries < len(_LOOK_AGAIN_S):
+        if (not found or (waiting and not known)) and tries < len(_LOOK_AGAIN_S):
             loop = asyncio.get_running_loop()
             loop.call_later(_LOOK_AGAIN_S[tries], self._hasten, router, interface, prefixes, tries + 1)
 
