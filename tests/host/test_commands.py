@@ -1,6 +1,7 @@
 """Commands when there is nobody to ask, or no right to."""
 
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,9 @@ def test_commands_without_a_daemon(tmp_path: Path) -> None:
     assert "no daemon is running" in missing.stderr
     agent_file = home_agent_file(tmp_path)
     assert unwired("bindings", "-c", str(agent_file)).returncode == 3
-    for directory in (tmp_path, *tmp_path.parents[:2]):
-        directory.chmod(0o755)
-    refused = unwired("run", "-c", str(agent_file), user=65534)
+    with tempfile.TemporaryDirectory() as readable:
+        Path(readable).chmod(0o755)
+        agent_file = home_agent_file(Path(readable))
+        refused = unwired("run", "-c", str(agent_file), user=65534)
     assert refused.returncode == 4
     assert "root" in refused.stderr
