@@ -26,7 +26,7 @@ _UNITS = {"tcp": "Gbit/s", "udp": "kpps"}
 
 
 def run(repeats: int = 5, seconds: float = 2.0) -> dict[str, object]:
-    """Medians of ``repeats`` runs of ``seconds`` each: Gbit/s (TCP), thousand packets per second of processor time (UDP,
+    """Medians of ``repeats`` runs of ``seconds`` each: Gbit/s (TCP), thousand packets a second of processor time (UDP,
     64 bytes). Ratios are medians over the pairs of runs that followed each other."""
     tunnelled, plain = Topology(tunnelled=True), Topology(tunnelled=False)
     samples: dict[str, dict[str, list[float]]] = {"tunnelled": {}, "plain": {}}
