@@ -1,9 +1,8 @@
 """Router advertisements of the lab's access routers, all by one process.
 
-BIRD 2.0's carry no source link-layer address option, and Linux starts an address as optimistic (RFC 4429) only when
-the advertisement that brought its prefix has one: with BIRD's alone every move would pay a second for duplicate address
-detection. These carry it, as those of common routers do, and otherwise behave as BIRD's with ``solicited ra unicast``:
-a solicitation from an address is answered at once, to that address.
+BIRD 2.0's carry no source link-layer address option, those of common routers do; and Linux by itself starts an address
+as optimistic (RFC 4429) only when the advertisement that brought its prefix has one. These have it, and otherwise are
+as BIRD's with ``solicited ra unicast``: a solicitation from an address is answered at once, to that address.
 
 Run as ``python -m unwired.lab.advertise SPECIFICATION``, a JSON file with ``routers``: each has a ``namespace`` (path),
 an ``interface`` and the fields of ``Advertisement``.

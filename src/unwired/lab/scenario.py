@@ -142,10 +142,10 @@ class Network(Shape):
         description="The routers among the members send router advertisements. False on a home link whose home agent "
         "sends its own.",
     )
-    advertiser: Literal["lab", "bird"] = Field(
-        "lab",
-        description="Who sends them: the lab, with the routers' link-layer addresses in them, or BIRD 2.0, without. "
-        "Linux uses a new address at once (RFC 4429) only with them.",
+    advertiser: Literal["bird", "lab"] = Field(
+        "bird",
+        description="Who sends them: BIRD 2, or the lab itself, which adds the routers' link-layer addresses as common "
+        "routers do. Linux makes a new address optimistic (RFC 4429) only with them.",
     )
     router_lifetime_s: int = Field(1800, ge=0, le=9000, description="0: not a default router.")
     valid_lifetime_s: int = Field(86_400, ge=0)
