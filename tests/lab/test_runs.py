@@ -163,6 +163,52 @@ def test_up_exec_down(write: Callable[[str], Path]) -> None:
     _nothing_is_left_of(run)
 
 
+MOVABLE = """
+name = "movable"
+duration_s = 1
+
+[[node]]
+name = "host"
+role = "host"
+interfaces = { eth0 = [] }
+attached = { eth0 = "one" }
+
+[[node]]
+name = "router"
+role = "router"
+interfaces = { lan0 = ["2001:db8:1::1/64"], lan1 = ["2001:db8:2::1/64"] }
+
+[[network]]
+name = "one"
+members = ["router.lan0"]
+
+[[network]]
+name = "two"
+members = ["router.lan1"]
+"""
+
+
+def test_what_is_up_can_be_moved_by_hand(write: Callable[[str], Path]) -> None:
+    name = json.loads(_run("up", write(MOVABLE), "--json").stdout)["run"]
+    try:
+
+        def addresses() -> str:
+            return _run("exec", "--run", name, "host", "--", "ip", "-6", "addr", "show", "dev", "eth0").stdout
+
+        wait_for(lambda: "2001:db8:1:" in addresses())
+        assert "2001:db8:2:" not in addresses()
+        assert _run("move", "--run", name, "host.eth0", "two").returncode == 0
+        wait_for(lambda: "2001:db8:2:" in addresses())
+        assert _run("move", "--run", name, "host.eth0").returncode == 0
+        wait_for(lambda: "NO-CARRIER" in addresses())
+        for wrong in (("router.lan0", "two"), ("host.eth0", "three")):
+            refused = _run("move", "--run", name, *wrong)
+            assert refused.returncode == 2
+            assert "host.eth0" in refused.stderr or "one, two" in refused.stderr
+    finally:
+        assert _run("down", name).returncode == 0
+
+
 def test_a_process_is_told_from_a_later_one_with_its_number() -> None:
     own = ProcessId.of(os.getpid())
     assert own is not None

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from unwired.lab import agents, graph, ledger, namespace, scenario_file
+from unwired.lab import agents, graph, ledger, namespace, plug, scenario_file
 from unwired.lab import run as lab_run
 from unwired.lab.analysis import analyse
 from unwired.lab.processes import LabError
@@ -114,7 +114,7 @@ def up(name: Name, as_json: AsJson = False) -> None:
         return
     print(directory.name)
     for node, path in configurations.items():
-        print(f"  {node}: unwired lab exec {node} -- unwired status -c {path}")
+        print(f"  {node}: unwired lab exec --run {directory.name} {node} -- unwired status -c {path}")
 
 
 @lab.command(
@@ -138,6 +138,21 @@ def execute(
         os.execvp(command[0], command)
     except FileNotFoundError:
         _fail(f"there is no command {command[0]!r}")
+    except PermissionError:
+        _fail("entering a network namespace takes root: run it with sudo")
+
+
+@lab.command()
+def move(
+    interface: Annotated[str, typer.Argument(metavar="NODE.INTERFACE")],
+    network: Annotated[str | None, typer.Argument(help="Where to; left out: nowhere.")] = None,
+    run: Annotated[str | None, typer.Option("--run", help="Which run, when there are several.")] = None,
+) -> None:
+    """Move an interface of what is up to another network."""
+    try:
+        plug.move(_choose(run).directory, interface, network)
+    except LabError as error:
+        _fail(str(error))
     except PermissionError:
         _fail("entering a network namespace takes root: run it with sudo")
 

@@ -16,16 +16,15 @@ from pathlib import Path
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from unwired.lab import advertise, bird, relay
+from unwired.lab import advertise, bird, plug, relay
 from unwired.lab.ledger import Ledger
 from unwired.lab.namespace import Namespace
 from unwired.lab.offload import segment_in_software
+from unwired.lab.plug import WIRES
 from unwired.lab.processes import LabError, Process, Processes, module, wait_until
 from unwired.lab.routes import default_prefix, static_routes
 from unwired.lab.scenario import Link, Network, Node, Routing, Scenario, Shape
 
-WIRES = "_wires"
-"""The wire namespace's name; no node can have it."""
 _IFA_F_NODAD = 2
 _FIRST_INDEX = 1000
 _ROUTING_TIMEOUT_S = 40.0
@@ -71,6 +70,7 @@ class Lab:
             self._build_networks()
             self._build_links()
             self._build_movable()
+            plug.write_down(self.directory, self.ports, self._bridges)
             self._start_relay()
             self._add_routes()
             self._add_neighbours()
@@ -91,15 +91,11 @@ class Lab:
 
     def attach(self, end: str, network: str) -> None:
         """Plug a movable interface into a network: it has carrier when this returns."""
-        port = self.ports[end]
-        self._wires.netlink.link("set", index=port, master=self._bridges[network])
-        self._wires.netlink.link("set", index=port, state="up")
+        plug.plug(self._wires.netlink, self.ports[end], self._bridges[network])
         self.attached[end] = network
 
     def detach(self, end: str) -> None:
-        port = self.ports[end]
-        self._wires.netlink.link("set", index=port, state="down")
-        self._wires.netlink.link("set", index=port, master=0)
+        plug.unplug(self._wires.netlink, self.ports[end])
         self.attached.pop(end, None)
 
     # --- namespaces ---
