@@ -1,6 +1,7 @@
 """The control socket: answers, errors, followers, and clients that hang."""
 
 import asyncio
+import io
 import json
 import stat
 from collections.abc import Awaitable, Callable
@@ -11,7 +12,7 @@ import pytest
 
 from unwired.core.notices import Level, Notice
 from unwired.host.control import LINE_MAX, REQUEST_SCHEMA, ControlServer, Refused
-from unwired.host.notice_board import QUEUE, NoticeBoard, event_line
+from unwired.host.notice_board import LOG_INTERVAL_S, QUEUE, NoticeBoard, event_line
 from unwired.wire.address import parse_address
 
 
@@ -145,3 +146,19 @@ def test_log_level_and_line() -> None:
     assert logged.endswith('warning loud reason="two words" count=3\n')
     assert [event["name"] for event in board.kept()] == ["quiet", "loud"]
     assert event_line(board.kept()[1]) + "\n" == logged
+
+
+def test_a_log_of_thousands_is_a_few_lines_and_a_count() -> None:
+    delays: list[float] = []
+    log = io.StringIO()
+    board = NoticeBoard(Level.INFO, log, later=lambda delay, write: delays.append(delay))
+    for number in range(1000):
+        board.publish(Notice("binding_updated", Level.WARNING if number == 500 else Level.INFO), 0.0)
+    assert delays == [0.0]  # one writing for all of them
+    board.write_log()
+    lines = log.getvalue().splitlines()
+    assert len(lines) == 2
+    assert "warning binding_updated" in lines[0]
+    assert "events_not_logged count=999" in lines[1]
+    board.say("next")
+    assert 0 < delays[1] <= LOG_INTERVAL_S

@@ -23,6 +23,10 @@ def _wall(monotonic: float, now: Now) -> float:
     return round(monotonic - now.monotonic + now.wall, 3)
 
 
+def _left(until: float, now: Now) -> str:
+    return f"{max(0, round(until - now.monotonic))} s"
+
+
 def status(
     settings: HomeAgentSettings,
     cache: BindingCache,
@@ -127,26 +131,28 @@ def _explain_binding(
     now: Now,
 ) -> list[str]:
     care_of_address = format_address(binding.care_of_address)
-    at = _wall(binding.ends_at, now)
+    left = _left(binding.ends_at, now)
     if binding.state == State.DETECTING:
         return [f"{text} is being tested on the home link for duplicates; its mobile node waits for the result."]
     if binding.state == State.DELETED:
         return [
             f"{text} was de-registered: packets to it go out on the home link like any other.",
-            f"Its last sequence number {binding.sequence} is kept until {at} against delayed binding updates.",
+            f"Its last sequence number {binding.sequence} is kept for another {left} against delayed binding updates.",
         ]
     if binding.state == State.REMEMBERED:
-        return [f"{text} has no binding; the time of its last binding update is kept until {at} against replay."]
+        return [
+            f"{text} has no binding; the time of its last binding update is kept for another {left} against replay."
+        ]
     lines = [
-        f"{text} is bound to care-of address {care_of_address} until {at} (lifetime "
+        f"{text} is bound to care-of address {care_of_address} for another {left} (lifetime "
         f"{binding.lifetime_units * LIFETIME_UNIT_S} s, sequence number {binding.sequence}).",
         f"Packets to it go into tunnel {binding.tunnel} from {format_address(settings.address)} to {care_of_address}.",
         f"Packets from it are accepted in a tunnel from {care_of_address} only.",
     ]
     for previous, until in binding.previous:
         lines.append(
-            f"They are also accepted from the previous care-of address {format_address(previous)} until "
-            f"{_wall(until, now)}."
+            f"They are also accepted from the previous care-of address {format_address(previous)} for "
+            f"another {_left(until, now)}."
         )
     mtu = interception.tunnel_mtu(binding)
     if mtu:

@@ -3,6 +3,7 @@
 Drop reasons are a closed list; each is counted under its name.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -56,9 +57,10 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """``name`` is stable and documented (docs/events.md); ``fields`` hold plain JSON values and packed addresses."""
+    """``name`` is stable and documented (docs/events.md); ``fields`` hold plain JSON values and packed addresses, which
+    become text only for who reads them."""
 
     name: str
     level: Level = Level.INFO
-    fields: dict[str, str | int | float | bool | None] = field(default_factory=dict)
+    fields: Mapping[str, str | int | float | bool | bytes | None] = field(default_factory=dict)
     home_address: Address | None = None

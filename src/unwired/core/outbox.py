@@ -35,6 +35,6 @@ class Outbox:
         name: str,
         level: Level = Level.INFO,
         home_address: Address | None = None,
-        **fields: str | int | float | bool | None,
+        **fields: str | int | float | bool | bytes | None,
     ) -> None:
         self.actions.append(Notify(Notice(name, level, fields, home_address)))

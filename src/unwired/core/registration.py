@@ -18,7 +18,7 @@ from unwired.core.notices import Drop, Level
 from unwired.core.outbox import Outbox
 from unwired.core.rate_limit import TokenBucket
 from unwired.core.settings import HomeAgentSettings
-from unwired.wire.address import Address, format_address
+from unwired.wire.address import Address
 from unwired.wire.ipv6 import Packet
 from unwired.wire.rfc4285 import wall_time
 from unwired.wire.rfc6275 import LIFETIME_UNIT_S, BindingRefreshRequest, BindingStatus, BindingUpdate
@@ -120,8 +120,8 @@ class Registrar:
                 request.home_address,
                 status=int(status),
                 reason=status.name.lower(),
-                care_of_address=format_address(request.care_of_address),
-                source=format_address(request.packet.source),
+                care_of_address=request.care_of_address,
+                source=request.packet.source,
             )
 
     def _accept(self, request: Request, binding: Binding, status: int, now: Now, advice_units: int = 0) -> None:
@@ -195,7 +195,7 @@ class Registrar:
             "binding_created",
             Level.INFO,
             binding.home_address,
-            care_of_address=format_address(binding.care_of_address),
+            care_of_address=binding.care_of_address,
             lifetime_s=binding.lifetime_units * LIFETIME_UNIT_S,
         )
 
@@ -212,8 +212,8 @@ class Registrar:
                 "binding_updated",
                 Level.INFO,
                 binding.home_address,
-                care_of_address=format_address(binding.care_of_address),
-                previous_care_of_address=format_address(previous),
+                care_of_address=binding.care_of_address,
+                previous_care_of_address=previous,
             )
         else:
             self._outbox.counters["bindings_refreshed"] += 1
@@ -237,7 +237,7 @@ class Registrar:
             "binding_removed",
             Level.INFO,
             binding.home_address,
-            care_of_address=format_address(binding.care_of_address),
+            care_of_address=binding.care_of_address,
             at_home=request.is_from_home,
         )
         self._acknowledge_again(request, binding, now)
@@ -310,7 +310,7 @@ class Registrar:
             "binding_expired",
             Level.INFO,
             binding.home_address,
-            care_of_address=format_address(binding.care_of_address),
+            care_of_address=binding.care_of_address,
         )
         self._remember(binding, now)
 

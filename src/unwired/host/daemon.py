@@ -75,7 +75,7 @@ class Daemon:
     def __init__(self, config: Config, open_plane: PlaneFactory) -> None:
         self.config = config
         self._loop = asyncio.get_running_loop()
-        self.board = NoticeBoard(Level(config.daemon.log_level), later=self._loop.call_soon)
+        self.board = NoticeBoard(Level(config.daemon.log_level), later=self._loop.call_later)
         self.started_at = time.time()
         self._open_plane = open_plane
         self._ended: asyncio.Future[None] = self._loop.create_future()

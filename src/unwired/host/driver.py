@@ -208,9 +208,13 @@ class Driver:
         if self._timer is not None:
             self._timer.cancel()
         self._timer_at = at
-        self._timer = None if at is None else self._loop.call_at(at, self._wake)
+        self._timer = None if at is None else self._loop.call_at(at, self._timer_fired)
 
-    def _wake(self) -> None:
+    def _timer_fired(self) -> None:
         self._timer = self._timer_at = None
+        self.wake()
+
+    def wake(self) -> None:
+        """Tell the engine the time; harmless before its deadline."""
         self._engine.wake(now())
         self.perform()

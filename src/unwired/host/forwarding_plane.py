@@ -58,6 +58,7 @@ class BpfPlane:
 
     def set_tunnel_mtu(self, mtu: int) -> None:
         self._call(lambda: create_tunnel_device(self._daemon.tunnel_device, mtu))
+        self._call(lambda: self._table.attach_tunnel_device(self.tunnel))  # it reads the new MTU
 
     def close(self) -> None:
         os.close(self.punted)

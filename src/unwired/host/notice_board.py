@@ -16,6 +16,10 @@ from unwired.wire.address import format_address
 
 KEPT = 512
 QUEUE = 1024
+LOG_INTERVAL_S = 0.25
+LOGGED_AT_ONCE = 100
+"""Lines of one writing of the log, every interval at most; of more, only the urgent ones and a count: nobody reads the
+moves of a city, and writing them would slow them down."""
 _ORDER = {level: rank for rank, level in enumerate(Level)}
 EVENT_SCHEMA = "unwired.event/1"
 
@@ -90,15 +94,19 @@ class Follower:
 
 class NoticeBoard:
     """``level`` is the least that is logged; kept and followed is everything but unlogged debugging nobody follows.
-    ``later`` puts off writing the log to a better moment, so that many lines are one write."""
+    ``later`` (delay in seconds, what to do) puts off writing the log, so that many lines are one write."""
 
     def __init__(
-        self, level: Level, log: TextIO | None = None, later: Callable[[Callable[[], None]], object] | None = None
+        self,
+        level: Level,
+        log: TextIO | None = None,
+        later: Callable[[float, Callable[[], None]], object] | None = None,
     ) -> None:
         self.level = level
         self._log = log or sys.stderr
         self._later = later
         self._unwritten: list[Entry] = []
+        self._written_at = 0.0
         self._kept: deque[Entry] = deque(maxlen=KEPT)
         self._followers: set[Follower] = set()
 
@@ -115,7 +123,7 @@ class NoticeBoard:
             if self._later is None:
                 self.write_log()
             elif len(self._unwritten) == 1:
-                self._later(self.write_log)
+                self._later(max(0.0, self._written_at + LOG_INTERVAL_S - time.monotonic()), self.write_log)
 
     def say(self, name: str, level: Level = Level.INFO, **fields: str | int | float | bool | None) -> None:
         """A notice of the daemon's own."""
@@ -133,8 +141,14 @@ class NoticeBoard:
         self._followers.discard(follower)
 
     def write_log(self) -> None:
-        lines = [event_line(notice_json(*entry)) for entry in self._unwritten]
-        self._unwritten.clear()
+        written, self._unwritten = self._unwritten, []
+        self._written_at = time.monotonic()
+        if len(written) > LOGGED_AT_ONCE:
+            urgent = [entry for entry in written if _ORDER[entry[0].level] >= _ORDER[Level.WARNING]]
+            urgent = urgent[:LOGGED_AT_ONCE]
+            missing = Notice("events_not_logged", Level.INFO, {"count": len(written) - len(urgent)})
+            written = [*urgent, (missing, written[-1][1])]
+        lines = [event_line(notice_json(*entry)) for entry in written]
         if not lines:
             return
         try:

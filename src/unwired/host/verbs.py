@@ -89,6 +89,7 @@ class Verbs:
         engine = self._daemon.engine
         if not isinstance(engine, HomeAgent | MobileNode):
             raise Refused(f"the daemon has not started its role yet: {self._daemon.waiting}")
+        self._daemon.driver.wake()  # what it tells is as of now
         return engine
 
 
