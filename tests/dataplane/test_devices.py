@@ -73,7 +73,7 @@ def test_path_mtu_is_a_route_with_a_lock(namespace: Namespace) -> None:
     path_mtu.set_route(address, index, 1380)
     path_mtu.set_route(address, index, 1300)
     shown = namespace.run("ip -6 -N route show 2001:db8::1")
-    expected = "2001:db8::1 dev mip0 proto 78 metric 64 linkdown mtu lock 1300 pref medium"
+    expected = "2001:db8::1 dev mip0 proto 78 metric 32 linkdown mtu lock 1300 pref medium"
     assert " ".join(shown.split()) == expected
     path_mtu.clear_route(address, index)
     path_mtu.clear_route(address, index)

@@ -16,8 +16,8 @@ from unwired.wire.address import Address
 
 PROTOCOL = 78
 """Marks these routes, apart from the daemon's others."""
-METRIC = 64
-"""Lower than any other route's to the same address."""
+METRIC = 32
+"""Lower than that of any other route to the same address, the one that intercepts it on a real home link included."""
 MTU_MIN = 1280
 """IPv6's minimum: the kernel takes IPv6 off a device that has less (RFC 8200 section 5)."""
 
