@@ -240,13 +240,6 @@ def test_duplicate_of_the_link_local_address_is_134() -> None:
     assert not any(group[:13] == solicited_node(HOME)[:13] for group in driver.groups)
 
 
-def test_two_that_are_being_tested_cannot_make_a_loop() -> None:
-    driver = real_driver()
-    driver.update(1, care_of=OTHER_HOME)
-    answer = driver.update(1, home=OTHER_HOME, care_of=HOME, key=OTHER_KEY, name=b"other@example.org")
-    assert answer is not None and answer.status == BindingStatus.INVALID_CARE_OF_ADDRESS
-
-
 def test_detections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "DETECTIONS_MAX", 1)
     driver = real_driver()

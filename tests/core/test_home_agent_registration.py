@@ -14,6 +14,7 @@ from home_agent_driver import (
     OTHER_HOME,
     OTHER_KEY,
     PREFIX,
+    REAL_LINK,
     SUBSCRIBERS,
     Driver,
 )
@@ -580,14 +581,21 @@ def test_care_of_address_that_leads_back_is_174(care_of: bytes) -> None:
     assert status_of(Driver().update(1, care_of=care_of)) == BindingStatus.INVALID_CARE_OF_ADDRESS
 
 
-def test_two_mobile_nodes_cannot_make_a_tunnel_loop() -> None:
-    driver = Driver()
-    other: dict[str, Any] = {"home": OTHER_HOME, "key": OTHER_KEY, "name": b"other@example.org"}
-    assert status_of(driver.update(1, care_of=OTHER_HOME)) == 0
-    assert status_of(driver.update(1, care_of=HOME, **other)) == BindingStatus.INVALID_CARE_OF_ADDRESS
-    assert status_of(driver.update(2, care_of=CARE_OF, **other)) == 0
-    driver.pass_time(1)
-    assert status_of(driver.update(3, care_of=HOME, **other)) == BindingStatus.INVALID_CARE_OF_ADDRESS
+@pytest.mark.parametrize("link", [{}, REAL_LINK], ids=["virtual", "real"])
+def test_no_tunnel_ends_at_a_home_address(link: dict[str, Any]) -> None:
+    """Whether that home address is bound already or will be: packets would need a tunnel in a tunnel, or go round."""
+    driver = Driver(**link)
+    assert status_of(driver.update(1, care_of=OTHER_HOME)) == BindingStatus.INVALID_CARE_OF_ADDRESS
+
+
+def test_on_a_virtual_home_link_are_no_care_of_addresses() -> None:
+    """The whole home prefix is routed into the tunnel device: a tunnel to there would swallow what it is given."""
+    nobody = parse_address("2001:db8:100::77")
+    assert status_of(Driver().update(1, care_of=nobody)) == BindingStatus.INVALID_CARE_OF_ADDRESS
+    driver = Driver(**REAL_LINK)
+    driver.update(1, care_of=nobody)
+    driver.pass_time(2)
+    assert [binding["care_of_address"] for binding in driver.engine.bindings()] == ["2001:db8:100::77"]
 
 
 @pytest.mark.parametrize("text", ["ff02::1", "fe80::1", "::", "::1", "::ffff:192.0.2.1"])

@@ -22,8 +22,6 @@ from unwired.wire.rfc6275 import LIFETIME_UNIT_S, BindingStatus
 
 DETECTIONS_MAX = 4096
 """Home addresses tested at once; more are refused for lack of resources."""
-TUNNELS_DEEP_MAX = 8
-"""How many bindings whose care-of address is another's home address are followed when looking for a loop."""
 
 
 class Refusal(NamedTuple):
@@ -148,7 +146,7 @@ class Admission:
             return BindingStatus.NOT_HOME_SUBNET
         if home_address == self._settings.address:
             return BindingStatus.ADMINISTRATIVELY_PROHIBITED
-        if care_of_address == self._settings.address or self._is_loop(home_address, care_of_address):
+        if self._leads_back(care_of_address):
             return BindingStatus.INVALID_CARE_OF_ADDRESS
         if (binding is None or binding.state not in (State.BOUND, State.DETECTING)) and (
             self._cache.in_use >= self._settings.bindings_max or self._home_link.detections >= DETECTIONS_MAX
@@ -164,17 +162,12 @@ class Admission:
                 return valid_units, preferred_units
         return None
 
-    def _is_loop(self, home_address: Address, care_of_address: Address) -> bool:
-        """Whether a tunnel to the care-of address would lead back: through this very home address, or through the
-        bindings, made or being made, of other mobile nodes at whose home addresses it is."""
-        for _ in range(TUNNELS_DEEP_MAX):
-            if care_of_address == home_address:
-                return True
-            inner = self._cache.get(care_of_address)
-            if inner is None or inner.state not in (State.BOUND, State.DETECTING):
-                return False
-            care_of_address = inner.care_of_address
-        return True
+    def _leads_back(self, care_of_address: Address) -> bool:
+        """Whether a tunnel to this address would end here or at a home address. What is sent to a home address is for a
+        tunnel again, which may be the same; and on a virtual home link there is nothing else."""
+        if care_of_address == self._settings.address or self._subscribers.by_home_address(care_of_address) is not None:
+            return True
+        return not self._home_link.is_real and self._prefix_of(care_of_address) is not None
 
 
 def _association(subscriber: Subscriber | None, spi: int) -> SecurityAssociation | None:

@@ -226,8 +226,6 @@ class Registrar:
 
     def _take_newer(self, request: Request, binding: Binding, now: Now) -> None:
         _remember_last(request, binding)
-        # Already now, so that two that are being tested can't become a loop.
-        binding.care_of_address = request.care_of_address
         self._detecting[binding.home_address] = request
 
     def _unbind(self, request: Request, binding: Binding, now: Now) -> None:
