@@ -2,11 +2,23 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mobile_node_driver import HOME_ADDRESS, HOME_AGENT, INSECURE, SETTINGS, Driver, care_of, prefix
+from mobile_node_driver import (
+    HOME_ADDRESS,
+    HOME_AGENT,
+    HOME_PREFIX,
+    INSECURE,
+    SETTINGS,
+    Driver,
+    care_of,
+    prefix,
+)
 
+from unwired.core.link import PREFIXES_MAX, ROUTERS_MAX
 from unwired.core.mobile_node_states import State
+from unwired.core.notices import Drop
 from unwired.wire.address import ALL_NODES, parse_address
 from unwired.wire.errors import DecodeError
 from unwired.wire.icmpv6 import (
@@ -92,3 +104,31 @@ def test_changed_packets(
         assert driver.state is not State.REGISTERED
     driver.run(100)
     assert driver.node.status() and driver.node.explain(HOME_ADDRESS)
+
+
+@pytest.mark.parametrize("length", [129, 255])
+def test_prefix_longer_than_an_address_is_ignored(length: int) -> None:
+    """RFC 4861 section 4.6.2: the prefix length ranges from 0 to 128."""
+    driver = Driver(replace(INSECURE, home_agent=HOME_AGENT))
+    driver.visit(1)
+    driver.acknowledge(1, association=None)  # "prefix discovery necessary"
+    wrong = PrefixInformation(HOME_PREFIX, length, True, True, False, 0, 0)
+    right = PrefixInformation(HOME_PREFIX, 64, True, True, False, 500, 500)
+    driver.receives(Packet(ROUTER, ALL_NODES, RouterAdvertisement(options=(wrong,)), hop_limit=255))
+    driver.from_home_agent(MobilePrefixAdvertisement(0x0102, options=(right, wrong)))
+    assert driver.state is State.REGISTERED
+    assert driver.node.machine.prefixes.valid_until == driver.time + 500
+
+
+def test_made_up_routers_and_prefixes_fill_a_table_and_no_more() -> None:
+    driver = Driver().registered(1)
+    for number in range(100):
+        driver.advertisement(prefix(9), router=parse_address(f"fe80::1:{number}"), mac=bytes((2, 0, 0, 0, 9, number)))
+    (link,) = driver.node.movement.links.values()
+    assert len(link.routers) == ROUTERS_MAX
+    assert driver.node.drops == {Drop.TABLE_FULL: 101 - ROUTERS_MAX}
+    for number in range(100):
+        driver.advertisement(prefix(1), prefix(0x100 + number), mac=b"\x02\0\0\0\1\1")
+    assert max(len(router.prefixes) for router in link.routers.values()) == PREFIXES_MAX
+    driver.run(1)
+    assert driver.state is State.REGISTERED and len(driver.updates()) == 1

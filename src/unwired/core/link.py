@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
+from unwired.core.notices import Drop
 from unwired.wire.address import (
     ALL_ROUTERS,
     UNSPECIFIED,
@@ -17,10 +18,12 @@ from unwired.wire.address import (
     in_prefix,
     is_link_local,
     is_unicast_routable,
+    network,
 )
 from unwired.wire.icmpv6 import NeighborAdvertisement, NeighborSolicitation, RouterAdvertisement, RouterSolicitation
 from unwired.wire.ipv6 import Packet
 from unwired.wire.nd_options import (
+    PREFIX_LENGTH_MAX,
     AdvertisementInterval,
     PrefixInformation,
     SourceLinkLayerAddress,
@@ -44,6 +47,9 @@ CONFIGURATION_S = 0.5
 nothing is concluded from there being none."""
 PROBE_TIMEOUT_S = 0.2
 """How long the old router has to answer when another one with other prefixes was heard."""
+ROUTERS_MAX = 32
+PREFIXES_MAX = 64
+"""Routers of a link and prefixes of a router that are remembered: anybody on the link can make up more."""
 
 
 class Doubt(Enum):
@@ -87,6 +93,13 @@ class Router:
     prefixes: dict[tuple[Address, int], OnLinkPrefix] = field(default_factory=dict)
     doubt: Doubt = Doubt.NONE
     doubt_until: float = 0.0
+
+    def learn(self, prefixes: dict[tuple[Address, int], OnLinkPrefix], now: float) -> None:
+        """Take up advertised prefixes in place of those that are over."""
+        self.prefixes = {key: known for key, known in self.prefixes.items() if known.valid_until > now}
+        for key, prefix in prefixes.items():
+            if key in self.prefixes or len(self.prefixes) < PREFIXES_MAX:
+                self.prefixes[key] = prefix
 
     def advertises(self, address: Address, now: float) -> OnLinkPrefix | None:
         """The valid prefix of this router that ``address`` is in."""
@@ -151,19 +164,21 @@ class Link:
     def remove_address(self, address: Address) -> None:
         self.addresses.pop(address, None)
 
-    def advertised(self, packet: Packet, advertisement: RouterAdvertisement, now: float) -> bool:
-        """A router advertisement came in. False when it is not a valid one (RFC 4861 section 6.1.2)."""
+    def advertised(self, packet: Packet, advertisement: RouterAdvertisement, now: float) -> Drop | None:
+        """A router advertisement came in. Why it is dropped, if it is (RFC 4861 section 6.1.2)."""
         if packet.hop_limit != ND_HOP_LIMIT or not is_link_local(packet.source):
-            return False
+            return Drop.BEYOND_THE_LINK
         if not self.up:
-            return True
+            return None
+        if packet.source not in self.routers and len(self.routers) >= ROUTERS_MAX:
+            return Drop.TABLE_FULL
         prefixes = _prefixes(advertisement, now)
         router, is_new = self._router(packet.source, advertisement, prefixes, now)
         router.heard_at = now
         router.doubt = Doubt.NONE
         router.default_until = now + advertisement.router_lifetime_s
         router.managed = advertisement.managed
-        router.prefixes.update(prefixes)
+        router.learn(prefixes, now)
         router.interval_s = None
         for option in advertisement.options:
             if isinstance(option, AdvertisementInterval) and option.interval_ms:
@@ -172,7 +187,7 @@ class Link:
         if all(known.doubt is Doubt.NONE for known in self.routers.values()):
             self._solicit_at = None
         self._doubt_others(router, is_new, now)
-        return True
+        return None
 
     def neighbor_advertised(self, packet: Packet, advertisement: NeighborAdvertisement, now: float) -> None:
         """An answer of a router that was asked: it is there after all (RFC 6275 section 11.5.1)."""
@@ -370,10 +385,13 @@ class Link:
 def _prefixes(advertisement: RouterAdvertisement, now: float) -> dict[tuple[Address, int], OnLinkPrefix]:
     found = {}
     for option in advertisement.options:
-        if isinstance(option, PrefixInformation) and not is_link_local(option.prefix):
-            host_bits = 128 - option.prefix_length
+        if (
+            isinstance(option, PrefixInformation)
+            and option.prefix_length <= PREFIX_LENGTH_MAX
+            and not is_link_local(option.prefix)
+        ):
             # With the R bit the field holds a whole address; the prefix is its leading bits (RFC 6275 section 7.2).
-            prefix = (int.from_bytes(option.prefix) >> host_bits << host_bits).to_bytes(16)
+            prefix = network(option.prefix, option.prefix_length)
             found[prefix, option.prefix_length] = OnLinkPrefix(
                 prefix,
                 option.prefix_length,

@@ -113,8 +113,9 @@ class MobileNode:
         payload = packet.payload
         match payload:
             case RouterAdvertisement():
-                if not self.movement.router_advertised(packet, payload, interface, now.monotonic):
-                    self._outbox.drop(Drop.BEYOND_THE_LINK)
+                drop = self.movement.router_advertised(packet, payload, interface, now.monotonic)
+                if drop is not None:
+                    self._outbox.drop(drop)
             case NeighborAdvertisement():
                 self.movement.neighbor_advertised(packet, payload, interface, now.monotonic)
             case NeighborSolicitation():

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from unwired.wire.address import Address, in_prefix
 from unwired.wire.icmpv6 import MobilePrefixAdvertisement, MobilePrefixSolicitation
 from unwired.wire.ipv6 import Packet
-from unwired.wire.nd_options import PrefixInformation
+from unwired.wire.nd_options import PREFIX_LENGTH_MAX, PrefixInformation
 
 INITIAL_SOLICIT_TIMER_S = 3.0
 SOLICIT_TIMER_MAX_S = 32.0
@@ -43,8 +43,10 @@ class MobilePrefixDiscovery:
             return False
         self.stop()
         for option in message.options:
-            if isinstance(option, PrefixInformation) and in_prefix(
-                self._home_address, option.prefix, option.prefix_length
+            if (
+                isinstance(option, PrefixInformation)
+                and option.prefix_length <= PREFIX_LENGTH_MAX
+                and in_prefix(self._home_address, option.prefix, option.prefix_length)
             ):
                 self.valid_until = now + option.valid_lifetime_s
         return True

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from unwired.core.door import AddressAdded, LinkUp
 from unwired.core.link import Link
+from unwired.core.notices import Drop
 from unwired.wire.address import Address, is_ipv4
 from unwired.wire.icmpv6 import NeighborAdvertisement, RouterAdvertisement
 from unwired.wire.ipv6 import Packet
@@ -78,9 +79,12 @@ class Movement:
         if link is not None:
             link.remove_address(address)
 
-    def router_advertised(self, packet: Packet, message: RouterAdvertisement, interface: int, now: float) -> bool:
+    def router_advertised(
+        self, packet: Packet, message: RouterAdvertisement, interface: int, now: float
+    ) -> Drop | None:
+        """Why it is dropped, if it is."""
         link = self.links.get(interface)
-        return link is None or link.advertised(packet, message, now)
+        return None if link is None else link.advertised(packet, message, now)
 
     def neighbor_advertised(self, packet: Packet, message: NeighborAdvertisement, interface: int, now: float) -> None:
         link = self.links.get(interface)

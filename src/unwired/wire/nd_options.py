@@ -26,6 +26,9 @@ class NdOption:
 
 N = TypeVar("N", bound=NdOption)
 
+PREFIX_LENGTH_MAX = 128
+"""What a prefix length says at most (RFC 4861 section 4.6.2)."""
+
 
 @dataclass(frozen=True, slots=True)
 class UnknownNdOption(NdOption):
@@ -106,7 +109,8 @@ class TargetLinkLayerAddress(NdOption):
 class PrefixInformation(NdOption):
     """A prefix of the link; with ``router_address`` (R) ``prefix`` is the router's complete global address.
 
-    A lifetime of 0xffffffff is infinity.
+    A lifetime of 0xffffffff is infinity. ``prefix_length`` may be any byte here: an option with one above
+    ``PREFIX_LENGTH_MAX`` is to be ignored.
     """
 
     prefix: Address
