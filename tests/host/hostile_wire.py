@@ -26,7 +26,6 @@ KEY = SecurityAssociation(256, bytes.fromhex("00112233445566778899aabbccddeeff")
 UDP, IPV6 = 17, 41
 _PACKET_OUTGOING = 4
 _SO_RCVBUFFORCE = 33
-_SOL_PACKET, _PACKET_VNET_HDR = 263, 15
 T = TypeVar("T")
 
 
@@ -38,13 +37,14 @@ class Wire:
     """The end ``device`` in namespace ``name`` of the link to ``other_device`` in ``other``."""
 
     def __init__(self, network: Network, name: str, device: str, other: str, other_device: str) -> None:
-        self._inside = Namespace(Path(network.command(name)[1].removeprefix("--net=")))
-        self._device = device
+        inside = Namespace(Path(network.command(name)[1].removeprefix("--net=")))
         link = json.loads(network.inside(other, "ip", "-j", "link", "show", "dev", other_device))
-        self.other_mac = bytes.fromhex(link[0]["address"].replace(":", ""))
-        self._socket = self._packet_socket(ETHERTYPE_IPV6)
+        other_mac = bytes.fromhex(link[0]["address"].replace(":", ""))
+        with inside.inside():
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
+            self._socket.bind((device, ETHERTYPE_IPV6))
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 16 << 20)
-        self._target = (device, ETHERTYPE_IPV6, 0, 0, self.other_mac)
+        self._target = (device, ETHERTYPE_IPV6, 0, 0, other_mac)
 
     def close(self) -> None:
         self._socket.close()
@@ -52,15 +52,6 @@ class Wire:
     def send(self, *packets: bytes) -> None:
         for packet in packets:
             self._socket.sendto(packet, self._target)
-
-    def send_offloaded(self, packet: bytes, headers: int, segment: int) -> None:
-        """As one packet that the receiver's network card put together of TCP segments (a virtio_net_hdr in front)."""
-        with self._packet_socket(0) as out:
-            out.setsockopt(_SOL_PACKET, _PACKET_VNET_HDR, 1)
-            tcp_over_ipv6 = 4
-            header = bytes((0, tcp_over_ipv6)) + b"".join(n.to_bytes(2, "little") for n in (headers, segment, 0, 0))
-            mac = self.other_mac + bytes(6) + ETHERTYPE_IPV6.to_bytes(2)
-            out.sendto(header + mac + packet, (self._device, ETHERTYPE_IPV6))
 
     def forget(self) -> None:
         """What has come so far is of no interest."""
@@ -93,13 +84,6 @@ class Wire:
                 yield decode_packet(data)
             except DecodeError as error:
                 raise AssertionError(f"a malformed packet came: {error}, {data.hex()}") from error
-
-    def _packet_socket(self, protocol: int) -> socket.socket:
-        kind = socket.SOCK_DGRAM if protocol else socket.SOCK_RAW
-        with self._inside.inside():
-            end = socket.socket(socket.AF_PACKET, kind, 0)
-            end.bind((self._device, protocol))
-        return end
 
 
 class Impostor:
