@@ -10,9 +10,9 @@ import jsonschema
 import pytest
 from small_lab import SMALL
 
-from unwired.lab import agents, bird, graph, scenario_file, toml
+from unwired.lab import agents, bird, graph, netem, scenario_file, toml
 from unwired.lab.routes import static_routes
-from unwired.lab.scenario import Scenario
+from unwired.lab.scenario import Scenario, Shape
 from unwired.lab.scenario_file import ScenarioError
 
 SCHEMA = Path(scenario_file.__file__).with_name("scenario.schema.json")
@@ -203,6 +203,12 @@ def test_home_network_is_where_the_home_prefix_is() -> None:
     assert scenario.home_network(scenario.find_node("mobile")) == "home"
     virtual = scenario_file.load(SHIPPED["two-links"])
     assert virtual.home_network(virtual.find_node("mobile")) is None
+
+
+def test_netem_is_told_the_shape() -> None:
+    assert netem.options(Shape(delay_ms=2.5)) == ["netem", "limit", "100000", "delay", "2500us"]
+    told = " ".join(netem.options(Shape(rate_mbit=2.5, loss_percent=0.1, queue_ms=100)))
+    assert told == "netem limit 21 delay 0us loss 0.1% rate 2500000bit"
 
 
 def test_toml_is_written_as_it_is_read() -> None:

@@ -5,7 +5,6 @@ networks, the ports by which movable interfaces join them, and the relay's ports
 port into another bridge; the interface itself sees its carrier go and come, as with a real cable or radio.
 """
 
-import contextlib
 import ipaddress
 import itertools
 import json
@@ -19,6 +18,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from unwired.lab import advertise, bird, plug, relay
 from unwired.lab.ledger import Ledger
 from unwired.lab.namespace import Namespace
+from unwired.lab.netem import add_netem, has_netem
 from unwired.lab.offload import segment_in_software
 from unwired.lab.plug import WIRES
 from unwired.lab.processes import LabError, Process, Processes, module, wait_until
@@ -30,7 +30,6 @@ _FIRST_INDEX = 1000
 _ROUTING_TIMEOUT_S = 40.0
 _SYSTEM_PATH = ":/usr/local/sbin:/usr/sbin:/sbin"
 """Where daemons are, and a user's PATH does not always lead."""
-_NETEM_PACKETS = 100_000
 
 
 class Lab:
@@ -131,7 +130,7 @@ class Lab:
 
     def _join(self, end: str, network: Network) -> None:
         """Put a fixed member into its network, behind the network's shape."""
-        index, port, port_index = self._cable_to_wires(end)
+        port, port_index = self._cable_to_wires(end)
         node, _, interface = end.partition(".")
         if network.is_shaped:
             segment_in_software(self.namespaces[node], interface)
@@ -139,8 +138,8 @@ class Lab:
             _set(self._wires.netlink, port_index, master=self._bridges[network.name])
             if network.is_shaped:
                 segment_in_software(self._wires, port)
-                _add_netem(self.namespaces[node].netlink, index, network)
-                _add_netem(self._wires.netlink, port_index, network)
+                add_netem(self.namespaces[node], interface, network)
+                add_netem(self._wires, port, network)
             return
         inner, outer = self._new_port_name(), self._new_port_name()
         self._wires.netlink.link("add", ifname=inner, kind="veth", peer={"ifname": outer})
@@ -153,8 +152,8 @@ class Lab:
         for link in self.scenario.link:
             first, second = link.between
             if link.is_shaped and not self._netem:
-                _, first_port, _ = self._cable_to_wires(first)
-                _, second_port, _ = self._cable_to_wires(second)
+                first_port, _ = self._cable_to_wires(first)
+                second_port, _ = self._cable_to_wires(second)
                 self._segment_ends(link)
                 self._relay(first_port, second_port, link)
                 continue
@@ -166,8 +165,8 @@ class Lab:
             self._configure(first, index)
             if link.is_shaped:
                 self._segment_ends(link)
-                _add_netem(self.namespaces[first.partition(".")[0]].netlink, index, link)
-                _add_netem(self.namespaces[node].netlink, peer, link)
+                for end in link.between:
+                    add_netem(self.namespaces[end.partition(".")[0]], end.partition(".")[2], link)
 
     def _segment_ends(self, link: Link) -> None:
         for end in link.between:
@@ -182,22 +181,22 @@ class Lab:
             for interface in node.interfaces:
                 end = f"{node.name}.{interface}"
                 if end not in fixed:
-                    _, _, self.ports[end] = self._cable_to_wires(end, plugged=False)
+                    _, self.ports[end] = self._cable_to_wires(end, plugged=False)
                     if interface in node.attached:
                         self.attach(end, node.attached[interface])
 
     def _new_port_name(self) -> str:
         return f"w{next(self._wire_numbers)}"
 
-    def _cable_to_wires(self, end: str, plugged: bool = True) -> tuple[int, str, int]:
-        """The interface with its other end in the wire namespace: its index, the port's name and the port's index."""
+    def _cable_to_wires(self, end: str, plugged: bool = True) -> tuple[str, int]:
+        """The interface with its other end in the wire namespace: that port's name and index."""
         port = self._new_port_name()
         index = self._cable(end, {"ifname": port, "net_ns_fd": self._wires.descriptor})
         port_index = self._wires.netlink.link_lookup(ifname=port)[0]
         if plugged:
             _set(self._wires.netlink, port_index)
         self._configure(end, index)
-        return index, port, port_index
+        return port, port_index
 
     def _cable(self, end: str, peer: dict[str, str | int]) -> int:
         node, _, interface = end.partition(".")
@@ -309,27 +308,6 @@ class Lab:
             routes = self.namespaces[name].netlink.get_routes()
             known[name] = {f"{route.get('dst')}/{route['dst_len']}" for route in routes}
         return all(route.prefix in known[route.node] for route in wanted)
-
-
-def has_netem(namespace: Namespace) -> bool:
-    """Whether this kernel has the netem queueing discipline."""
-    try:
-        namespace.netlink.tc("add", "netem", 1, delay=0)
-    except NetlinkError:
-        return False
-    with contextlib.suppress(NetlinkError):
-        namespace.netlink.tc("del", "netem", 1)
-    return True
-
-
-def _add_netem(netlink: IPRoute, index: int, shape: Shape) -> None:
-    options: dict[str, float | str] = {"delay": int(shape.delay_ms * 1000), "limit": _NETEM_PACKETS}
-    if shape.loss_percent:
-        options["loss"] = shape.loss_percent
-    if shape.rate_mbit is not None:
-        options["rate"] = f"{round(shape.rate_mbit * 1000)}kbit"
-        options["limit"] = max(2, round(shape.rate_mbit * 1e6 / 8 * (shape.queue_ms + shape.delay_ms) / 1e3 / 1500))
-    netlink.tc("add", "netem", index, **options)
 
 
 def _set(netlink: IPRoute, index: int, master: int = 0) -> None:
