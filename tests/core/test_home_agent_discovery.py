@@ -253,11 +253,12 @@ def test_other_messages_are_dropped_by_name() -> None:
         Packet(CARE_OF, HOME_AGENT, NeighborAdvertisement(HOME)),
         Packet(CARE_OF, HOME_AGENT, driver.packet(1).payload, routing_home_address=HOME),
         Packet(CARE_OF, OTHER_HOME, driver.packet(1).payload),
+        Packet(CARE_OF, HOME_AGENT, HomeAgentAddressDiscoveryRequest(1), routing_home_address=HOME),
     ):
         assert driver.receive(packet) == []
     assert driver.engine.drops == {
         Drop.NOT_FOR_THIS_ROLE: 1,
-        Drop.NOT_OUR_ADDRESS: 4,
+        Drop.NOT_OUR_ADDRESS: 5,
         Drop.UNKNOWN_PAYLOAD: 1,
         Drop.BEYOND_THE_LINK: 1,
     }

@@ -16,6 +16,7 @@ from mobile_node_driver import (
     prefix,
 )
 
+from unwired.core.binding_update_list import OUTSTANDING_MAX
 from unwired.core.link import PREFIXES_MAX, ROUTERS_MAX
 from unwired.core.mobile_node_states import State
 from unwired.core.notices import Drop
@@ -29,9 +30,10 @@ from unwired.wire.icmpv6 import (
     PacketTooBig,
     ParameterProblem,
     RouterAdvertisement,
+    UnknownIcmp,
 )
-from unwired.wire.ipv6 import Packet, decode_packet, encode_packet
-from unwired.wire.mobility import MobilityOption
+from unwired.wire.ipv6 import Packet, Payload, UnknownPayload, decode_packet, encode_packet
+from unwired.wire.mobility import MobilityOption, UnknownMessage
 from unwired.wire.nd_options import AdvertisementInterval, PrefixInformation, SourceLinkLayerAddress
 from unwired.wire.rfc4283 import MobileNodeIdentifier
 from unwired.wire.rfc4285 import MessageId, MobilityMessageAuthentication
@@ -132,3 +134,39 @@ def test_made_up_routers_and_prefixes_fill_a_table_and_no_more() -> None:
     assert max(len(router.prefixes) for router in link.routers.values()) == PREFIXES_MAX
     driver.run(1)
     assert driver.state is State.REGISTERED and len(driver.updates()) == 1
+
+
+def test_a_home_agent_silent_for_days_costs_no_memory() -> None:
+    driver = Driver()
+    driver.visit(1)
+    for _ in range(200):
+        driver.run(25)
+        driver.advertisement(prefix(1), mac=b"\x02\0\0\0\1\1")
+    assert len(driver.updates()) > 100
+    assert len(driver.node.machine.entry.outstanding) == OUTSTANDING_MAX
+    driver.acknowledge()
+    assert driver.state is State.REGISTERED
+
+
+@pytest.mark.parametrize(
+    ("payload", "answered"),
+    [(UnknownPayload(6, bytes(20)), True), (UnknownIcmp(128, 0, bytes(4)), True), (UnknownPayload(50, b"abcd"), False)],
+)
+def test_home_address_option_of_others_is_not_believed(payload: Payload, answered: bool) -> None:
+    """RFC 6275 section 9.3.1: a mobile node keeps no bindings of others."""
+    driver = Driver().registered()
+    driver.receives(Packet(prefix(8), care_of(1), payload, home_address=prefix(7)))
+    errors = driver.payloads(BindingError)
+    assert [(packet.source, packet.destination, packet.payload) for _, packet in errors] == (
+        [(care_of(1), prefix(8), BindingError(1, prefix(7)))] if answered else []
+    )
+    assert driver.node.drops == {Drop.UNKNOWN_PAYLOAD: 1}
+
+
+def test_routing_header_to_another_home_address_is_discarded() -> None:
+    """RFC 6275 section 11.3.3."""
+    driver = Driver().registered()
+    driver.clear()
+    for message in (UnknownMessage(99, bytes(10)), BindingRefreshRequest()):
+        driver.receives(Packet(HOME_AGENT, care_of(1), message, routing_home_address=prefix(8)))
+    assert driver.sent == [] and driver.node.drops == {Drop.NOT_OUR_ADDRESS: 2}

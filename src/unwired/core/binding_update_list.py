@@ -16,6 +16,8 @@ INITIAL_BINDACK_TIMEOUT_FIRST_REGISTRATION_S = 1.5
 MAX_BINDACK_TIMEOUT_S = 32.0
 REFRESH_AT = 0.75
 """Part of the lifetime after which the binding is renewed: "well before the expiration" (section 11.7.3)."""
+OUTSTANDING_MAX = 32
+"""Transmissions whose answer is still waited for; a home agent may be silent for days."""
 _RECORD_VERSION = 1
 
 
@@ -43,8 +45,8 @@ class Bound:
 
 @dataclass(slots=True)
 class BindingUpdateListEntry:
-    """``sequence`` is the last one sent. ``outstanding`` holds the transmissions of the present attempt, all of which
-    ask for the same; ``expires_at`` is when the home agent will have dropped whatever it last took from us."""
+    """``sequence`` is the last one sent. ``outstanding`` holds the last transmissions of the present attempt, all of
+    which ask for the same; ``expires_at`` is when the home agent will have dropped whatever it last took from us."""
 
     home_agent: Address | None
     sequence: int
@@ -73,6 +75,7 @@ class BindingUpdateListEntry:
     def add(self, transmission: Transmission) -> None:
         """Note what was sent; from now on the home agent may have it for its whole lifetime."""
         self.outstanding.append(transmission)
+        del self.outstanding[:-OUTSTANDING_MAX]
         self.confirmed = False
         until = transmission.sent.monotonic + transmission.lifetime_s
         if transmission.lifetime_s:

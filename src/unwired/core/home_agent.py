@@ -61,11 +61,9 @@ from unwired.wire.icmpv6 import (
     RouterSolicitation,
     TimeExceeded,
 )
-from unwired.wire.ipv6 import Packet
+from unwired.wire.ipv6 import AUTHENTICATION_HEADER, ESP, Packet
 from unwired.wire.mobility import MobilityMessage, UnknownMessage
 from unwired.wire.rfc6275 import BindingError, BindingErrorStatus, BindingUpdate
-
-_ESP, _AH = 50, 51
 
 
 class HomeAgent:
@@ -173,14 +171,16 @@ class HomeAgent:
         payload = packet.payload
         if not packet.checksum_ok:
             self._outbox.drop(Drop.BAD_CHECKSUM)
+        elif packet.routing_home_address is not None:
+            self._outbox.drop(Drop.NOT_OUR_ADDRESS)  # only a mobile node takes type 2 routing headers (section 8.2)
         elif type(payload) is BindingUpdate:
-            if packet.destination == self.settings.address and packet.routing_home_address is None:
+            if packet.destination == self.settings.address:
                 self._registrar.receive(packet, payload, interface, now)
             else:
                 self._outbox.drop(Drop.NOT_OUR_ADDRESS)
         elif isinstance(payload, IcmpMessage):
             self._receive_icmp(packet, payload, interface, now)
-        elif packet.destination != self.settings.address or packet.routing_home_address is not None:
+        elif packet.destination != self.settings.address:
             self._outbox.drop(Drop.NOT_OUR_ADDRESS)
         elif packet.problem is not None:
             self._answer_problem(packet, now)
@@ -234,7 +234,7 @@ class HomeAgent:
                 self._discovery.address_request(packet, message, now)
             else:
                 self._outbox.drop(Drop.NOT_OUR_ADDRESS)
-        elif packet.destination != self.settings.address or packet.routing_home_address is not None:
+        elif packet.destination != self.settings.address:
             self._outbox.drop(Drop.NOT_OUR_ADDRESS)
         elif not self._home_address_option_holds(packet, 0, now):
             return
@@ -251,7 +251,7 @@ class HomeAgent:
     def _home_address_option_holds(self, packet: Packet, protocol: int, now: Now) -> bool:
         """Whether a Home Address option, if there is one, agrees with a binding (RFC 6275 section 9.3.1)."""
         home_address = packet.home_address
-        if home_address is None or protocol in (_ESP, _AH):
+        if home_address is None or protocol in (ESP, AUTHENTICATION_HEADER):
             return True
         if self.cache.at_care_of_address(home_address, packet.source) is not None:
             return True

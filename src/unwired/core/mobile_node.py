@@ -29,7 +29,7 @@ from unwired.core.notices import Drop, Level
 from unwired.core.outbox import Outbox
 from unwired.core.rate_limit import TokenBucket
 from unwired.core.settings import MobileNodeSettings
-from unwired.wire.address import Address, format_address, is_multicast, is_unicast_routable
+from unwired.wire.address import UNSPECIFIED, Address, format_address, is_multicast, is_unicast_routable
 from unwired.wire.icmpv6 import (
     DestinationUnreachable,
     HomeAgentAddressDiscoveryReply,
@@ -42,8 +42,8 @@ from unwired.wire.icmpv6 import (
     RouterAdvertisement,
     TimeExceeded,
 )
+from unwired.wire.ipv6 import AUTHENTICATION_HEADER, ESP, IPV6_IN_IPV6, Packet, Payload, UnknownPayload
 from unwired.wire.ipv6 import HEADER_SIZE as IPV6_HEADER_SIZE
-from unwired.wire.ipv6 import IPV6_IN_IPV6, Packet
 from unwired.wire.mobility import MobilityMessage, UnknownMessage
 from unwired.wire.rfc6275 import (
     BindingAcknowledgement,
@@ -105,12 +105,18 @@ class MobileNode:
         if not packet.checksum_ok:
             self._outbox.drop(Drop.BAD_CHECKSUM)
             return
+        if packet.routing_home_address not in (None, self.settings.home_address):
+            self._outbox.drop(Drop.NOT_OUR_ADDRESS)  # RFC 6275 section 11.3.3
+            return
         if packet.problem is not None:
             self._outbox.drop(Drop.MALFORMED)
             if packet.problem.answer is not None:
                 self._answer_error(Packet(packet.destination, packet.source, packet.problem.answer))
             return
         payload = packet.payload
+        if packet.home_address is not None and not isinstance(payload, MobilityMessage):
+            self._home_address_option(packet, payload)
+            return
         match payload:
             case RouterAdvertisement():
                 drop = self.movement.router_advertised(packet, payload, interface, now.monotonic)
@@ -143,9 +149,7 @@ class MobileNode:
             case UnknownMessage():
                 # RFC 6275 section 9.2: an unknown MH Type is answered with a binding error.
                 self._outbox.drop(Drop.NOT_FOR_THIS_ROLE)
-                home_address = packet.home_address or bytes(16)
-                error = BindingError(BindingErrorStatus.UNRECOGNIZED_MH_TYPE_VALUE, home_address)
-                self._answer_error(Packet(packet.destination, packet.source, error))
+                self._answer_binding_error(packet, BindingErrorStatus.UNRECOGNIZED_MH_TYPE_VALUE)
             case MobilityMessage():
                 self._outbox.drop(Drop.NOT_FOR_THIS_ROLE)
             case _:
@@ -368,6 +372,18 @@ class MobileNode:
             self._outbox.drop(Drop.STALE_SEQUENCE)
             if packet.source == agent and machine.state is State.REGISTERED and prefixes.next_at is None:
                 machine.solicit_prefixes(again=False)  # section 11.4.3: unsolicited, so ask
+
+    def _home_address_option(self, packet: Packet, payload: Payload) -> None:
+        """We keep no bindings of others, so that a Home Address option must not be believed (section 9.3.1)."""
+        self._outbox.drop(Drop.UNKNOWN_PAYLOAD)
+        if not (isinstance(payload, UnknownPayload) and payload.protocol in (ESP, AUTHENTICATION_HEADER)):
+            status = BindingErrorStatus.UNKNOWN_BINDING_FOR_HOME_ADDRESS_DESTINATION_OPTION
+            self._answer_binding_error(packet, status)
+
+    def _answer_binding_error(self, packet: Packet, status: BindingErrorStatus) -> None:
+        """To where a packet came from, with the addresses as they were on the wire (section 9.3.3)."""
+        error = BindingError(status, packet.home_address or UNSPECIFIED)
+        self._answer_error(Packet(packet.destination, packet.source, error))
 
     def _answer_error(self, packet: Packet) -> None:
         """An error about what cannot be processed (RFC 4443 section 2.4 e and f)."""
