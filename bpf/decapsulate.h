@@ -10,6 +10,7 @@
 #define ECN_CAPABLE_1 1
 #define ECN_CAPABLE_0 2
 #define ECN_CONGESTION_EXPERIENCED 3
+#define HOP_LIMIT_OF_THIS_LINK 255
 
 /* The ECN field: bits 5 and 4 of the header's second byte. */
 static __always_inline __u8 ecn_of(const struct ipv6hdr *header)
@@ -33,7 +34,7 @@ static __always_inline int decapsulate(struct __sk_buff *skb, const __u32 l2, co
 	struct accept_key key = { .plane = settings->plane, .direction = FROM_HOME_ADDRESS };
 	const struct accept_row *accept = 0;
 	__u32 number, inner_length;
-	__u8 inner_ecn;
+	__u8 inner_ecn, changed = 0;
 
 	if (bpf_skb_load_bytes(skb, l2 + length, inner, sizeof(*inner)) || inner->version != 6)
 		return refuse(COUNTER_MALFORMED);
@@ -64,9 +65,16 @@ static __always_inline int decapsulate(struct __sk_buff *skb, const __u32 l2, co
 	if (outer_ecn == ECN_CONGESTION_EXPERIENCED ||
 	    (outer_ecn == ECN_CAPABLE_1 && inner_ecn == ECN_CAPABLE_0)) {
 		inner->flow_lbl[0] = (inner->flow_lbl[0] & ~0x30) | outer_ecn << 4;
-		if (bpf_skb_store_bytes(skb, l2, inner, 2, BPF_F_RECOMPUTE_CSUM))
-			return refuse(COUNTER_DECAPSULATE_FAILED);
+		changed = 1;
 	}
+	/* From now on the packet looks like one of this link, and neighbour discovery takes hop limit 255 as the proof
+	 * of that (RFC 4861 section 3.1): nobody may speak it from afar. */
+	if (inner->hop_limit == HOP_LIMIT_OF_THIS_LINK) {
+		inner->hop_limit--;
+		changed = 1;
+	}
+	if (changed && bpf_skb_store_bytes(skb, l2, inner, offsetof(struct ipv6hdr, saddr), BPF_F_RECOMPUTE_CSUM))
+		return refuse(COUNTER_DECAPSULATE_FAILED);
 	count(COUNTER_DECAPSULATED);
 	count_received(number, packets, inner_length);
 	return key.direction;
