@@ -1,6 +1,7 @@
 """The mobile node's state machine as a table: complete, reachable, drawn; and walked in full by whatever may happen."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,14 @@ MESSAGES = (
     MobilePrefixAdvertisement(0x0102),
     HomeAgentAddressDiscoveryReply(0x0102, (HOME_AGENT, parse_address("2001:db8:100::2"))),
 )
+
+
+def test_first_registration_timeout_is_configurable() -> None:
+    """ "mobile nodes MUST allow the last variable to be configured" (RFC 6275 section 13)."""
+    driver = Driver(replace(SETTINGS, first_registration_timeout_s=4.0))
+    driver.visit(1)
+    driver.run(13)
+    assert [time - 100 for time, _, _ in driver.updates()] == [0, 4, 12]
 
 
 @pytest.mark.parametrize("configured", [SETTINGS, INSECURE], ids=["authenticated", "insecure"])

@@ -60,6 +60,7 @@ def test_mobile_node_with_secret_in_a_file_beside_it(tmp_path: Path) -> None:
         home_address = "2001:db8:100::1000/56"
         home_agent = "2001:db8:100::1"
         interfaces = ["wlan0", "wwan0"]
+        first_registration_timeout_s = 3
         use_care_of_address_for = ["2001:db8:5::/48"]
         [mobile_node.key]
         spi = 256
@@ -71,6 +72,7 @@ def test_mobile_node_with_secret_in_a_file_beside_it(tmp_path: Path) -> None:
     assert isinstance(role, MobileNodeConfig)
     assert role.settings.home_prefix_length == 56
     assert role.settings.interfaces == ("wlan0", "wwan0")
+    assert role.settings.first_registration_timeout_s == 3.0
     assert role.settings.association is not None
     assert role.settings.association.key == b"a secret of many words"
     assert role.use_home_address_for == ((bytes(16), 0),)
@@ -122,6 +124,8 @@ def test_six_mistakes_are_six_problems(tmp_path: Path) -> None:
         (("ccddeeff", "ccddeexx"), "home_agent.subscriber[0].key[0].secret"),
         (("hex:", "hexa:"), "home_agent.subscriber[0].key[0].secret"),
         (("[home_agent]", "[home_agent]\ninsecure = 1"), "home_agent.insecure"),
+        (("[home_agent]", "[home_agent]\npreference = -1"), "home_agent.preference"),
+        (("[home_agent]", "[home_agent]\npreference = 65536"), "home_agent.preference"),
         (("[home_agent]", "[home_agnt]\n[home_agent]"), "home_agnt"),
         (("[home_agent]", '[home_agent]\nsubscribers = "none.toml"'), ""),
         (

@@ -11,8 +11,6 @@ from unwired.core.door import Now
 from unwired.wire.address import Address
 
 INITIAL_BINDACK_TIMEOUT_S = 1.0
-INITIAL_BINDACK_TIMEOUT_FIRST_REGISTRATION_S = 1.5
-"""InitialBindackTimeoutFirstReg (RFC 6275 section 13): leaves the home agent its duplicate address detection."""
 MAX_BINDACK_TIMEOUT_S = 32.0
 REFRESH_AT = 0.75
 """Part of the lifetime after which the binding is renewed: "well before the expiration" (section 11.7.3)."""

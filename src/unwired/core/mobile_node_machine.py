@@ -7,7 +7,6 @@ there until the new one is acknowledged. Otherwise the tunnel's row is rewritten
 from collections.abc import Callable, Iterable
 
 from unwired.core.binding_update_list import (
-    INITIAL_BINDACK_TIMEOUT_FIRST_REGISTRATION_S,
     INITIAL_BINDACK_TIMEOUT_S,
     MAX_BINDACK_TIMEOUT_S,
     BindingUpdateListEntry,
@@ -238,7 +237,7 @@ class MobileNodeMachine:
         if entry.bound is not None and entry.bound.expires_at <= now:
             entry.bound = None
         known = entry.bound is not None and self.state is not State.REGISTERING
-        entry.timeout_s = INITIAL_BINDACK_TIMEOUT_S if known else INITIAL_BINDACK_TIMEOUT_FIRST_REGISTRATION_S
+        entry.timeout_s = INITIAL_BINDACK_TIMEOUT_S if known else self.settings.first_registration_timeout_s
         self.rows.use(place.care_of_address, place.interface, place.router)
         self._send_update()
         self._go_away()

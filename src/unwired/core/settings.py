@@ -65,7 +65,9 @@ class HomeAgentSettings:
 @dataclass(frozen=True, slots=True)
 class MobileNodeSettings:
     """``home_agent`` None: found by dynamic home agent address discovery, which needs ``insecure`` (RFC 4285 section 2
-    leaves prefix discovery off). ``interfaces`` empty: every interface; else names, most preferred first."""
+    leaves prefix discovery off). ``interfaces`` empty: every interface; else names, most preferred first.
+    ``first_registration_timeout_s`` is InitialBindackTimeoutFirstReg (RFC 6275 section 13), which leaves the home agent
+    its duplicate address detection."""
 
     identifier: bytes
     home_address: Address
@@ -75,3 +77,4 @@ class MobileNodeSettings:
     lifetime_s: int = 420
     interfaces: tuple[str, ...] = ()
     insecure: bool = False
+    first_registration_timeout_s: float = 1.5

@@ -253,6 +253,7 @@ class _Loader:
             lifetime_s=section.lifetime_s,
             interfaces=tuple(section.interfaces),
             insecure=section.insecure,
+            first_registration_timeout_s=section.first_registration_timeout_s,
         )
         return MobileNodeConfig(settings, tuple(section.use_home_address_for), tuple(section.use_care_of_address_for))
 

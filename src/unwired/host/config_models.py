@@ -196,7 +196,7 @@ class HomeAgentSection(Section):
     home_link: Device | None = None
     lifetime_max_s: LifetimeS = 420
     refresh_advice_s: Annotated[int, Field(ge=0, le=LIFETIME_MAX_S)] = 0
-    preference: Annotated[int, Field(ge=-32_768, le=32_767)] = 0
+    preference: Annotated[int, Field(ge=0, le=65_535)] = 0
     bindings_max: Annotated[int, Field(ge=1)] = 100_000
     timestamp_window_s: Annotated[float, Field(gt=0, le=3600)] = 7.0
     previous_care_of_address_grace_s: Annotated[float, Field(ge=0, le=60)] = 3.0
@@ -213,6 +213,7 @@ class MobileNodeSection(Section):
     home_agent: HostAddress | None = None
     interfaces: list[Device] = []
     lifetime_s: LifetimeS = 420
+    first_registration_timeout_s: Annotated[float, Field(ge=1, le=32)] = 1.5
     insecure: bool = False
     use_home_address_for: list[AnyPrefix] = [(bytes(16), 0)]
     use_care_of_address_for: list[AnyPrefix] = []
