@@ -2,13 +2,16 @@
 
 import hmac
 from collections.abc import Callable
+from dataclasses import replace
 
+import home_agent_driver
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from unwired.core.authentication import (
     TimestampClock,
+    compute_authenticator,
     corrected_timestamp,
     is_authentic,
     is_fresh,
@@ -16,11 +19,18 @@ from unwired.core.authentication import (
     sign,
     timestamp_answers,
 )
+from unwired.core.notices import Drop
 from unwired.core.settings import Algorithm, SecurityAssociation
 from unwired.wire.mobility import decode_mobility, encode_mobility
 from unwired.wire.rfc4283 import MobileNodeIdentifier
-from unwired.wire.rfc4285 import MessageId, MobilityMessageAuthentication, ntp_timestamp, wall_time
-from unwired.wire.rfc6275 import BindingAcknowledgement, BindingRefreshRequest, BindingUpdate
+from unwired.wire.rfc4285 import (
+    MessageId,
+    MobilityMessageAuthentication,
+    ntp_timestamp,
+    wall_time,
+    with_authenticator,
+)
+from unwired.wire.rfc6275 import BindingAcknowledgement, BindingRefreshAdvice, BindingRefreshRequest, BindingUpdate
 
 CARE_OF, HOME = bytes(15) + b"\x0a", bytes(15) + b"\x0b"
 KEY = SecurityAssociation(256, bytes(range(16)))
@@ -186,3 +196,17 @@ def test_later_is_an_order_of_two(one: int, other: int) -> None:
         assert not is_later(one, other)
     else:
         assert is_later(one, other) != is_later(other, one)
+
+
+def test_options_after_the_authentication_are_discarded() -> None:
+    """They are not authenticated (RFC 4285 section 5.1)."""
+    driver = home_agent_driver.Driver()
+    signed = driver.packet(1)
+    assert isinstance(signed.payload, BindingUpdate)
+    update = replace(signed.payload, options=(*signed.payload.options, BindingRefreshAdvice(1)))
+    header = encode_mobility(update)
+    data = with_authenticator(
+        header, compute_authenticator(home_agent_driver.KEY, home_agent_driver.CARE_OF, home_agent_driver.HOME, header)
+    )
+    assert driver.receive(replace(signed, payload=update, data=data)) == []
+    assert driver.engine.drops == {Drop.AMBIGUOUS_OPTIONS: 1}

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from unwired.core.binding_cache import is_newer
 from unwired.core.door import ActionFailed, Persist, Send
 from unwired.core.forwarding import Accept, RemoveTunnel, SetTunnel, Tunnel
-from unwired.core.notices import Drop
+from unwired.core.notices import Drop, Level
 from unwired.core.settings import Algorithm, HomePrefix, SecurityAssociation, Subscriber
 from unwired.wire.address import ALL_NODES, UNSPECIFIED, parse_address
 from unwired.wire.ipv6 import Packet, encode_packet
@@ -40,6 +40,8 @@ from unwired.wire.rfc6275 import (
     BindingUpdate,
     NonceIndices,
 )
+
+KEYLESS = (Subscriber(NAME, HOME),)
 
 
 def status_of(answer: BindingAcknowledgement | None) -> int | None:
@@ -181,13 +183,15 @@ def test_failed_tunnel_is_found_by_its_number() -> None:
     assert driver.tunnel_peer() is None
     driver.engine.handle(ActionFailed(SetTunnel(Tunnel(99, HOME_AGENT, CARE_OF)), "no"), driver.now)
     driver.engine.handle(ActionFailed(RemoveTunnel(1), "no"), driver.now)
+    driver.engine.handle(ActionFailed(Send(driver.packet(1)), "no way to there"), driver.now)
     driver.settle()
-    assert driver.engine.counters["actions_failed"] == 3
+    assert driver.engine.counters["actions_failed"] == 4
+    assert driver.notices[-1].level is Level.DEBUG, "anybody may cause it"
 
 
 def test_acknowledge_bit_does_not_matter() -> None:
     """Regardless of the A bit a home registration is acknowledged (RFC 6275 section 10.3.1)."""
-    driver = Driver(insecure=True)
+    driver = Driver(KEYLESS, insecure=True)
     update = BindingUpdate(1, 60, acknowledge=False, home_registration=True)
     assert len(driver.receive(Packet(CARE_OF, HOME_AGENT, update, home_address=HOME))) == 1
 
@@ -661,7 +665,7 @@ def test_registration_type_change_is_139() -> None:
 
 
 def test_insecure_accepts_a_classic_peer() -> None:
-    driver = Driver(insecure=True)
+    driver = Driver(KEYLESS, insecure=True)
     sent = driver.receive(driver.packet(9221, 21599, key=None, name=None, timestamp=None))
     answer = sent[0].payload
     assert isinstance(answer, BindingAcknowledgement) and answer.status == 0
@@ -678,6 +682,9 @@ def test_insecure_still_checks_what_is_authenticated_and_whose_address_it_is() -
     stranger = parse_address("2001:db8:100::99")
     answer = driver.update(1, home=stranger, key=None, name=None)
     assert status_of(answer) == BindingStatus.ADMINISTRATIVELY_PROHIBITED
+    # Who has a key must use it (RFC 4285 section 5).
+    assert driver.update(1, key=None) is None and driver.update(1, key=None, name=None) is None
+    assert drops_of(driver) == {Drop.NO_AUTHENTICATION: 2}
 
 
 # --- what is said ---

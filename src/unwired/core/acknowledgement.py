@@ -87,11 +87,14 @@ class Request:
             elif kind is NonceIndices and update.home_registration:
                 # "the Nonce Indices mobility option MUST NOT be present" (RFC 6275 section 9.5.1).
                 self.ambiguous = True
+        if self.authentication is not None and type(update.options[-1]) is not MobilityMessageAuthentication:
+            # What comes after it is not authenticated: it must be the last option (RFC 4285 section 5.1).
+            self.ambiguous = True
 
     @property
     def is_from_home(self) -> bool:
-        """Sent without Home Address option, the home address being the source (RFC 6275 section 10.3.2)."""
-        return self.packet.home_address is None
+        """Sent from the home address itself, with or without a Home Address option (RFC 6275 section 10.3.2)."""
+        return self.packet.source == self.home_address
 
 
 def acknowledge(
@@ -124,7 +127,7 @@ def acknowledge(
         data = seal(message, association, request.care_of_address, request.home_address)
     packet = request.packet
     # From home it must leave by the home link: the route may still lead into the tunnel (RFC 6275 section 10.3.2).
-    interface = request.interface if packet.home_address is None else 0
+    interface = request.interface if request.is_from_home else 0
     answer = _PacketDraft()
     answer.source = own_address
     answer.destination = packet.source

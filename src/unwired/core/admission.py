@@ -115,7 +115,9 @@ class Admission:
         else:
             request.subscriber = self._subscribers.by_home_address(request.home_address)
         if request.authentication is None:
-            return None if self._settings.insecure else Drop.NO_AUTHENTICATION
+            # Whoever shares a key with us must use it, whatever others may do (RFC 4285 section 5).
+            has_key = request.subscriber is not None and bool(request.subscriber.associations)
+            return Drop.NO_AUTHENTICATION if has_key or not self._settings.insecure else None
         request.association = _association(request.subscriber, request.authentication.spi)
         return Drop.NO_SECURITY_ASSOCIATION if request.association is None else None
 
@@ -137,7 +139,7 @@ class Admission:
 
     def _reason_to_refuse(self, request: Request, binding: Binding | None) -> BindingStatus | None:
         home_address, care_of_address = request.home_address, request.care_of_address
-        if request.is_from_home:
+        if request.packet.home_address is None:
             # "A Home Address destination option MUST be present": from home there is nothing to tunnel to.
             return BindingStatus.REASON_UNSPECIFIED
         if binding is not None and binding.state == State.BOUND and care_of_address == binding.care_of_address:

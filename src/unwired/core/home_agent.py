@@ -29,7 +29,7 @@ from unwired.core.binding_cache import (
 )
 from unwired.core.binding_states import State
 from unwired.core.discovery import Discovery
-from unwired.core.door import Action, ActionFailed, DefendAddress, Event, Now, Persist, Persisted
+from unwired.core.door import Action, ActionFailed, DefendAddress, Event, Now, Persist, Persisted, Send
 from unwired.core.forwarding import Accept, Forward, Listen, SetTunnel, Unlisten
 from unwired.core.home_link import HOP_LIMIT, HomeLink
 from unwired.core.intercept import PLANE, Interception
@@ -292,9 +292,11 @@ class HomeAgent:
             return
         self._outbox.counters["actions_failed"] += 1
         binding = self._binding_of(action)
+        level = Level.WARNING if binding is None else Level.ERROR
         self._outbox.notify(
             "action_failed",
-            Level.WARNING if binding is None else Level.ERROR,
+            # Anybody may have us answer to where there is no way.
+            Level.DEBUG if isinstance(action, Send) else level,
             None if binding is None else binding.home_address,
             action=type(action).__name__,
             reason=reason,
