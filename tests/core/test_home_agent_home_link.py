@@ -15,6 +15,7 @@ from home_agent_driver import (
     MAC,
     OTHER_HOME,
     OTHER_KEY,
+    PREFIX,
     REAL_LINK,
     Driver,
     acknowledgement,
@@ -25,7 +26,7 @@ from unwired.core.door import ActionFailed, AddressAdded, DefendAddress, LinkUp,
 from unwired.core.forwarding import Unforward
 from unwired.core.home_link import link_local_of
 from unwired.core.notices import Drop
-from unwired.core.settings import Subscriber
+from unwired.core.settings import HomePrefix, Subscriber
 from unwired.wire.address import ALL_NODES, ALL_ROUTERS, UNSPECIFIED, Address, parse_address, solicited_node
 from unwired.wire.icmpv6 import (
     IcmpMessage,
@@ -240,6 +241,56 @@ def test_duplicate_of_the_link_local_address_is_134() -> None:
     assert not any(group[:13] == solicited_node(HOME)[:13] for group in driver.groups)
 
 
+def test_link_local_address_asked_for_during_detection_is_tested_too() -> None:
+    driver = real_driver()
+    driver.update(1)
+    driver.pass_time(0.5)
+    assert driver.update(2, link_local=True) is None
+    assert [p.payload.target for p in sent_of(driver, NeighborSolicitation)][-1] == link_local_of(HOME)  # type: ignore[union-attr]
+    driver.pass_time(0.9)
+    assert driver.defended == set()
+    driver.pass_time(0.2)
+    assert driver.defended == {HOME, link_local_of(HOME)}
+
+
+def test_link_local_address_of_ours_or_of_another_mobile_node_is_a_duplicate() -> None:
+    """Nobody on the link answers our own solicitation for it."""
+    other_prefix = HomePrefix(parse_address("2001:db8:200::"), 64)
+    alike = other_prefix.prefix[:8] + HOME[8:]
+    subscribers = (Subscriber(b"mn@example.org", HOME, (KEY,)), Subscriber(b"alike@example.org", alike, (KEY,)))
+    driver = real_driver(subscribers=subscribers, home_prefixes=(PREFIX, other_prefix))
+    driver.update(1, link_local=True)
+    driver.pass_time(0.5)
+    for link_local in (False, True):  # another is being tested, then defended
+        answer = driver.update(1, home=alike, name=b"alike@example.org", link_local=True)
+        assert answer is not None and answer.status == BindingStatus.DUPLICATE_ADDRESS_DETECTION_FAILED, link_local
+        driver.pass_time(1)
+    assert driver.defended == {HOME, link_local_of(HOME)}
+    driver.update(2, 0, link_local=True)
+    assert driver.defended == set()
+
+    driver = real_driver(home_interface_link_local_address=link_local_of(HOME))
+    answer = driver.update(1, link_local=True)
+    assert answer is not None and answer.status == BindingStatus.DUPLICATE_ADDRESS_DETECTION_FAILED
+    assert driver.update(2, timestamp=ntp_timestamp(driver.now.wall + 0.1)) is None
+    driver.pass_time(1.1)
+    assert driver.defended == {HOME}
+
+
+def test_answer_to_the_home_address_leaves_by_the_home_link() -> None:
+    """Also to an update that has a Home Address option: the route may still lead into the tunnel."""
+    driver = real_driver()
+    driver.update(1)
+    driver.pass_time(2)
+    for sequence, status in ((1, 135), (2, 0)):
+        driver.sent.clear()
+        driver.receive(driver.packet(sequence, 0, care_of=HOME, source=HOME), HOME_LINK)
+        (sent,) = [action for action in driver.sent if isinstance(action.packet.payload, BindingAcknowledgement)]
+        assert sent.interface == HOME_LINK and sent.packet.routing_home_address == HOME
+        assert isinstance(sent.packet.payload, BindingAcknowledgement) and sent.packet.payload.status == status
+        driver.pass_time(0.1)
+
+
 def test_detections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "DETECTIONS_MAX", 1)
     driver = real_driver()
@@ -316,6 +367,13 @@ def test_advertisement_says_what_mobile_nodes_need() -> None:
     prefix = options[PrefixInformation]
     assert isinstance(prefix, PrefixInformation)
     assert prefix == PrefixInformation(HOME_AGENT, 64, True, True, True, 86_400, 14_400)
+
+
+def test_home_agent_lifetime_outlives_the_longest_interval() -> None:
+    driver = Driver(**REAL_LINK, advertisement_interval_min_s=1350.0, advertisement_interval_max_s=1800.0)
+    message = driver.engine.home_link.advertisement()
+    (information,) = [option for option in message.options if isinstance(option, HomeAgentInformation)]
+    assert information.lifetime_s == message.router_lifetime_s == 5400
 
 
 def test_advertisements_come_at_the_configured_interval() -> None:

@@ -46,9 +46,9 @@ from unwired.wire.nd_options import (
 RETRANSMISSION_TIMER_S = 1.0
 """RetransTimer: how long a solicitation is waited for (RFC 4861 section 10); DupAddrDetectTransmits is 1."""
 MAX_NEIGHBOR_ADVERTISEMENT = 3
-HOME_AGENT_LIFETIME_S = 1800
+HOME_AGENT_LIFETIME_MIN_S = 1800
 """Home Agent Lifetime: longer than the router lifetime, because moving nodes want short advertisement intervals and a
-home agent that is restarted is still one."""
+home agent that is restarted is still one; with very long intervals it is the router lifetime."""
 MIN_DELAY_BETWEEN_RAS_S = 0.03
 HOP_LIMIT = 255
 _NONCE_OPTION = 14
@@ -164,6 +164,11 @@ class HomeLink:
         addresses = (home_address, link_local_of(home_address)) if with_link_local else (home_address,)
         nonces = tuple(self._entropy(_NONCE_SIZE) for _ in addresses)
         detection = _Detection(home_address, addresses, nonces)
+        for address in addresses:
+            # Nobody answers us for what is our own or what we defend for another mobile node.
+            if address == self._link_local_address or address in self._defended or address in self._tested:
+                self._is_duplicate(detection, address, now)
+                return
         self._detections[home_address] = detection
         interface = self._settings.home_interface
         for address, nonce in zip(addresses, nonces, strict=True):
@@ -285,10 +290,10 @@ class HomeLink:
             options.append(SourceLinkLayerAddress(self._link_layer_address))
         options += prefix_options(settings)
         options.append(AdvertisementInterval(round(settings.advertisement_interval_max_s * 1000)))
-        if not leaving:
-            options.append(HomeAgentInformation(settings.preference, HOME_AGENT_LIFETIME_S))
         # AdvDefaultLifetime is three times the longest interval, and at least one second (RFC 6275 section 7.5).
         lifetime_s = 0 if leaving else min(9000, max(1, round(3 * settings.advertisement_interval_max_s)))
+        if not leaving:
+            options.append(HomeAgentInformation(settings.preference, max(HOME_AGENT_LIFETIME_MIN_S, lifetime_s)))
         return RouterAdvertisement(
             hop_limit=64, home_agent=not leaving, router_lifetime_s=lifetime_s, options=tuple(options)
         )

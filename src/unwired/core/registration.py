@@ -222,11 +222,17 @@ class Registrar:
     def _detect(self, request: Request, binding: Binding, now: Now) -> None:
         self._cache.add(binding)
         self._take_newer(request, binding, now)
-        self._home_link.detect(binding.home_address, request.update.link_local_compatible, now)
 
     def _take_newer(self, request: Request, binding: Binding, now: Now) -> None:
         _remember_last(request, binding)
+        before = self._detecting.get(binding.home_address)
         self._detecting[binding.home_address] = request
+        if before is None:
+            self._home_link.detect(binding.home_address, request.update.link_local_compatible, now)
+        elif request.update.link_local_compatible and not before.update.link_local_compatible:
+            # The link-local address has not been tested yet.
+            self._home_link.abandon(binding.home_address)
+            self._home_link.detect(binding.home_address, True, now)
 
     def _unbind(self, request: Request, binding: Binding, now: Now) -> None:
         self._interception.end(binding, now, at_once=False)
