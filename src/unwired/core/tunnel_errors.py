@@ -54,13 +54,14 @@ class TunnelErrors:
         binding, source, quoted, length = original
         relayed: IcmpMessage
         if isinstance(message, PacketTooBig):
-            # An outer path below the minimum does not exist (RFC 8201 section 4); the tunnel fragments below it.
-            mtu = max(MINIMUM_MTU, message.mtu) - OUTER_HEADER
+            # No source goes below IPv6's minimum. The data plane does not fragment tunnel packets, as RFC 2473 section
+            # 7.1 would have it there: a path that is narrower loses what is larger.
+            mtu = max(MINIMUM_MTU, message.mtu - OUTER_HEADER)
             self._interception.lower_mtu(binding, mtu, now)
             self._outbox.counters["tunnel_packets_too_big"] += 1
             if length <= MINIMUM_MTU:
-                return  # the source can't send less: what the tunnel carries from now on is its own matter (8.2)
-            relayed = PacketTooBig(max(MINIMUM_MTU, mtu), quoted)
+                return  # the source can't send less
+            relayed = PacketTooBig(mtu, quoted)
         else:
             self._outbox.counters["tunnel_unreachable"] += 1
             relayed = DestinationUnreachable(_ADDRESS_UNREACHABLE, quoted)

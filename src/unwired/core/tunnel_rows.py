@@ -98,8 +98,9 @@ class TunnelRows:
             self._emit(Unaccept(PLANE, Direction.TO_HOME_ADDRESS, self._home_address, before.peer))
 
     def lower_mtu(self, path_mtu: int, now: float) -> None:
-        """The path from end to end of the tunnel carries ``path_mtu`` bytes. Below IPv6's minimum the tunnel carries
-        packets of the minimum in fragments (RFC 2473 section 7.1)."""
+        """The path from end to end of the tunnel carries ``path_mtu`` bytes. No source goes below IPv6's
+        minimum; a path that is narrower loses what is larger, because the data plane does not fragment tunnel packets,
+        as RFC 2473 section 7.1 would have it there."""
         if self.tunnel is None:
             return
         mtu = max(path_mtu - OUTER_HEADER, MINIMUM_MTU)
