@@ -170,7 +170,7 @@ def test_what_others_remove_is_put_back(world: World) -> None:
     world.network.inside("agent", "ip", "-6", "route", "del", "2001:db8:100::/64", "dev", "mip0")
     eventually(lambda: "2001:db8:100::/64" in world.network.inside("agent", "ip", "-6", "route"))
     assert world.ping("peer", HOME) == 5
-    assert "put_back" in world.log("mobile-node")
+    eventually(lambda: "put_back" in world.log("mobile-node"))
 
 
 def test_events_follow(world: World) -> None:

@@ -104,15 +104,21 @@ class Daemon:
         ledger = Ledger(self.runtime.ledger)
         is_first = not ledger.entries
         self.state = KernelState(self.kernel, ledger)
-        self.plane: ForwardingPlane = self._open_plane(daemon, self._capacity())
+        self.plane: ForwardingPlane
         try:
-            await self._set_up()
+            self.plane = self._open_plane(daemon, self._capacity())
+            try:
+                await self._set_up()
+            except BaseException:
+                if is_first:
+                    # Nobody's packets depend on what was made so far.
+                    self.state.give_back()
+                    self.plane.remove()
+                raise
         except BaseException:
             if is_first:
-                # Nobody's packets depend on what was made so far.
-                self.state.give_back()
                 self.state.close()
-                self.plane.remove()
+                self.runtime.close()
             raise
         await self._ended
         await self._stop()

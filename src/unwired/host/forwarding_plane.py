@@ -1,14 +1,17 @@
 """The data plane as the daemon uses it: the table, the devices and the programs on uplinks."""
 
 import os
+import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from unwired.dataplane import object_path
 from unwired.dataplane.bpf_table import BpfTable
 from unwired.dataplane.devices import create_punt_device, create_tunnel_device, open_punt_device, remove_device
-from unwired.dataplane.table import ForwardingTable
+from unwired.dataplane.table import DataplaneError, ForwardingTable
 from unwired.host.config import DaemonConfig
 
 Result = TypeVar("Result")
@@ -42,10 +45,22 @@ class BpfPlane:
         # The data plane uses pyroute2's sockets, which don't work in a thread whose event loop is running.
         self._thread = ThreadPoolExecutor(1, "data-plane")
         self._daemon = daemon
-        self.tunnel = self._call(lambda: create_tunnel_device(daemon.tunnel_device, daemon.tunnel_mtu))
+        program = object_path()
+        there = {name for _, name in socket.if_nameindex()}
+        try:
+            self._open(program, capacity)
+        except DataplaneError:
+            for name in {daemon.tunnel_device, daemon.punt_device} - there:
+                self._call(partial(remove_device, name))
+            raise
+
+    def _open(self, program: Path, capacity: int) -> None:
+        daemon = self._daemon
+        # The punt device has one reader: when that is another daemon, nothing of its is touched.
         punt = self._call(lambda: create_punt_device(daemon.punt_device))
         self.punted = open_punt_device(daemon.punt_device)
-        self._table = self._call(lambda: BpfTable(daemon.name, object_path(), capacity=capacity))
+        self.tunnel = self._call(lambda: create_tunnel_device(daemon.tunnel_device, daemon.tunnel_mtu))
+        self._table = self._call(lambda: BpfTable(daemon.name, program, capacity=capacity))
         self.table: ForwardingTable = self._table
         self._call(lambda: self._table.set_punt_device(punt))
         self._call(lambda: self._table.attach_tunnel_device(self.tunnel))

@@ -25,6 +25,9 @@ class HomeAgentHost:
         accept = Sysctl(f"net/ipv6/conf/{interface.name}/accept_ra", "2")
         if accept.read() == "1":
             self._state.make(accept)
+        if interface.name == self._role.home_link:
+            self._state.make(Sysctl(f"net/ipv6/conf/{interface.name}/proxy_ndp", "1"))
+            self._state.make(Sysctl(f"net/ipv6/neigh/{interface.name}/proxy_delay", "0"))
 
     def prepare(self, links: Links) -> None:
         settings = self._role.settings
@@ -32,8 +35,6 @@ class HomeAgentHost:
             self.interface_appeared(interface)
         self._state.make(Sysctl("net/ipv6/conf/all/forwarding", "1"))
         if self._role.home_link is not None:
-            self._state.make(Sysctl(f"net/ipv6/conf/{self._role.home_link}/proxy_ndp", "1"))
-            self._state.make(Sysctl(f"net/ipv6/neigh/{self._role.home_link}/proxy_delay", "0"))
             return
         if not any(settings.address in interface.addresses for interface in links.interfaces.values()):
             self._state.make(HostAddress(self._tunnel, settings.address, 128))
