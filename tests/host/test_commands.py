@@ -10,10 +10,12 @@ from host_network import PYTHON, home_agent_file
 pytestmark = pytest.mark.root
 
 
+NOBODY = 65534
+
+
 def test_commands_without_a_daemon(tmp_path: Path) -> None:
-    def unwired(*words: str, user: int | None = None) -> subprocess.CompletedProcess[str]:
-        command = [str(PYTHON), "-m", "unwired", *words]
-        return subprocess.run(command, capture_output=True, text=True, user=user, cwd="/")
+    def unwired(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([str(PYTHON), "-m", "unwired", *words], capture_output=True, text=True, cwd="/")
 
     missing = unwired("status", "--socket", str(tmp_path / "none.sock"))
     assert (missing.returncode, missing.stdout) == (3, "")
@@ -22,7 +24,9 @@ def test_commands_without_a_daemon(tmp_path: Path) -> None:
     assert unwired("bindings", "-c", str(agent_file)).returncode == 3
     with tempfile.TemporaryDirectory() as readable:
         Path(readable).chmod(0o755)
-        agent_file = home_agent_file(Path(readable))
-        refused = unwired("run", "-c", str(agent_file), user=65534)
+        words = ["run", "-c", str(home_agent_file(Path(readable)))]
+        # Loaded as root, because this checkout may be where nobody else can read.
+        code = f"import os, sys, unwired.cli.main as cli; os.setuid({NOBODY}); sys.argv[1:] = {words!r}; cli.main()"
+        refused = subprocess.run([str(PYTHON), "-c", code], capture_output=True, text=True, cwd="/")
     assert refused.returncode == 4
     assert "root" in refused.stderr
