@@ -318,3 +318,15 @@ def test_at_home_the_default_router_is_used() -> None:
     driver.advertisement(HOME_PREFIX)
     driver.run(1)
     assert len(driver.of(GoHome)) == 2 and driver.state is State.HOME
+
+
+def test_interfaces_that_come_and_go_are_forgotten() -> None:
+    driver = Driver().registered(1)
+    for number in range(100):
+        interface = 100 + number
+        driver.address(parse_address(f"fe80::1:{number}"), interface)
+        driver.up(interface, f"veth{number}")
+        driver.down(interface)
+        driver.no_address(parse_address(f"fe80::1:{number}"), interface)
+    assert set(driver.node.movement.links) == {2, 199}
+    assert driver.state is State.REGISTERED

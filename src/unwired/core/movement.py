@@ -51,8 +51,10 @@ class Movement:
                 return None
             known = {} if link is None else link.addresses
             rank = self._interfaces.index(event.name) if self._interfaces else 0
-            for stale in [index for index, other in self.links.items() if other.name == event.name]:
-                del self.links[stale]  # an interface that was made anew has another number
+            for index, other in list(self.links.items()):
+                # An interface that was made anew has another number; one that has no address may be gone for good.
+                if other.name == event.name or not (other.up or other.addresses):
+                    del self.links[index]
             link = self.links[event.interface] = Link(event.interface, event.name, rank)
             link.addresses = known
         link.came_up(event.link_layer_address, now)

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
+from unwired.core.authentication import SPI_MIN
 from unwired.core.settings import Algorithm
 from unwired.wire.address import Address, is_ipv4, is_unicast_routable, parse_address
 
@@ -179,7 +180,7 @@ class DaemonSection(Section):
 
 
 class KeySection(Section):
-    spi: Annotated[int, Field(ge=256, le=2**32 - 1)]
+    spi: Annotated[int, Field(ge=SPI_MIN, le=2**32 - 1)]
     secret: Secret
     algorithm: Literal["hmac-sha1", "hmac-sha256"] = Algorithm.HMAC_SHA1.value
 
