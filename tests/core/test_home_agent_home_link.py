@@ -22,7 +22,7 @@ from home_agent_driver import (
 )
 
 from unwired.core import admission
-from unwired.core.door import ActionFailed, AddressAdded, DefendAddress, LinkUp, ReleaseAddress, Send
+from unwired.core.door import ActionFailed, AddressAdded, AddressRemoved, DefendAddress, LinkUp, ReleaseAddress, Send
 from unwired.core.forwarding import Unforward
 from unwired.core.home_link import link_local_of
 from unwired.core.notices import Drop
@@ -449,3 +449,17 @@ def test_own_addresses_are_learned_when_they_come() -> None:
     driver.engine.handle(LinkUp(HOME_LINK, "home0", MAC[::-1]), driver.now)
     driver.settle()
     assert len(sent_of(driver, RouterAdvertisement)) == 1
+
+
+def test_link_local_address_that_is_gone_is_no_source_any_more() -> None:
+    driver = Driver(**REAL_LINK)
+    driver.engine.handle(AddressRemoved(HOME_LINK, LINK_LOCAL), driver.now)
+    driver.update(1, link_local=True)
+    driver.pass_time(10)
+    assert driver.tunnel_peer() == CARE_OF
+    assert sent_of(driver, RouterAdvertisement) == []
+    assert {packet.source for packet in sent_of(driver, NeighborAdvertisement)} == {HOME_AGENT}
+    other = parse_address("fe80::2")
+    driver.engine.handle(AddressAdded(HOME_LINK, other, 64), driver.now)
+    driver.settle()
+    assert [packet.source for packet in sent_of(driver, RouterAdvertisement)] == [other]

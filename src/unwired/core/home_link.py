@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from unwired.core.door import (
     AddressAdded,
+    AddressRemoved,
     DefendAddress,
     Event,
     JoinGroup,
@@ -144,6 +145,12 @@ class HomeLink:
             self._link_local_address = event.address
             if self._running:
                 self._send_advertisement(ALL_NODES, now)
+        elif (
+            isinstance(event, AddressRemoved)
+            and event.interface == self._settings.home_interface
+            and event.address == self._link_local_address
+        ):
+            self._link_local_address = UNSPECIFIED  # silent until another one comes
 
     def _join(self, group: Address) -> None:
         """Addresses that end alike share a solicited-node group: it is joined once and left with the last."""
@@ -242,7 +249,9 @@ class HomeLink:
             address, router=False, solicited=False, override=True, options=self._target_link_layer_address()
         )
         source = self._link_local_address if is_link_local(address) else self._settings.address
-        self._outbox.send(Packet(source, ALL_NODES, advertisement, hop_limit=HOP_LIMIT), self._settings.home_interface)
+        if source != UNSPECIFIED:
+            packet = Packet(source, ALL_NODES, advertisement, hop_limit=HOP_LIMIT)
+            self._outbox.send(packet, self._settings.home_interface)
         if times > 1:
             self._agenda.at(now.monotonic + RETRANSMISSION_TIMER_S, self._claim, address, times - 1)
 
