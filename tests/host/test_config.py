@@ -113,6 +113,50 @@ def test_six_mistakes_are_six_problems(tmp_path: Path) -> None:
         assert "0123456789abcdef" not in problem.sentence(), "a secret was repeated"
 
 
+def test_a_mistake_hides_no_other(tmp_path: Path) -> None:
+    """What shows only when several keys are looked at is found also when there are mistakes in others; and nothing is
+    said that only follows from another mistake."""
+    found = problems(
+        tmp_path,
+        """
+        [home_agent]
+        adress = "2001:db8:100::1"
+        "a(b" = 1
+        address = "2001:db8:200::1"
+        home_prefixes = ["2001:db8:100::/64"]
+        lifetime_max_s = 1
+        advertisement_interval_max_s = "3"
+        advertisement_interval_min_s = 2.9
+        [[home_agent.subscriber]]
+        identifier = "mn@example.org"
+        home_address = "2001:db8:300::1000"
+        [[home_agent.subscriber.key]]
+        spi = 1
+        secret = "hex:00112233445566778899aabbccddeeff"
+        """,
+    )
+    assert set(found) == {
+        "home_agent.adress",
+        "home_agent.a(b",
+        "home_agent.address",
+        "home_agent.lifetime_max_s",
+        "home_agent.advertisement_interval_max_s",
+        "home_agent.subscriber[0].home_address",
+        "home_agent.subscriber[0].key[0].spi",
+    }
+    found = problems(
+        tmp_path,
+        """
+        [mobile_node]
+        identifier = "mn@example.org"
+        home_address = "2001:db8:100::1000/64"
+        home_agent = "nowhere"
+        lifetime_s = 1
+        """,
+    )
+    assert set(found) == {"mobile_node.home_agent", "mobile_node.lifetime_s", "mobile_node.key"}
+
+
 @pytest.mark.parametrize(
     ("change", "key"),
     [

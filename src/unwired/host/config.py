@@ -113,6 +113,8 @@ class _Loader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.problems: list[Problem] = []
+        self._wrong: dict[str, set[str]] = {}
+        """The wrong keys of each section, by its dotted path: what depends on them is not checked."""
 
     def load(self) -> Config:
         document = self._read(self.path)
@@ -185,7 +187,11 @@ class _Loader:
         if section is None:
             self._check_duplicates(found)
             return None
-        if section.advertisement_interval_min_s > 0.75 * section.advertisement_interval_max_s:
+        intervals = {"advertisement_interval_min_s", "advertisement_interval_max_s"}
+        if (
+            not intervals & self._wrong[where]
+            and section.advertisement_interval_min_s > 0.75 * section.advertisement_interval_max_s
+        ):
             self._say(
                 f"{where}.advertisement_interval_min_s",
                 "is too near to advertisement_interval_max_s",
@@ -222,14 +228,15 @@ class _Loader:
         section = self._validate(MobileNodeSection, raw, where)
         if section is None:
             return None
-        if section.key is None and not section.insecure:
+        wrong = self._wrong[where]
+        if section.key is None and not section.insecure and not wrong & {"key", "insecure"}:
             self._say(
                 f"{where}.key",
                 "is missing",
                 "binding updates are authenticated with a key that the home agent shares (RFC 4285)",
                 "add [mobile_node.key] with spi and secret as in the home agent's file, or say insecure = true",
             )
-        if section.home_agent is None and not section.insecure:
+        if section.home_agent is None and not section.insecure and not wrong & {"home_agent", "insecure"}:
             self._say(
                 f"{where}.home_agent",
                 "is missing",
@@ -323,7 +330,8 @@ class _Loader:
                 "choose an address of a home prefix, or add its prefix to home_agent.home_prefixes",
                 file,
             )
-        if not subscriber.associations and not agent.insecure:
+        certain = "key" not in self._wrong[key] and "insecure" not in self._wrong["home_agent"]
+        if not subscriber.associations and not agent.insecure and certain:
             self._say(
                 f"{key}.key",
                 "is missing",
@@ -347,16 +355,27 @@ class _Loader:
         return None
 
     def _validate(self, model: type[Model], raw: Any, where: str, file: Path | None = None) -> Model | None:
+        """The section without what is wrong in it, which is said and noted; None when too much is wrong. So that a
+        mistake does not hide others that show only when several keys are looked at."""
+        self._wrong[where] = set()
         if not isinstance(raw, dict):
             self._say(where, "is not a section", f"{type(raw).__name__} was given", f"write [{where}] and keys", file)
             return None
+        context = {"directory": (file or self.path).parent}
         try:
-            return model.model_validate(raw, context={"directory": (file or self.path).parent})
+            return model.model_validate(raw, context=context)
         except ValidationError as invalid:
             for error in invalid.errors(include_url=False, include_input=False):
-                location = [part for part in error["loc"] if not _is_union_branch(part)]
+                key, *inside = error["loc"]
+                location = [key, *(part for part in inside if not _is_union_branch(part))]
                 self._say(_dotted(where, location), *_explain(model, location, dict(error)), file)
-        return None
+                self._wrong[where].add(str(key))
+        try:
+            return model.model_validate(
+                {key: value for key, value in raw.items() if key not in self._wrong[where]}, context=context
+            )
+        except ValidationError:
+            return None  # something that has no default is wrong
 
     def _say(self, key: str, what: str, why: str, fix: str, file: Path | None = None) -> None:
         self.problems.append(Problem(str(file or self.path), key, what, why, fix))
