@@ -72,6 +72,7 @@ def test_answers(tmp_path: Path) -> None:
     [
         b"{\n", b"[]\n", b"7\n", b"\xff\xfe\n", b'{"verb": "echo"}\n', line("nothing"),
         line("echo")[:-2] + b', "verb": []}\n', b"x" * (LINE_MAX + 10) + b"\n",
+        b"[" * 60_000 + b"\n",
     ],
 )  # fmt: skip
 def test_bad_requests_are_answered(tmp_path: Path, data: bytes) -> None:

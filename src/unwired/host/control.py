@@ -71,7 +71,7 @@ class ControlServer:
     async def _answer(self, line: bytes, writer: asyncio.StreamWriter) -> None:
         try:
             request = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             await _say(writer, _error(f"a request is one line of JSON: {error}"))
             return
         if not isinstance(request, dict) or request.get("schema") != REQUEST_SCHEMA:
