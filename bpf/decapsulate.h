@@ -24,6 +24,17 @@ static __always_inline int refuse(enum counter reason)
 	return -1;
 }
 
+/* Whether a packet must not leave the link that it is on (RFC 4291 sections 2.5.6 and 2.7): in a tunnel it would come
+ * from anywhere and pass for a neighbour's. */
+static __always_inline int is_of_one_link(const struct ipv6hdr *header)
+{
+	const __u8 *source = header->saddr.s6_addr, *destination = header->daddr.s6_addr;
+
+	return (source[0] == 0xfe && (source[1] & 0xc0) == 0x80) ||
+	       (destination[0] == 0xfe && (destination[1] & 0xc0) == 0x80) ||
+	       (destination[0] == 0xff && (destination[1] & 0x0f) <= 2);
+}
+
 /* Take `length` bytes of outer headers off the packet. Afterwards `inner` is as the packet's header at `l2`.
  * Returns the direction of the row that allows it, or -1 with the reason counted. */
 static __always_inline int decapsulate(struct __sk_buff *skb, const __u32 l2, const struct settings *settings,
@@ -52,6 +63,8 @@ static __always_inline int decapsulate(struct __sk_buff *skb, const __u32 l2, co
 	if (!accept)
 		return refuse(COUNTER_REVERSE_CHECK);
 	number = accept->tunnel;
+	if (is_of_one_link(inner))
+		return refuse(COUNTER_LINK_SCOPE);
 
 	/* RFC 6040 section 4.2, figure 4. */
 	inner_ecn = ecn_of(inner);

@@ -11,6 +11,7 @@
 #define NO_VERDICT (-2) /* not sent: the caller decides */
 #define OUTER_HOP_LIMIT 64
 #define IPV6_PAYLOAD_MAX 65535
+#define TOO_BIG_QUOTED 1200 /* bytes of a packet that the daemon gets to tell its sender */
 
 /* The outer flow label: stateless, from the inner addresses and label, or the ports where the sender sets no label;
  * never 0 (RFC 6437 section 3, RFC 6438 section 3). */
@@ -42,6 +43,29 @@ struct head {
 	struct ipv6hdr outer;
 	__u8 inner[8];
 };
+
+/* What leaves by `route` carries less than this packet, and the kernel, which sends Packet Too Big, does not know. The
+ * daemon makes it known when it is told, at most once a jiffy: it gets the packet as encapsulated, cut, with the MTU of
+ * the way as flow label. Nothing else that is punted starts with a tunnel's header. */
+static __always_inline int tell_too_big(struct __sk_buff *skb, const struct settings *settings, struct head *head,
+					const struct route *route)
+{
+	const __u64 now = bpf_jiffies64();
+	__u32 zero = 0;
+	__u64 *told_at = bpf_map_lookup_elem(&too_big_told_at, &zero);
+
+	count(COUNTER_TOO_BIG);
+	if (!told_at || *told_at == now || !settings->punt_interface || !route->mtu)
+		return VERDICT_DROP;
+	*told_at = now;
+	*(__be32 *)&head->outer = VERSION_6 | bpf_htonl(route->mtu & 0xfffff);
+	head->outer.payload_len = bpf_htons(TOO_BIG_QUOTED);
+	if (skb->len < TOO_BIG_QUOTED || bpf_skb_change_tail(skb, TOO_BIG_QUOTED, 0) ||
+	    bpf_skb_change_head(skb, ETH_HLEN, 0) || grow(skb) ||
+	    bpf_skb_store_bytes(skb, ETH_HLEN, &head->outer, sizeof(head->outer), BPF_F_RECOMPUTE_CSUM))
+		return VERDICT_DROP;
+	return bpf_redirect(settings->punt_interface, 0);
+}
 
 /* Encapsulate the packet whose IPv6 header `inner` is at `l2` (0: a device without link header) and send it.
  * `at_ingress`: the packet has not been forwarded by the kernel. What the kernel would answer with an ICMPv6 error is
@@ -85,7 +109,7 @@ static __always_inline int encapsulate(struct __sk_buff *skb, const __u32 l2, co
 	if (route->mtu && (!limit || limit > route->mtu - sizeof(head.outer)))
 		limit = route->mtu - sizeof(head.outer);
 	if (length > IPV6_PAYLOAD_MAX || (limit && length > limit && segment_length(skb, l2, inner) > limit))
-		return at_ingress ? NO_VERDICT : drop(COUNTER_TOO_BIG);
+		return at_ingress ? NO_VERDICT : tell_too_big(skb, settings, &head, route);
 
 	/* bpf_redirect_neigh wants a link header to overwrite. */
 	if (!l2 && bpf_skb_change_head(skb, ETH_HLEN, 0))

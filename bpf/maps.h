@@ -84,6 +84,14 @@ struct {
 	__type(value, __u64);
 } punt_earned_at_ns SEC(".maps");
 
+/* The jiffy in which this CPU has last told the daemon of a packet that is too big. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} too_big_told_at SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, ROUTES);

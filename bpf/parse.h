@@ -31,7 +31,7 @@
 #define WALK_OFFSET(walk) ((walk) >> 16)
 #define WALK_MOBILE (1 << 8)   /* a Home Address option or a type 2 routing header on the way */
 #define WALK_FRAGMENT (1 << 9) /* a fragment header: nothing behind it was looked at */
-#define WALK_CUT (1 << 10)     /* the packet ends inside a header, or the chain is too long */
+#define WALK_CUT (1 << 10)     /* the packet ends inside a header, or the chain is too long or leads elsewhere */
 
 struct extension_header {
 	__u8 next_header;
@@ -112,6 +112,8 @@ __noinline int walk_headers(struct __sk_buff *skb, __u32 offset, __u32 next_head
 		length = 8 + 8 * (__u32)header.length;
 		if (next_header == PROTOCOL_ROUTING && header.type == ROUTING_TYPE_2)
 			found |= WALK_MOBILE;
+		else if (next_header == PROTOCOL_ROUTING && header.segments_left)
+			break; /* not at its destination yet (RFC 8200 section 4.4): the kernel's */
 		if (next_header == PROTOCOL_DESTINATION_OPTIONS &&
 		    has_home_address_option(skb, offset + 2, offset + length))
 			found |= WALK_MOBILE;

@@ -10,11 +10,14 @@
 #include "route.h"
 
 /* Whether a router may forward it without a second look (RFC 4291 section 2.5.6, RFC 8200 section 4.3). Hop limit 255
- * may be neighbour discovery: a neighbour that asks for a home address whose proxy this host is. */
-static __always_inline int is_plain(const struct ipv6hdr *header)
+ * may be neighbour discovery: a neighbour that asks for a home address whose proxy this host is. A packet that is not
+ * as long as it says is cut or dropped by the kernel. */
+static __always_inline int is_plain(struct __sk_buff *skb, __u32 l2, const struct ipv6hdr *header)
 {
 	const __u8 *source = header->saddr.s6_addr, *destination = header->daddr.s6_addr;
 
+	if (header->version != 6 || l2 + sizeof(*header) + bpf_ntohs(header->payload_len) != skb->len)
+		return 0;
 	if (header->nexthdr != IPPROTO_TCP && header->nexthdr != IPPROTO_UDP &&
 	    (header->nexthdr == PROTOCOL_HOP_BY_HOP || header->hop_limit == 255))
 		return 0;
@@ -29,7 +32,7 @@ static __always_inline int shortcut_into_tunnel(struct __sk_buff *skb, const __u
 	const struct forward_row *forward;
 
 	if (!(settings->flags & SETTING_SHORTCUT) || !(settings->flags & SETTING_FORWARDS(TO_HOME_ADDRESS)) ||
-	    !is_plain(header))
+	    !is_plain(skb, l2, header))
 		return NO_VERDICT;
 	__builtin_memcpy(&key.address, &header->daddr, sizeof(key.address));
 	forward = bpf_map_lookup_elem(&forwards, &key);
@@ -44,7 +47,7 @@ static __always_inline int shortcut_out_of_tunnel(struct __sk_buff *skb, const _
 	__u32 length;
 	__u8 hop_limit = header->hop_limit - 1;
 
-	if (!l2 || !(settings->flags & SETTING_SHORTCUT) || !is_plain(header))
+	if (!l2 || !(settings->flags & SETTING_SHORTCUT) || !is_plain(skb, l2, header))
 		return NO_VERDICT;
 	route = find_route(skb, header);
 	/* A route into the tunnel device is for a home address without binding. */

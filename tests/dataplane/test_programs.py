@@ -240,6 +240,19 @@ OUT_OF_TUNNEL = [
         DROP,
         "reverse_check",
     ),
+    Fixture(
+        "a link-local source inside",
+        tunnelled(ipv6("fe80::1", MY_HOME, UDP, udp()), MY_HOME_AGENT, MY_CARE_OF),
+        DROP,
+        "link_scope",
+    ),
+    Fixture("to a link-local address", tunnelled(ipv6(HOME, "fe80::1", UDP, udp())), DROP, "link_scope"),
+    Fixture("to a group of the link", tunnelled(ipv6(HOME, "ff12::fb", UDP, udp())), DROP, "link_scope"),
+    Fixture(
+        "on its way through us by a routing header",
+        ipv6(CARE_OF, HOME_AGENT, ROUTING, bytes([IPV6, 2, 4, 1, 0, 0, 0, 0]) + parse_address(STRANGER) + FROM_HOME),
+        NEXT,
+    ),
     Fixture("nothing inside", tunnelled(b""), DROP, "malformed"),
     Fixture("an inner header cut short", tunnelled(FROM_HOME[:39]), DROP, "malformed"),
     Fixture("IPv4 where IPv6 is announced", tunnelled(b"\x45" + FROM_HOME[1:]), DROP, "malformed"),
@@ -318,6 +331,9 @@ LEFT_TO_THE_KERNEL = [
     ("link-local source", ipv6("fe80::1", HOME, UDP, udp())),
     ("unspecified source", ipv6("::", HOME, UDP, udp())),
     ("multicast source", ipv6("ff02::1", HOME, UDP, udp())),
+    ("cut short", DATA[:-1]),
+    ("longer than it says", DATA + b"padding of the link"),
+    ("another version of IP", b"\x50" + DATA[1:]),
     ("no binding", ipv6(CORRESPONDENT, "2001:db8:100::1002", UDP, udp())),
 ]
 

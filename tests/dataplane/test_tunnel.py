@@ -131,15 +131,22 @@ def test_a_mobile_node_whose_tunnel_has_a_smaller_mtu(built: Topology) -> None:
     assert "mtu 1460" in node.run("ip link show dev mip0")
 
 
-def test_larger_than_the_outgoing_link_is_dropped_and_counted(built: Topology) -> None:
-    """When nobody has lowered the tunnel's MTU: the daemon's part is to do so."""
+def test_larger_than_the_outgoing_link_is_told(built: Topology) -> None:
+    """Nobody has lowered the tunnel's MTU: the daemon gets the packet, cut, with the MTU of the link as flow label."""
     built.home_agent.ip("link set up0 mtu 1400")
+    with built.home_agent:
+        descriptor = devices.open_punt_device("punt0")
     try:
         before = built.home_agent_table.counters()["too_big"]
         said = built.correspondent.run(f"ping -6 -n -c 1 -W 1 -M do -s 1400 {home_address(0)}", check=False)
         assert "0 received" in said
         assert built.home_agent_table.counters()["too_big"] == before + 1
+        told = _read(descriptor)
+        assert int.from_bytes(told[:4]) == 6 << 28 | 1400
+        assert told[6] == 41 and told[8:40] == parse_address(HOME_AGENT) + parse_address(care_of_address(0))
+        assert told[40 + 24 : 80] == parse_address(home_address(0)) and len(told) == 40 + 1200
     finally:
+        os.close(descriptor)
         built.home_agent.ip("link set up0 mtu 1500")
 
 

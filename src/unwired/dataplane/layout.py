@@ -122,4 +122,5 @@ class Counter(IntEnum):
     ENCAPSULATE_FAILED = 14
     """The kernel could not make room."""
     DECAPSULATE_FAILED = 15
+    LINK_SCOPE = 16
     """The kernel could not take the outer headers off."""

@@ -30,11 +30,20 @@ from unwired.host.notice_board import NoticeBoard
 from unwired.host.sockets import BATCH, NeighborDiscovery, Sender
 from unwired.store.journal import Journal
 from unwired.wire.errors import DecodeError
-from unwired.wire.ipv6 import Packet, decode_packet, encode_packet
+from unwired.wire.icmpv6 import PacketTooBig
+from unwired.wire.ipv6 import IPV6_IN_IPV6, Packet, decode_packet, encode_packet
 
 _PACKET_MAX = 65_535
 _ROUNDS = 16
 """How often failed actions may lead to more before everybody else gets a turn."""
+
+
+def _too_big(data: bytes) -> Packet:
+    """What the data plane says when a packet is too big to leave in its tunnel (bpf/encapsulate.h), as the error that
+    the first router of the path would have sent: it reads the same to an engine."""
+    mtu = int.from_bytes(data[1:4]) & 0xFFFFF
+    local = data[8:24]
+    return Packet(local, local, PacketTooBig(mtu, data))
 
 
 class HostRole(Protocol):
@@ -116,8 +125,8 @@ class Driver:
                 self._loop.remove_reader(descriptor)
                 break
             try:
-                packet = decode_packet(data)
-            except DecodeError:
+                packet = _too_big(data) if data[6] == IPV6_IN_IPV6 else decode_packet(data)
+            except (DecodeError, IndexError):
                 self.drops[Drop.MALFORMED] += 1
                 continue
             receive(packet, 0, moment)

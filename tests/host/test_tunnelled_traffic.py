@@ -1,0 +1,125 @@
+"""What travels in the tunnels of two daemons: nothing that belongs to a link, nothing too big without a word."""
+
+import contextlib
+import random
+import re
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from host_network import Network, ask, eventually, home_agent_file, mobile_node_file, roaming
+
+from unwired.lab.namespace import Namespace
+from unwired.wire.address import parse_address
+from unwired.wire.ipv6 import Packet, UnknownPayload, encode_packet
+
+pytestmark = pytest.mark.root
+
+HOME_AGENT = "2001:db8:100::1"
+HOME = "2001:db8:100::1000"
+PEER = "2001:db8:2::2"
+IPV6 = 41
+
+
+class World:
+    def __init__(self, network: Network, directory: Path) -> None:
+        self.network = network
+        self.agent_file = home_agent_file(directory)
+        self.node_file = mobile_node_file(directory)
+        network.daemon("agent", self.agent_file)
+        network.daemon("node", self.node_file)
+        eventually(self.registered, what="registered")
+        (binding,) = (ask(self.agent_file, "bindings") or {})["bindings"]
+        self.care_of_address: str = binding["care_of_address"]
+
+    def registered(self) -> bool:
+        answer = ask(self.node_file, "status")
+        return bool(answer and answer["engine"] and answer["engine"]["registered"])
+
+    def counted(self, file: Path, name: str) -> int:
+        return int((ask(file, "status") or {})["data_plane"]["counters"][name])
+
+    def namespace(self, name: str) -> Namespace:
+        return Namespace(Path(self.network.command(name)[1].removeprefix("--net=")))
+
+    def send(self, source: str, destination: str, inner: Packet) -> None:
+        """From the router, as somebody who lies about its address."""
+        payload = UnknownPayload(IPV6, encode_packet(inner))
+        packet = Packet(parse_address(source), parse_address(destination), payload)
+        with self.namespace("router").inside():
+            raw = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW)
+        with raw:
+            raw.sendto(encode_packet(packet), (destination, 0, 0, 0))
+
+    def transfer(self, sender: str, source: str, receiver: str, destination: str) -> bool:
+        """A megabyte by TCP; whether it arrived within 8 s."""
+        data, received = random.randbytes(1 << 20), bytearray()
+        with self.namespace(receiver).inside():
+            listening = socket.create_server((destination, 0), family=socket.AF_INET6)
+        with self.namespace(sender).inside():
+            outgoing = socket.socket(socket.AF_INET6)
+        with listening, outgoing:
+            for end in (listening, outgoing):
+                end.settimeout(8.0)
+
+            def receive() -> None:
+                connection, _ = listening.accept()
+                with connection:
+                    connection.settimeout(8.0)
+                    try:
+                        while part := connection.recv(1 << 20):
+                            received.extend(part)
+                    except TimeoutError:
+                        pass
+
+            reader = threading.Thread(target=receive)
+            outgoing.bind((source, 0))
+            reader.start()
+            outgoing.connect((destination, listening.getsockname()[1]))
+            with contextlib.suppress(TimeoutError):
+                outgoing.sendall(data)
+            outgoing.shutdown(socket.SHUT_WR)
+            reader.join()
+        return bytes(received) == data
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with roaming(tmp_path) as network:
+        yield World(network, tmp_path)
+
+
+def _ping(world: World, name: str, *arguments: str) -> str:
+    command = world.network.command(name, "ping", "-6", "-n", *arguments)
+    done = subprocess.run(command, capture_output=True, text=True)
+    return done.stdout + done.stderr
+
+
+def test_what_is_of_one_link_does_not_come_out_of_a_tunnel(world: World) -> None:
+    """Neither a link-local source nor a link-local group: it would pass for a neighbour's (RFC 4291 section 2.5.6)."""
+    echo = UnknownPayload(17, bytes.fromhex("14e914e900080000"))
+    for file, outer, inner in (
+        (world.node_file, (HOME_AGENT, world.care_of_address), ("fe80::bad", HOME)),
+        (world.agent_file, (world.care_of_address, HOME_AGENT), (HOME, "ff02::fb")),
+        (world.agent_file, (world.care_of_address, HOME_AGENT), (HOME, "fe80::1")),
+    ):
+        before = world.counted(file, "link_scope")
+        world.send(*outer, Packet(parse_address(inner[0]), parse_address(inner[1]), echo))
+        eventually(lambda file=file, before=before: world.counted(file, "link_scope") == before + 1)
+
+
+@pytest.mark.parametrize("narrow", ["node", "agent"])
+def test_a_narrow_link_under_the_tunnel(world: World, narrow: str) -> None:
+    """The link by which tunnel packets leave carries less than the tunnel device's MTU takes for granted."""
+    device, other = {"node": ("wlan0", "visited1"), "agent": ("up0", "agent0")}[narrow]
+    world.network.inside(narrow, "ip", "link", "set", device, "mtu", "1400")
+    world.network.inside("router", "ip", "link", "set", other, "mtu", "1400")
+    assert world.transfer("node", HOME, "peer", PEER)
+    assert world.transfer("peer", PEER, "node", HOME)
+    if narrow == "agent":
+        world.network.inside("peer", "ip", "-6", "route", "flush", "cache")
+        said = _ping(world, "peer", "-c", "2", "-i", "0.2", "-W", "1", "-M", "do", "-s", "1330", HOME)
+        assert re.search(r"From 2001:db8:\S+ icmp_seq=\d Packet too big: mtu=1360", said) or "mtu: 1360" in said, said
