@@ -192,7 +192,7 @@ CASES = [
     Case(
         "router advertisement in the tunnel",
         raw(lambda w: packet(AGENT, w.care_of_address, IPV6, w.icmp(EVIL, ROUTER, HOME, 255))),
-        "drops.beyond_the_link",
+        "data_plane.link_scope",
     ),
     Case(
         "router advertisement from far",
