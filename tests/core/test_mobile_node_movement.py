@@ -8,10 +8,11 @@ from mobile_node_driver import HOME_ADDRESS, HOME_PREFIX, MAC, ROUTER, SETTINGS,
 from unwired.core.door import GoHome, UseCareOfAddress
 from unwired.core.mobile_node_states import State
 from unwired.core.notices import Drop
-from unwired.wire.address import ALL_ROUTERS, UNSPECIFIED, parse_address
-from unwired.wire.icmpv6 import NeighborAdvertisement, NeighborSolicitation, RouterSolicitation
+from unwired.wire.address import ALL_NODES, ALL_ROUTERS, UNSPECIFIED, parse_address
+from unwired.wire.icmpv6 import NeighborAdvertisement, NeighborSolicitation, RouterAdvertisement, RouterSolicitation
 from unwired.wire.ipv6 import Packet
-from unwired.wire.nd_options import SourceLinkLayerAddress, TargetLinkLayerAddress
+from unwired.wire.nd_options import PrefixInformation, SourceLinkLayerAddress, TargetLinkLayerAddress
+from unwired.wire.rfc6275 import BindingRefreshRequest
 
 OURS = parse_address("fe80::99")
 OTHER = parse_address("fe80::2")
@@ -330,3 +331,19 @@ def test_interfaces_that_come_and_go_are_forgotten() -> None:
         driver.no_address(parse_address(f"fe80::1:{number}"), interface)
     assert set(driver.node.movement.links) == {2, 199}
     assert driver.state is State.REGISTERED
+
+
+def test_binding_is_asked_for_no_longer_than_the_care_of_address_is_valid() -> None:
+    """RFC 6275 section 11.7.1."""
+    driver = Driver()
+    driver.up()
+    driver.address(care_of(1))
+    for valid_s, lifetime_s in ((100, 100), (86_400, 420), (30, 28)):
+        information = PrefixInformation(prefix(1), 64, True, True, False, valid_s, valid_s)
+        message = RouterAdvertisement(router_lifetime_s=1800, options=(information,))
+        driver.receives(Packet(ROUTER, ALL_NODES, message, hop_limit=255))
+        if driver.state is State.REGISTERED:
+            driver.from_home_agent(BindingRefreshRequest())
+        assert driver.updates()[-1][2].lifetime_s == lifetime_s
+        driver.acknowledge()
+        driver.run(1)

@@ -447,9 +447,12 @@ class MobileNodeMachine:
         if self._returning():
             self._send_one(self.settings.home_address, 0, at_home=True)
         elif entry.care_of_address is not None:
-            valid_until = self.prefixes.valid_until
-            limit_s = float("inf") if valid_until is None else max(0.0, valid_until - now)
-            self._send_one(entry.care_of_address, self.registration.lifetime_units(limit_s), at_home=False)
+            # No longer than home address and care-of address are valid (RFC 6275 section 11.7.1).
+            valid_until = self._movement.valid_until(entry.care_of_address, now)
+            if self.prefixes.valid_until is not None:
+                valid_until = min(valid_until, self.prefixes.valid_until)
+            units = self.registration.lifetime_units(max(0.0, valid_until - now))
+            self._send_one(entry.care_of_address, units, at_home=False)
         entry.retransmit_at = now + entry.timeout_s
 
     def _send_one(self, care_of_address: Address, lifetime_units: int, at_home: bool) -> None:

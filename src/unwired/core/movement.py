@@ -129,6 +129,17 @@ class Movement:
             for address, _ in link.care_of_addresses(self._home_address, now)
         )
 
+    def valid_until(self, care_of_address: Address, now: float) -> float:
+        """When the prefix of a care-of address ceases to be valid as last advertised, monotonic; infinitely late when
+        no router says so."""
+        times = [
+            prefix.valid_until
+            for link in self.links.values()
+            for address, router in link.care_of_addresses(self._home_address, now)
+            if address == care_of_address and (prefix := router.advertises(address, now)) is not None
+        ]
+        return max(times, default=float("inf"))
+
     def seek(self, now: float) -> None:
         """Nothing is usable: ask on every link that is up."""
         for link in self.links.values():
