@@ -15,6 +15,12 @@ from pathlib import Path
 from typing import Any
 
 PYTHON = Path(__file__).parents[2] / ".venv" / "bin" / "python"
+AS_NOBODY = (
+    *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
+    # Not to act as root, but to read a checkout that is root's own.
+    *("--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"),
+)
+"""What runs the command behind it without root."""
 _RADV = """
 log stderr all;
 router id 192.0.2.1;

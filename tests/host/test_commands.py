@@ -5,12 +5,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from host_network import PYTHON, home_agent_file
+from host_network import AS_NOBODY, PYTHON, home_agent_file
 
 pytestmark = pytest.mark.root
-
-
-NOBODY = 65534
 
 
 def test_commands_without_a_daemon(tmp_path: Path) -> None:
@@ -25,8 +22,7 @@ def test_commands_without_a_daemon(tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory() as readable:
         Path(readable).chmod(0o755)
         words = ["run", "-c", str(home_agent_file(Path(readable)))]
-        # Loaded as root, because this checkout may be where nobody else can read.
-        code = f"import os, sys, unwired.cli.main as cli; os.setuid({NOBODY}); sys.argv[1:] = {words!r}; cli.main()"
-        refused = subprocess.run([str(PYTHON), "-c", code], capture_output=True, text=True, cwd="/")
+        command = [*AS_NOBODY, str(PYTHON), "-m", "unwired", *words]
+        refused = subprocess.run(command, capture_output=True, text=True, cwd="/")
     assert refused.returncode == 4
     assert "root" in refused.stderr
