@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from host_network import PYTHON, Network, eventually, home_agent_file
+from host_network import AS_NOBODY, PYTHON, Network, eventually, home_agent_file
 
 pytestmark = pytest.mark.root
 
@@ -44,8 +44,10 @@ def network(tmp_path: Path) -> Iterator[Network]:
         network.close()
 
 
-def unwired(*words: str, network: Network | None = None, **how: object) -> subprocess.CompletedProcess[str]:
-    command = [str(PYTHON), "-m", "unwired", *words]
+def unwired(
+    *words: str, network: Network | None = None, root: bool = True, **how: object
+) -> subprocess.CompletedProcess[str]:
+    command = [*(() if root else AS_NOBODY), str(PYTHON), "-m", "unwired", *words]
     if network is not None:
         command = network.command("agent", *command)
     done: subprocess.CompletedProcess[str] = subprocess.run(  # type: ignore[call-overload]
@@ -175,10 +177,10 @@ def test_two_daemons(tmp_path: Path, network: Network) -> None:
     for directory in (tmp_path, *tmp_path.parents[:2]):
         directory.chmod(0o755)
     for verb in ("status", "bindings", "reload"):
-        nobody = unwired(verb, "-c", str(first), user=65534, group=65534, extra_groups=[], cwd="/")
+        nobody = unwired(verb, "-c", str(first), root=False, cwd="/")
         assert (nobody.returncode, nobody.stdout) == (1, "")
         assert "only be used by root" in nobody.stderr
-    nobody = unwired("run", "-c", str(first), user=65534, group=65534, extra_groups=[], cwd="/")
+    nobody = unwired("run", "-c", str(first), root=False, cwd="/")
     assert nobody.returncode == 4
     assert "needs root" in nobody.stderr
     assert interfaces(network) == {"lo", "mip0", "mip0-ctl"}
