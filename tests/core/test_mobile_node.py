@@ -387,8 +387,19 @@ def test_refresh_request_and_unknown_binding_are_answered_with_an_update() -> No
         assert len(driver.updates()) == 1 and driver.state is State.REFRESHING
 
 
-def test_agent_that_does_not_know_binding_updates_is_left_alone() -> None:
+def test_unproven_error_does_not_keep_from_registering() -> None:
     driver = Driver()
+    driver.visit(1)
+    driver.from_home_agent(BindingError(2, HOME_ADDRESS))
+    quoted = encode_packet(driver.updates()[0][1])
+    driver.receives(Packet(HOME_AGENT, care_of(1), ParameterProblem(1, 6, quoted)))
+    assert driver.state is State.REGISTERING and len(driver.notices("registration_failed")) == 2
+    driver.acknowledge()
+    assert driver.state is State.REGISTERED
+
+
+def test_agent_that_does_not_know_binding_updates_is_left_alone() -> None:
+    driver = Driver(replace(INSECURE, home_agent=HOME_AGENT))
     driver.visit(1)
     driver.from_home_agent(BindingError(2, HOME_ADDRESS))
     assert driver.state is State.REFUSED
@@ -399,7 +410,7 @@ def test_agent_that_does_not_know_binding_updates_is_left_alone() -> None:
 
 
 def test_agent_without_mobility_support_is_left_alone() -> None:
-    driver = Driver()
+    driver = Driver(replace(INSECURE, home_agent=HOME_AGENT))
     driver.visit(1)
     quoted = encode_packet(driver.updates()[0][1])
     driver.receives(Packet(HOME_AGENT, care_of(1), ParameterProblem(1, 6, b"nonsense")))

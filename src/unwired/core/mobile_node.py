@@ -333,6 +333,11 @@ class MobileNode:
             self._notify("home_agent_parameter_problem", Level.WARNING, code=message.code, pointer=message.pointer)
 
     def _not_understood(self, reason: str) -> None:
+        """Where acknowledgements are authenticated, an error that anybody may have written must not keep us from
+        registering: it is told, and the back-off of retransmission is all the home agent is spared."""
+        if self.settings.association is not None:
+            self._notify("registration_failed", Level.WARNING, reason=reason, wait_s=0.0)
+            return
         self._notify("registration_failed", Level.WARNING, reason=reason, wait_s=PARAMETER_PROBLEM_WAIT_S)
         self.machine.refused(PARAMETER_PROBLEM_WAIT_S)
 
