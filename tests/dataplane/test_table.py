@@ -24,7 +24,7 @@ from unwired.core.forwarding import (
 from unwired.dataplane import DataplaneError, MemoryTable, Rows, devices, object_path
 from unwired.dataplane.bpf_table import BpfTable
 from unwired.dataplane.table import ForwardingTable, TunnelCounters
-from unwired.wire.address import parse_address
+from unwired.wire.address import format_address, parse_address
 
 HOME, CARE_OF, AGENT = (parse_address(f"2001:db8::{n}") for n in (1, 2, 3))
 TUNNEL = Tunnel(7, AGENT, CARE_OF, interface=3, mtu=1400)
@@ -252,3 +252,26 @@ def _attached(table: BpfTable, ifindex: int) -> int:
     count = ctypes.c_uint32(0)
     table._library.check(table._library.c.bpf_prog_query(ifindex, 46, 0, None, None, ctypes.byref(count)), "query")
     return count.value
+
+
+def test_a_narrow_tunnel_among_many(table: BpfTable, namespace: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its forwards, several and moved ones too, are found without reading everybody's."""
+    with namespace:
+        device = devices.create_tunnel_device("mip0", 1460)
+        table.attach_tunnel_device(device)
+    monkeypatch.setattr(table, "_read_forwards", lambda: pytest.fail("all forwards were read"))
+    local = parse_address("2001:db8::1")
+    homes = [parse_address(f"2001:db8:100::{number}") for number in range(1, 5)]
+    for number in (1, 2):
+        table.apply(SetTunnel(Tunnel(number, local, parse_address(f"2001:db8:200::{number}"))))
+    for home, number in zip(homes, (1, 1, 1, 2), strict=True):
+        table.apply(Forward(0, Direction.TO_HOME_ADDRESS, home, number))
+    table.apply(Forward(0, Direction.TO_HOME_ADDRESS, homes[2], 2))
+    table.apply(SetTunnel(Tunnel(1, local, parse_address("2001:db8:200::1"), mtu=1300)))
+    there = namespace.run("ip -6 route show proto 78")
+    assert [f"{format_address(home)} " in there for home in homes] == [True, True, False, False]
+    found = table.tunnel_of(0, Direction.TO_HOME_ADDRESS, homes[0])
+    assert found is not None and (found.number, found.mtu) == (1, 1300)
+    assert table.tunnel_of(0, Direction.FROM_HOME_ADDRESS, homes[0]) is None
+    table.apply(RemoveTunnel(1))
+    assert namespace.run("ip -6 route show proto 78") == ""

@@ -8,7 +8,7 @@ import ctypes
 import os
 import shutil
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from errno import E2BIG, EBUSY, EEXIST
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from unwired.dataplane.layout import Counter, Layout
 from unwired.dataplane.libbpf import BPF_ANY, BPF_NOEXIST, BpfObject, Libbpf
 from unwired.dataplane.narrow import NarrowTunnels
 from unwired.dataplane.table import DataplaneError, Rows, TunnelCounters, stale_rows
+from unwired.wire.address import Address
 
 BPFFS = Path("/sys/fs/bpf")
 _BPFFS_MAGIC = 0xCAFE4A11
@@ -117,7 +118,8 @@ class BpfTable:
         self._accepts = writer("accepts", layout.ACCEPT_KEY, layout.ACCEPT_ROW)
         self._listens = writer("listens", layout.LISTEN_KEY, layout.LISTEN_ROW)
         self._counted: set[int] = set()
-        self._narrow = NarrowTunnels(self._read_forwards)
+        self._narrow = NarrowTunnels(self._read_forwards, self._forwards_into)
+        self._behind: dict[int, Address | set[Address]] = {}
         self._apply: dict[type, Callable[..., None]] = {
             SetTunnel: self._set_tunnel,
             RemoveTunnel: self._remove_tunnel,
@@ -161,6 +163,11 @@ class BpfTable:
                 for (plane, _, address), _ in self._items("listens", layout.LISTEN_KEY, layout.LISTEN_ROW)
             ),
         )
+
+    def tunnel_of(self, plane: int, direction: Direction, address: Address) -> Tunnel | None:
+        number = self._forward_of(plane, direction, address)
+        value = self._library.lookup(self._descriptors["tunnels"], struct.pack("=I", number), layout.TUNNEL_ROW.size)
+        return _tunnel(number, layout.TUNNEL_ROW.packer.unpack(value)) if number and value else None
 
     def sweep(self, keep: Rows) -> int:
         stale = stale_rows(self.rows(), keep)
@@ -212,6 +219,12 @@ class BpfTable:
     def set_punt_device(self, ifindex: int) -> None:
         """Where control packets go."""
         self._settings["punt_interface"] = ifindex
+        self._write_settings()
+
+    def set_shortcut(self, wanted: bool) -> None:
+        """Forward from ingress to egress directly, or by the kernel's forwarding."""
+        flags = self._settings["flags"] & ~layout.SETTING_SHORTCUT
+        self._settings["flags"] = flags | (layout.SETTING_SHORTCUT if wanted else 0)
         self._write_settings()
 
     def program(self, name: str) -> int:
@@ -279,12 +292,33 @@ class BpfTable:
         return problems
 
     def _read_tunnels(self) -> tuple[Tunnel, ...]:
-        return tuple(
-            Tunnel(number, local, peer, Encapsulation(encapsulation), interface, mtu)
-            for (number,), (local, peer, interface, mtu, encapsulation, *_) in self._items(
-                "tunnels", None, layout.TUNNEL_ROW
-            )
-        )
+        return tuple(_tunnel(number, row) for (number,), row in self._items("tunnels", None, layout.TUNNEL_ROW))
+
+    def _forward_of(self, plane: int, direction: Direction, address: Address) -> int:
+        """The number of the tunnel that a forward leads into, 0 when there is none."""
+        key = layout.FORWARD_KEY.packer.pack(plane, direction, address)
+        value = self._library.lookup(self._descriptors["forwards"], key, layout.FORWARD_ROW.size)
+        return int(layout.FORWARD_ROW.packer.unpack(value)[0]) if value else 0
+
+    def _forwards_into(self, number: int) -> Iterable[Forward]:
+        """The forwards of one tunnel, without reading a hundred thousand others."""
+        behind = self._behind.get(number)
+        if behind is None:  # set by the process before this one
+            return [forward for forward in self._read_forwards() if forward.tunnel == number]
+        plane = self._settings["plane"]
+        return [
+            Forward(plane, direction, address, number)
+            for address in (behind if isinstance(behind, set) else (behind,))
+            for direction in Direction
+            if self._forward_of(plane, direction, address) == number
+        ]
+
+    def _remember(self, number: int, address: Address) -> None:
+        behind = self._behind.setdefault(number, address)
+        if isinstance(behind, set):
+            behind.add(address)
+        elif behind != address:
+            self._behind[number] = {behind, address}
 
     def _read_forwards(self) -> tuple[Forward, ...]:
         return tuple(
@@ -308,6 +342,7 @@ class BpfTable:
     def _set_forward(self, action: Forward) -> None:
         self._use(layout.SETTING_FORWARDS[action.direction])
         self._forwards.write((action.plane, action.direction, action.address), (action.tunnel, 0))
+        self._remember(action.tunnel, action.address)
         self._narrow.forward(action)
 
     def _remove_forward(self, action: Unforward) -> None:
@@ -347,6 +382,7 @@ class BpfTable:
         self._library.delete(self._descriptors["tunnel_counters"], struct.pack("=I", action.number))
         self._counted.discard(action.number)
         self._narrow.tunnel(action.number, 0)
+        self._behind.pop(action.number, None)
 
     def _read_settings(self) -> dict[str, int]:
         value = self._library.lookup(self._descriptors["settings"], _ZERO, layout.SETTINGS.size)
@@ -357,6 +393,11 @@ class BpfTable:
         self._library.update(
             self._descriptors["settings"], _ZERO, layout.SETTINGS.packer.pack(*self._settings.values())
         )
+
+
+def _tunnel(number: int, row: tuple[Any, ...]) -> Tunnel:
+    local, peer, interface, mtu, encapsulation, *_ = row
+    return Tunnel(number, local, peer, Encapsulation(encapsulation), interface, mtu)
 
 
 def mount_bpffs(directory: Path) -> None:

@@ -8,11 +8,17 @@ from unwired.wire.address import Address
 
 
 class NarrowTunnels:
-    """Keeps routes and the device's MTU in step with the rows. ``find_forwards`` gives the forwards there are: they are
-    looked through only when a tunnel's MTU changes, so that the many tunnels without one cost nothing."""
+    """Keeps routes and the device's MTU in step with the rows. ``find_forwards`` gives the forwards there are,
+    ``forwards_into`` those of one tunnel: they are looked at only when a tunnel's MTU changes, so that the many tunnels
+    without one cost nothing."""
 
-    def __init__(self, find_forwards: Callable[[], Iterable[Forward]]) -> None:
+    def __init__(
+        self,
+        find_forwards: Callable[[], Iterable[Forward]],
+        forwards_into: Callable[[int], Iterable[Forward]],
+    ) -> None:
         self._find_forwards = find_forwards
+        self._forwards_into = forwards_into
         self._path_mtu = PathMtu()
         self._device = 0
         self._device_mtu = 0
@@ -38,9 +44,8 @@ class NarrowTunnels:
             self._narrow[number] = mtu
         else:
             del self._narrow[number]
-        for forward in self._find_forwards():
-            if forward.tunnel == number:
-                self.forward(forward)
+        for forward in self._forwards_into(number):
+            self.forward(forward)
 
     def forward(self, forward: Forward) -> None:
         """A forward has been set. Raises DataplaneError."""

@@ -57,6 +57,9 @@ class ForwardingTable(Protocol):
     def rows(self) -> Rows:
         """What is there now, whoever installed it."""
 
+    def tunnel_of(self, plane: int, direction: Direction, address: Address) -> Tunnel | None:
+        """The tunnel that a forward leads into; None when there is no such forward or tunnel."""
+
     def sweep(self, keep: Rows) -> int:
         """Remove every row that is not in ``keep`` (compared by key); the number of rows removed."""
 
@@ -103,6 +106,10 @@ class MemoryTable:
             tuple(self._accepts.values()),
             tuple(self._listens.values()),
         )
+
+    def tunnel_of(self, plane: int, direction: Direction, address: Address) -> Tunnel | None:
+        row = self._forwards.get((plane, direction, address))
+        return self._tunnels.get(row.tunnel) if row else None
 
     def sweep(self, keep: Rows) -> int:
         stale = stale_rows(self.rows(), keep)

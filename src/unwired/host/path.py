@@ -4,6 +4,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from unwired.core.forwarding import Direction, Tunnel
+from unwired.core.intercept import PLANE
 from unwired.host import netlink
 from unwired.host.config import MobileNodeConfig
 from unwired.host.netlink import Message
@@ -55,14 +56,11 @@ def explain_path(daemon: "Daemon", address: Address) -> dict[str, Any]:
 
 
 def _tunnel(daemon: "Daemon", address: Address, source: Address | None) -> Tunnel | None:
-    rows = daemon.plane.table.rows()
-    numbers = {
-        forward.tunnel
-        for forward in rows.forwards
-        if (forward.direction is Direction.TO_HOME_ADDRESS and forward.address == address)
-        or (forward.direction is Direction.FROM_HOME_ADDRESS and forward.address == source)
-    }
-    return next((tunnel for tunnel in rows.tunnels if tunnel.number in numbers), None)
+    table = daemon.plane.table
+    tunnel = table.tunnel_of(PLANE, Direction.TO_HOME_ADDRESS, address)
+    if tunnel is None and source is not None:
+        tunnel = table.tunnel_of(PLANE, Direction.FROM_HOME_ADDRESS, source)
+    return tunnel
 
 
 def _route(daemon: "Daemon", destination: Address, source: Address | None) -> dict[str, Any]:
