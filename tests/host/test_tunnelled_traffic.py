@@ -123,3 +123,18 @@ def test_a_narrow_link_under_the_tunnel(world: World, narrow: str) -> None:
         world.network.inside("peer", "ip", "-6", "route", "flush", "cache")
         said = _ping(world, "peer", "-c", "2", "-i", "0.2", "-W", "1", "-M", "do", "-s", "1330", HOME)
         assert re.search(r"From 2001:db8:\S+ icmp_seq=\d Packet too big: mtu=1360", said) or "mtu: 1360" in said, said
+
+
+def test_a_firewall_sees_what_takes_no_shortcut(world: World) -> None:
+    """With ``shortcut = false``, applied in place, netfilter's forward hook filters what mobile nodes send and get."""
+    network = world.network
+    network.inside("agent", "nft", "add table inet filter")
+    network.inside("agent", "nft", "add chain inet filter forward { type filter hook forward priority 0; }")
+    network.inside("agent", "nft", "add rule inet filter forward icmpv6 type echo-request counter drop")
+    assert " 0% packet loss" in _ping(world, "peer", "-c", "2", "-i", "0.1", "-W", "1", HOME)
+    text = world.agent_file.read_text()
+    world.agent_file.write_text(text.replace("[daemon]", "[daemon]\nshortcut = false"))
+    assert (ask(world.agent_file, "reload") or {})["applied"]
+    assert " 100% packet loss" in _ping(world, "peer", "-c", "2", "-i", "0.1", "-W", "1", HOME)
+    network.inside("agent", "nft", "flush ruleset")
+    assert " 0% packet loss" in _ping(world, "peer", "-c", "2", "-i", "0.1", "-W", "1", HOME)

@@ -50,6 +50,7 @@ class DaemonConfig:
     tunnel_device: str
     punt_device: str
     tunnel_mtu: int
+    shortcut: bool
     routing_table: int
     rule_priority: int
     log_level: str
@@ -158,6 +159,7 @@ class _Loader:
             tunnel_device=section.tunnel_device,
             punt_device=section.punt_device or f"{section.tunnel_device[:11]}-ctl",
             tunnel_mtu=section.tunnel_mtu,
+            shortcut=section.shortcut,
             routing_table=section.routing_table,
             rule_priority=section.rule_priority,
             log_level=section.log_level,

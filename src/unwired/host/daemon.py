@@ -353,6 +353,8 @@ class Daemon:
         self.board.level = Level(fresh.daemon.log_level)
         if fresh.daemon.tunnel_mtu != before.daemon.tunnel_mtu:
             self.plane.set_tunnel_mtu(fresh.daemon.tunnel_mtu)
+        if fresh.daemon.shortcut != before.daemon.shortcut:
+            self.plane.set_shortcut(fresh.daemon.shortcut)
         self._attach_uplinks()
         if fresh.role != before.role:
             self._replace_role()

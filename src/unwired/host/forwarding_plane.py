@@ -31,6 +31,9 @@ class ForwardingPlane(Protocol):
 
     def set_tunnel_mtu(self, mtu: int) -> None: ...
 
+    def set_shortcut(self, wanted: bool) -> None:
+        """Whether packets are forwarded past the kernel's forwarding and its netfilter hooks."""
+
     def close(self) -> None:
         """Let go: packets go on being forwarded."""
 
@@ -60,7 +63,7 @@ class BpfPlane:
         punt = self._call(lambda: create_punt_device(daemon.punt_device))
         self.punted = open_punt_device(daemon.punt_device)
         self.tunnel = self._call(lambda: create_tunnel_device(daemon.tunnel_device, daemon.tunnel_mtu))
-        self._table = self._call(lambda: BpfTable(daemon.name, program, capacity=capacity))
+        self._table = self._call(lambda: BpfTable(daemon.name, program, capacity=capacity, shortcut=daemon.shortcut))
         self.table: ForwardingTable = self._table
         self._call(lambda: self._table.set_punt_device(punt))
         self._call(lambda: self._table.attach_tunnel_device(self.tunnel))
@@ -74,6 +77,9 @@ class BpfPlane:
     def set_tunnel_mtu(self, mtu: int) -> None:
         self._call(lambda: create_tunnel_device(self._daemon.tunnel_device, mtu))
         self._call(lambda: self._table.attach_tunnel_device(self.tunnel))  # it reads the new MTU
+
+    def set_shortcut(self, wanted: bool) -> None:
+        self._table.set_shortcut(wanted)
 
     def close(self) -> None:
         os.close(self.punted)
