@@ -35,6 +35,7 @@ def with_server(tmp_path: Path, body: Callable[[Path, NoticeBoard], Awaitable[No
     async def whole() -> None:
         board = NoticeBoard(Level.WARNING, Log())  # type: ignore[arg-type]
         verbs = {"echo": lambda request: {"schema": "test/1", "said": request["word"]}, "refuse": refuse}
+        verbs["count"] = lambda request: {"schema": "test/1", "empty": iter(()), "list": iter(range(request["to"]))}
         server = ControlServer(tmp_path / "control.sock", verbs, board)
         await server.start()
         try:
@@ -79,6 +80,22 @@ def test_bad_requests_are_answered(tmp_path: Path, data: bytes) -> None:
     async def body(path: Path, board: NoticeBoard) -> None:
         assert (await say(path, data))["schema"] == "unwired.error/1"
         assert (await say(path, line("echo", word="still here")))["said"] == "still here"
+
+    with_server(tmp_path, body)
+
+
+def test_a_long_answer_lets_others_have_their_turn(tmp_path: Path) -> None:
+    """The iterator of one client's answer is not run through before another client is answered."""
+
+    async def body(path: Path, board: NoticeBoard) -> None:
+        reader, writer = await asyncio.open_unix_connection(path, limit=1 << 30)
+        writer.write(line("count", to=2_000_000))
+        await reader.readuntil(b"[")
+        assert (await say(path, line("echo", word="now")))["said"] == "now"
+        assert len(reader._buffer) < 100_000  # type: ignore[attr-defined]
+        writer.close()
+        assert await say(path, line("count", to=0)) == {"schema": "test/1", "empty": [], "list": []}
+        assert (await say(path, line("count", to=250)))["list"] == list(range(250))
 
     with_server(tmp_path, body)
 

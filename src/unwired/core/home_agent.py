@@ -15,7 +15,7 @@ optimization (a binding update without the H bit, home test init and care-of tes
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from unwired.core import home_agent_report
@@ -207,6 +207,10 @@ class HomeAgent:
 
     def bindings(self) -> list[dict[str, Any]]:
         """The bound entries, ready for JSON, by home address."""
+        return list(self.each_binding())
+
+    def each_binding(self) -> Iterator[dict[str, Any]]:
+        """The same one by one, each as it is when its turn comes: all of a hundred thousand take seconds."""
         return home_agent_report.bindings(self.cache, self._subscribers, self._interception, self._now)
 
     def explain(self, address: Address) -> list[str]:

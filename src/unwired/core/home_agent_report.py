@@ -3,6 +3,7 @@
 Addresses are text here and times are seconds since 1970; everything is ready for JSON.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from unwired.core.binding_cache import Binding, BindingCache
@@ -67,10 +68,11 @@ def status(
 
 def bindings(
     cache: BindingCache, subscribers: SubscriberLookup, interception: Interception, now: Now
-) -> list[dict[str, Any]]:
-    """The bound entries by home address."""
-    bound = sorted((one for one in cache if one.state == State.BOUND), key=lambda one: one.home_address)
-    return [_binding(binding, subscribers, interception, now) for binding in bound]
+) -> Iterator[dict[str, Any]]:
+    """The bound entries by home address. There may be very many, and each is looked at only when it is asked for."""
+    for binding in sorted((one for one in cache if one.state == State.BOUND), key=lambda one: one.home_address):
+        if binding.state == State.BOUND:
+            yield _binding(binding, subscribers, interception, now)
 
 
 def _binding(binding: Binding, subscribers: SubscriberLookup, interception: Interception, now: Now) -> dict[str, Any]:

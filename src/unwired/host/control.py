@@ -7,7 +7,8 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from unwired.host.notice_board import NoticeBoard
 REQUEST_SCHEMA = "unwired.request/1"
 ERROR_SCHEMA = "unwired.error/1"
 LINE_MAX = 64 << 10
+PIECE = 100
+"""How many elements of a long list are written at once: some milliseconds' work."""
 POLL_S = 0.05
 """How long a follower's next event may wait: many share one write."""
 
@@ -27,7 +30,7 @@ class Refused(Exception):
 
 
 class ControlServer:
-    """``verbs`` answer a request with one object; ``events`` is built in."""
+    """``verbs`` answer a request with one object, in which a long list may be an iterator; ``events`` is built in."""
 
     def __init__(self, path: Path, verbs: dict[str, Verb], board: NoticeBoard) -> None:
         self._path = path
@@ -87,7 +90,7 @@ class ControlServer:
             await _say(writer, _error(f"{verb!r} is no verb; known are {known}"))
             return
         try:
-            await _say(writer, answer(request))
+            await _say_in_pieces(writer, answer(request))
         except Refused as refused:
             await _say(writer, _error(str(refused)))
 
@@ -107,6 +110,27 @@ class ControlServer:
 
 async def _say(writer: asyncio.StreamWriter, *objects: dict[str, Any]) -> None:
     writer.write("".join(json.dumps(each, separators=(",", ":")) + "\n" for each in objects).encode())
+    await writer.drain()
+
+
+async def _say_in_pieces(writer: asyncio.StreamWriter, answer: dict[str, Any]) -> None:
+    """One object on one line. A value that is an iterator becomes a list, a piece at a time, and everybody else gets a
+    turn in between: a hundred thousand bindings take seconds."""
+    before = "{"
+    for key, value in answer.items():
+        writer.write(f"{before}{json.dumps(key)}:".encode())
+        before = ","
+        if not isinstance(value, Iterator):
+            writer.write(json.dumps(value, separators=(",", ":")).encode())
+            continue
+        opening = "["
+        while piece := list(islice(value, PIECE)):
+            writer.write((opening + json.dumps(piece, separators=(",", ":"))[1:-1]).encode())
+            opening = ","
+            await writer.drain()
+            await asyncio.sleep(0)
+        writer.write(b"]" if opening == "," else b"[]")
+    writer.write(b"}\n" if answer else b"{}\n")
     await writer.drain()
 
 

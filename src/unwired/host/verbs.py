@@ -66,7 +66,9 @@ class Verbs:
         }
 
     def bindings(self, request: dict[str, Any]) -> dict[str, Any]:
-        return {"schema": "unwired.bindings/1", "bindings": self._engine().bindings()}
+        engine = self._engine()
+        bindings = engine.each_binding() if isinstance(engine, HomeAgent) else engine.bindings()
+        return {"schema": "unwired.bindings/1", "bindings": bindings}
 
     def explain(self, request: dict[str, Any]) -> dict[str, Any]:
         address = _address(request.get("address"))
