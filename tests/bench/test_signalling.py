@@ -1,7 +1,5 @@
 """The benches of the home agent measure what they say: every update is answered, and the figures are there."""
 
-import shutil
-
 import pytest
 
 from unwired.bench import memory, signalling
@@ -39,7 +37,6 @@ def test_echo_requests_are_whole_datagrams() -> None:
 
 
 @pytest.mark.root
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs a C compiler")
 def test_every_binding_update_is_acknowledged() -> None:
     result = signalling.run(bindings=50, seconds=0.1, repeats=1)
     medians, baselines = result["medians"], result["baselines"]
@@ -52,7 +49,6 @@ def test_every_binding_update_is_acknowledged() -> None:
 
 
 @pytest.mark.root
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs a C compiler")
 def test_memory_of_bindings_is_told() -> None:
     result = memory.run(bindings=500)
     medians = result["medians"]

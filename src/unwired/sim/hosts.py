@@ -1,5 +1,6 @@
 """Nodes in the simulator: an engine with what a host does for it: timers, journal, forwarding table, addresses."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 
 from unwired.core.door import (
@@ -48,7 +49,7 @@ WAKES_MAX = 100
 PLANE = 0
 
 
-class Host:
+class Host(ABC):
     """Runs one engine. ``table`` and ``journal`` survive the engine, as they survive the daemon."""
 
     def __init__(self, network: Network, name: str, clock_error_s: float = 0.0) -> None:
@@ -103,12 +104,13 @@ class Host:
         """The notices of this name, with their times."""
         return [(time, notice) for time, notice in self.notices if notice.name == name]
 
+    @abstractmethod
     def send(self, packet: Packet, interface: int) -> None:
-        raise NotImplementedError
+        """Put a packet of the engine's on its way."""
 
+    @abstractmethod
     def perform(self, action: Action) -> None:
         """What only this kind of host does."""
-        raise NotImplementedError
 
     def _after_engine(self) -> None:
         engine = self.engine
