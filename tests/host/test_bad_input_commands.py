@@ -191,6 +191,8 @@ def test_two_daemons(tmp_path: Path, network: Network) -> None:
     gone = unwired("status", "-c", str(first))
     assert (gone.returncode, gone.stdout) == (3, "")
     assert "no daemon is running at" in gone.stderr
+    network.daemon("agent", first)  # its successor cleans up
+    eventually(lambda: unwired("status", "-c", str(first)).returncode == 0)
 
 
 def test_damaged_journal(tmp_path: Path, network: Network) -> None:
