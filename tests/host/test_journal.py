@@ -92,11 +92,13 @@ def test_close_makes_what_is_pending_durable(tmp_path: Path) -> None:
     again.close()
 
 
-@pytest.mark.parametrize("damage", ["text", "truncated", "middle"])
+@pytest.mark.parametrize("damage", ["text", "a few bytes", "truncated", "middle"])
 def test_damaged_file(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "journal.sqlite"
     if damage == "text":
         path.write_text("not a database at all\n" * 100)
+    elif damage == "a few bytes":
+        path.write_text("nothing\n")
     else:
         journal = Journal(path)
         journal.start(lambda: None)

@@ -16,6 +16,7 @@ from unwired.core.door import Persist
 
 APPLICATION_ID = 0x554E5752  # "UNWR", in the file's header
 VERSION = 1
+_SQLITE = b"SQLite format 3\0"
 
 
 class JournalError(Exception):
@@ -44,10 +45,14 @@ class Journal:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             # Records hold no keys, but they tell who is where: for root's eyes.
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            with self.path.open("rb") as file:
+                start = file.read(len(_SQLITE))
             database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         except (OSError, sqlite3.Error) as error:
             raise JournalError(f"the journal {self.path} can't be opened: {error}") from None
         try:
+            if start and start != _SQLITE:  # SQLite takes a few bytes of anything for an empty file
+                raise sqlite3.DatabaseError("no SQLite file")
             self._prepare(database)
         except (sqlite3.Error, JournalError) as error:
             database.close()
