@@ -9,7 +9,7 @@ from unwired.core.home_agent import HomeAgent
 from unwired.core.mobile_node import MobileNode
 from unwired.host.control import Refused, Verb
 from unwired.host.path import explain_path
-from unwired.wire.address import Address, format_address, parse_address
+from unwired.wire.address import Address, format_address, is_ipv4, parse_address
 
 if TYPE_CHECKING:
     from unwired.host.daemon import Daemon
@@ -97,6 +97,9 @@ class Verbs:
 
 def _address(text: object) -> Address:
     try:
-        return parse_address(str(text))
+        address = parse_address(str(text))
     except ValueError as error:
         raise Refused(str(error)) from None
+    if is_ipv4(address):
+        raise Refused(f"{text} is an IPv4 address: home and care-of addresses are IPv6 so far")
+    return address
