@@ -135,6 +135,8 @@ class Daemon:
         self._host.prepare(self.links)
         self._loop.add_reader(self._changes.fileno(), self._netlink_readable)
         self._attach_uplinks()
+        for index in self.plane.uplinks() - self.uplinks:
+            self.plane.detach(index)  # an earlier daemon's, by another configuration or of an interface that has gone
         self._start_role_when_ready()
         await self._control.start()
 
@@ -328,12 +330,9 @@ class Daemon:
                 self.board.say("uplink_failed", Level.ERROR, interface=self.links.name_of(index), reason=str(error))
                 continue
             self.uplinks.add(index)
-        for index in self.uplinks - set(self.links.interfaces):
+        for index in self.uplinks - wanted:
+            self.plane.detach(index)
             self.uplinks.discard(index)
-        if chosen is not None:
-            for index in [index for index in self.uplinks if self.links.name_of(index) not in chosen]:
-                self.plane.detach(index)
-                self.uplinks.discard(index)
 
     # --- another configuration -------------------------------------------------------------------------------------
 

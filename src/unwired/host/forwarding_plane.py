@@ -29,6 +29,9 @@ class ForwardingPlane(Protocol):
 
     def detach(self, interface: int) -> None: ...
 
+    def uplinks(self) -> set[int]:
+        """The interfaces that are watched, by an earlier daemon's wish too."""
+
     def set_tunnel_mtu(self, mtu: int) -> None: ...
 
     def set_shortcut(self, wanted: bool) -> None:
@@ -73,6 +76,9 @@ class BpfPlane:
 
     def detach(self, interface: int) -> None:
         self._call(lambda: self._table.detach_uplink(interface))
+
+    def uplinks(self) -> set[int]:
+        return set(self._table.uplinks())
 
     def set_tunnel_mtu(self, mtu: int) -> None:
         self._call(lambda: create_tunnel_device(self._daemon.tunnel_device, mtu))
