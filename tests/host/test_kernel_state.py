@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from host_network import eventually, run
 
+from unwired.bench.namespaces import Namespace
 from unwired.host.kernel_objects import (
     MAIN_TABLE,
     PROTOCOL,
@@ -191,6 +192,30 @@ def test_a_ledger_of_another_boot_is_void(device: int, tmp_path: Path) -> None:
     path.write_text(
         '{"here": "another boot"}\n{"made": {"kind": "sysctl", "name": "kernel/x", "value": "1"}, "before": "0"}\n'
     )
+    assert Ledger(path).entries == {}
+
+
+def test_a_ledger_of_a_namespace_that_is_gone_is_void(tmp_path: Path) -> None:
+    """Also when a namespace made later has got its inode number."""
+    path = tmp_path / "ledger"
+    with Namespace():
+        Ledger(path).add(HostRule(5200, 7700, HOME, 128))
+        assert len(Ledger(path).entries) == 1
+    assert Ledger(path).entries == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"5", b'{"made": {"kind": "new"}, "before": null}', b'{"made": {"kind": "rule"}}', b"\xff", b'{"ma'],
+    ids=str,
+)
+def test_a_line_of_a_ledger_that_nobody_understands(tmp_path: Path, line: bytes) -> None:
+    path, rule = tmp_path / "ledger", HostRule(5200, 7700, HOME, 128)
+    Ledger(path).add(rule)
+    with path.open("ab") as file:
+        file.write(line + b"\n")
+    assert Ledger(path).entries == {rule: None}
+    path.write_bytes(line + b"\n" + path.read_bytes())
     assert Ledger(path).entries == {}
 
 

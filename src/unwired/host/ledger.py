@@ -6,6 +6,8 @@ that was killed leaves it behind, and the next one adopts or removes exactly wha
 
 import json
 import os
+import socket
+import struct
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -15,12 +17,15 @@ from unwired.host.kernel_objects import CLASSES, KernelObject
 COMPACT_AFTER = 1000
 """Lines about what is gone again that may gather."""
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-_NETWORK_NAMESPACE = Path("/proc/thread-self/ns/net")
+_SO_NETNS_COOKIE = 71
 
 
 def _here() -> str:
-    """The kernel configuration that a ledger is about: this boot, this network namespace."""
-    return f"{_BOOT_ID.read_text().strip()} {_NETWORK_NAMESPACE.stat().st_ino}"
+    """The kernel configuration that a ledger is about: this boot, this network namespace. A namespace's inode number
+    passes to another when it is gone; its cookie never does."""
+    with socket.socket(socket.AF_UNIX) as any_socket:
+        (cookie,) = struct.unpack("=Q", any_socket.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8))
+    return f"{_BOOT_ID.read_text().strip()} {cookie}"
 
 
 class Ledger:
@@ -50,20 +55,23 @@ class Ledger:
 
     def _read(self) -> None:
         try:
-            lines = self.path.read_text().splitlines()
+            lines = self.path.read_bytes().splitlines()
         except FileNotFoundError:
             return
         for number, line in enumerate(lines):
             try:
                 record = json.loads(line)
-            except ValueError:
-                continue  # the last line of a daemon killed while writing it: the object was not made yet
-            if number == 0 and record.get("here") != _here():
-                return
-            if "made" in record:
-                self.entries[_from_json(record["made"])] = record["before"]
-            elif "removed" in record:
-                self.entries.pop(_from_json(record["removed"]), None)
+                if number == 0 and record["here"] != _here():
+                    return
+                if "made" in record:
+                    self.entries[_from_json(record["made"])] = record["before"]
+                elif "removed" in record:
+                    self.entries.pop(_from_json(record["removed"]), None)
+            except (ValueError, KeyError, TypeError):
+                if number == 0:
+                    return  # whose it is cannot be told
+                # The last line of a daemon that was killed while writing it: the object was not made yet. Or one of
+                # another version: what it made is left rather than guessed at.
 
     def _rewrite(self) -> None:
         fresh = self.path.with_suffix(".new")
