@@ -233,6 +233,24 @@ def test_second_router_of_the_same_prefix_takes_over_without_a_binding_update() 
 # --- several interfaces ---
 
 
+def test_back_in_a_network_just_left_its_router_is_used_again() -> None:
+    driver = Driver()
+    for number, router in ((1, ROUTER), (2, OTHER), (1, ROUTER)):
+        driver.clear()
+        driver.up()
+        driver.address(care_of(number))
+        driver.advertisement(prefix(number), router=router, mac=bytes((2, 0, 0, 0, 1, number)))
+        driver.acknowledge()
+        driver.run(2)
+        assert driver.of(UseCareOfAddress) == [UseCareOfAddress(care_of(number), 2, router)]
+        driver.down()
+    # What is said again after a failure: the router in use last, so that it stays.
+    driver.clear()
+    driver.node.machine.rows.say_again()
+    driver.collect()
+    assert driver.of(UseCareOfAddress)[-1] == UseCareOfAddress(care_of(1), 2, ROUTER)
+
+
 def test_prefers_the_first_interface_and_returns_to_it() -> None:
     driver = Driver(BOTH)
     driver.visit(1, 3, "wwan0")

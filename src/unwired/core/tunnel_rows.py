@@ -56,7 +56,11 @@ class TunnelRows:
         self._given_up.pop(care_of_address, None)
         wanted = UseCareOfAddress(care_of_address, interface, router)
         is_new = care_of_address not in self.used
-        if again or self.used.get(care_of_address) != wanted:
+        # An interface has one router, the latest: what was said of an address before another came to its interface
+        # (from this network to another and soon back) holds no more.
+        latest = next((used for used in reversed(self.used.values()) if used.interface == interface), None)
+        if again or latest != wanted:
+            self.used.pop(care_of_address, None)
             self.used[care_of_address] = wanted
             self._emit(wanted)
         if is_new:
