@@ -163,6 +163,17 @@ def test_put_back_what_others_removed(state: KernelState, device: int) -> None:
     eventually(lambda: sorted(snapshot().splitlines()) == sorted(during.splitlines()))
 
 
+def test_what_we_removed_and_made_again_is_not_lost(state: KernelState, device: int) -> None:
+    changes = NetlinkChanges()
+    for wanted in (HostRule(5200, 7700, HOME, 128), HostRoute(7700, UNSPECIFIED, 0, device)):
+        state.make(wanted)
+        state.unmake(wanted)
+        state.make(wanted)
+    for message in changes.read() or []:
+        state.observe(message)
+    assert not state.lost
+
+
 def test_an_interface_that_was_down_gets_its_routes_again(state: KernelState, device: int) -> None:
     for wanted in everything(device):
         state.make(wanted)

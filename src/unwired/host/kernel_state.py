@@ -82,8 +82,10 @@ class KernelState:
         self._ledger.close()
 
     def observe(self, message: Message) -> None:
-        """Take notice of a netlink change: a removal of something wanted is remembered in ``lost``."""
-        if message["header"]["type"] in _DELETIONS and self._wanted:
+        """Take notice of a netlink change: a removal of something wanted is remembered in ``lost``. What we removed
+        ourselves and made again since then is not lost."""
+        header = message["header"]
+        if header["type"] in _DELETIONS and header["pid"] != self._kernel.port and self._wanted:
             gone = of_message(message)
             if gone is not None and gone in self._wanted:
                 self.lost.add(gone)

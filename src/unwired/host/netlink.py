@@ -69,6 +69,8 @@ class Netlink:
         self._socket.bind((0, 0))
         self._marshal = MarshalRtnl()
         self._sequence = 0
+        self.port: Final[int] = self._socket.getsockname()[0]
+        """What the kernel calls us: notices of changes to routes and rules name who asked for them."""
 
     def close(self) -> None:
         self._socket.close()

@@ -7,6 +7,7 @@ from unwired.core.forwarding import Direction, Tunnel
 from unwired.core.intercept import PLANE
 from unwired.host import netlink
 from unwired.host.config import MobileNodeConfig
+from unwired.host.kernel_objects import MAIN_TABLE
 from unwired.host.netlink import Message
 from unwired.wire.address import Address, format_address
 
@@ -90,4 +91,5 @@ def _route_sentence(destination: Address, source: Address | None, route: dict[st
     if route["local"]:
         return f"The kernel keeps {what}: the address is this host's own."
     way = f" through the router {route['gateway']}" if route["gateway"] else ""
-    return f"The kernel sends {what} to {route['interface']}{way} (table {route['table']})."
+    table = "main table" if route["table"] == MAIN_TABLE else f"table {route['table']}"
+    return f"The kernel sends {what} to {route['interface']}{way} ({table})."

@@ -53,7 +53,7 @@ class Verbs:
             "role": daemon.config.role_name,
             "version": __version__,
             "pid": os.getpid(),
-            "config": str(daemon.config.path),
+            "config": str(daemon.config.path.absolute()),
             "started_at": round(daemon.started_at, 3),
             "uptime_s": round(time.time() - daemon.started_at, 3),
             "waiting_for": daemon.waiting,
