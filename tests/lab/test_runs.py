@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,26 @@ def test_what_is_up_can_be_moved_by_hand(write: Callable[[str], Path]) -> None:
             refused = _run("move", "--run", name, *wrong)
             assert refused.returncode == 2
             assert "host.eth0" in refused.stderr or "one, two" in refused.stderr
+    finally:
+        assert _run("down", name).returncode == 0
+
+
+def test_soon_back_in_a_network_and_what_a_node_s_own_daemon_says() -> None:
+    name = json.loads(_run("up", "two-links", "--json").stdout)["run"]
+
+    def registered_in(prefix: str) -> bool:
+        asked = _run("exec", "--run", name, "mobile", "--", *UNWIRED, "status", "--json")
+        engine = json.loads(asked.stdout)["engine"]
+        return bool(engine["registered"] and engine["care_of_address"].startswith(prefix))
+
+    try:
+        assert _run("move", "--run", name, "mobile.wwan0").returncode == 0
+        for network, prefix in (("cafe", "2001:db8:b:"), ("cellular", "2001:db8:a:"), ("cafe", "2001:db8:b:")):
+            _run("move", "--run", name, "mobile.wlan0", network)
+            wait_for(partial(registered_in, prefix))
+        assert _run("exec", "--run", name, "mobile", "--", "ping", "-c", "1", "2001:db8:100::1").returncode == 0
+        elsewhere = _run("exec", "--run", name, "correspondent", "--", "sh", "-c", "echo ${UNWIRED_CONFIG-none}")
+        assert elsewhere.stdout == "none\n"
     finally:
         assert _run("down", name).returncode == 0
 

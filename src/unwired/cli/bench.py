@@ -22,7 +22,8 @@ def register(app: typer.Typer) -> None:
 
 
 def bench(
-    name: Annotated[Bench, typer.Argument(help="What to measure.", show_default=False)], as_json: JsonOption = False
+    name: Annotated[Bench, typer.Argument(metavar="NAME", help="What to measure.", show_default=False)],
+    as_json: JsonOption = False,
 ) -> None:
     """Measure in namespaces of its own: medians of interleaved repeats, beside the baselines of the same run."""
     if os.geteuid() != 0:

@@ -34,4 +34,10 @@ def bindings(config: ConfigOption = None, socket: SocketOption = None, as_json: 
         print("no bindings")
         return
     columns = [name for name in _COLUMNS if name in rows[0]]
-    print_table([name.replace("_", " ") for name in columns], [[row.get(name) for name in columns] for row in rows])
+    print_table(
+        [name.replace("_", " ") for name in columns], [[_plain(row.get(name)) for name in columns] for row in rows]
+    )
+
+
+def _plain(value: Any) -> Any:
+    return round(value) if isinstance(value, float) else value

@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 
 def check(
-    file: Annotated[Path, typer.Argument(help="The configuration file.", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The configuration file.", show_default=False)],
     as_json: JsonOption = False,
 ) -> None:
     """Check a configuration file without touching the host; every problem is told at once."""

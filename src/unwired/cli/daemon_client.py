@@ -18,8 +18,11 @@ EXIT_USAGE = 2
 EXIT_NO_DAEMON = 3
 EXIT_NO_ROOT = 4
 
+CONFIG_VARIABLE = "UNWIRED_CONFIG"
+"""The environment variable that stands for --config where that is left out."""
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", "-c", help="The daemon's configuration file.", show_default=False)
+    Path | None,
+    typer.Option("--config", "-c", envvar=CONFIG_VARIABLE, help="The daemon's configuration file.", show_default=False),
 ]
 SocketOption = Annotated[Path | None, typer.Option("--socket", help="The daemon's control socket.", show_default=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]

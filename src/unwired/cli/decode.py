@@ -44,7 +44,7 @@ def register(app: typer.Typer) -> None:
 
 
 def decode(
-    file: Annotated[Path, typer.Argument(help="A pcap or pcapng capture.", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A pcap or pcapng capture.", show_default=False)],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> None:
     """Print the mobility packets of a capture, also those inside IPv6-in-IPv6 tunnels."""

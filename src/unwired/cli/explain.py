@@ -13,7 +13,7 @@ def register(app: typer.Typer) -> None:
 
 
 def explain(
-    address: Annotated[str, typer.Argument(help="Where the packet is going.", show_default=False)],
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Where the packet is going.", show_default=False)],
     config: ConfigOption = None,
     socket: SocketOption = None,
     as_json: JsonOption = False,

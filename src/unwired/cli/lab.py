@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
+from unwired.cli.daemon_client import CONFIG_VARIABLE
 from unwired.lab import agents, graph, ledger, namespace, plug, scenario_file
 from unwired.lab import run as lab_run
 from unwired.lab.analysis import analyse
@@ -97,7 +98,7 @@ def run_scenario(
 
 @lab.command()
 def up(name: Name, as_json: AsJson = False) -> None:
-    """Build a scenario with its daemons and leave it running. ``unwired lab down`` removes it."""
+    """Build a scenario with its daemons and leave it running; `unwired lab down` removes it."""
     scenario = _load(name)
     _stop_on_signal()
     try:
@@ -105,7 +106,9 @@ def up(name: Name, as_json: AsJson = False) -> None:
             directory = lab_run.keep(scenario, screen)
     except LabError as error:
         _fail(str(error))
-    configurations = {node.name: str(agents.configuration_path(directory, node)) for node in agents.daemons(scenario)}
+    configurations = {
+        node.name: str(agents.configuration_path(directory, node.name)) for node in agents.daemons(scenario)
+    }
     if as_json:
         names = [node.name for node in scenario.node]
         _print_json(
@@ -113,26 +116,30 @@ def up(name: Name, as_json: AsJson = False) -> None:
         )
         return
     print(directory.name)
-    for node, path in configurations.items():
-        print(f"  {node}: unwired lab exec --run {directory.name} {node} -- unwired status -c {path}")
+    for node in configurations:
+        print(f"  unwired lab exec --run {directory.name} {node} -- unwired status")
 
 
 @lab.command(
     "exec",
-    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": False},
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
 def execute(
-    context: typer.Context,
-    node: Annotated[str, typer.Argument(help="The node to be in.")],
+    node: Annotated[str, typer.Argument(metavar="NODE", help="The node to be in.")],
+    command: Annotated[list[str] | None, typer.Argument(metavar="COMMAND", help="After --; left out: a shell.")] = None,
     run: Annotated[str | None, typer.Option("--run", help="Which run, when there are several.")] = None,
 ) -> None:
-    """Run a command inside a node: ``unwired lab exec NODE -- COMMAND ...``. Without a command: a shell."""
+    """Run a command inside a node. Where the node has a daemon, `unwired status` and the like ask that one."""
     chosen = _choose(run)
     path = next((path for path in chosen.namespaces if path.name == node), None)
     if path is None:
         _fail(f"{chosen.name} has no node {node!r}; it has {', '.join(_nodes(chosen))}")
-    given = context.args[1:] if context.args[:1] == ["--"] else context.args
+    given = command or []
+    given = given[1:] if given[:1] == ["--"] else given
     command = given or [os.environ.get("SHELL", "/bin/sh")]
+    configuration = agents.configuration_path(chosen.directory, node)
+    if configuration.exists():
+        os.environ[CONFIG_VARIABLE] = str(configuration)
     try:
         namespace.enter(path)
         os.execvp(command[0], command)
@@ -144,8 +151,8 @@ def execute(
 
 @lab.command()
 def move(
-    interface: Annotated[str, typer.Argument(metavar="NODE.INTERFACE")],
-    network: Annotated[str | None, typer.Argument(help="Where to; left out: nowhere.")] = None,
+    interface: Annotated[str, typer.Argument(metavar="NODE.INTERFACE", help="What to move.")],
+    network: Annotated[str | None, typer.Argument(metavar="NETWORK", help="Where to; left out: nowhere.")] = None,
     run: Annotated[str | None, typer.Option("--run", help="Which run, when there are several.")] = None,
 ) -> None:
     """Move an interface of what is up to another network."""
@@ -159,13 +166,11 @@ def move(
 
 @lab.command()
 def down(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[RUN]...", help="Runs to end, as `list` names them.")
-    ] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="RUN", help="Runs to end, as `list` names them.")] = None,
     killed_only: Annotated[bool, typer.Option("--killed", help="Leave what `up` left running.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove what killed runs left behind, and what ``up`` left running. A ``run`` that is under way is not touched."""
+    """Remove what killed runs left behind, and what `up` left running. A `run` that is under way is not touched."""
     runs = ledger.runs()
     unknown = set(names or ()) - {run.name for run in runs}
     if unknown:
@@ -301,11 +306,10 @@ def _print_result(result: Result) -> None:
     for heading in ("expectation", "measured", "limit", ""):
         expectations.add_column(heading, justify="right" if heading in ("measured", "limit") else "left")
     for one in result.expectations:
-        measured = "nothing" if one.measured is None else f"{one.measured:,.6g} {one.unit}".rstrip()
+        measured = "nothing" if one.measured is None else _figure(one.measured, one.unit)
         verdict = "[green]holds[/green]" if one.passed else "[bold red]fails[/bold red]"
-        expectations.add_row(
-            _plain(one.name), measured, f"{one.comparison} {one.limit:,.6g} {one.unit}".rstrip(), verdict
-        )
+        limit = f"{one.comparison} {_figure(one.limit, one.unit)}"
+        expectations.add_row(_plain(one.name), measured, limit, verdict)
     output.print(expectations)
     for problem in result.problems:
         output.print(f"[red]problem:[/red] {_plain(problem)}")
@@ -313,7 +317,12 @@ def _print_result(result: Result) -> None:
 
 
 def _ms(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f} ms"
+    return "-" if value is None else f"{value:,.1f} ms"
+
+
+def _figure(value: float, unit: str) -> str:
+    digits = f"{value:,.1f}" if abs(value) >= 10 else f"{value:.3g}"
+    return f"{digits.removesuffix('.0')} {unit}".rstrip()
 
 
 def _print_json(value: Any) -> None:

@@ -36,9 +36,14 @@ def status(config: ConfigOption = None, socket: SocketOption = None, as_json: Js
 
 
 def _section(title: str, values: dict[str, Any]) -> None:
-    plain = [
-        (f"  {name.replace('_', ' ')}", _plain(value)) for name, value in values.items() if value not in (None, [])
-    ]
+    plain: list[tuple[str, str]] = []
+    for name, value in values.items():
+        if value in (None, []):
+            continue
+        # Things that have fields of their own: a line each.
+        lines = value if isinstance(value, list) and isinstance(value[0], dict) else [value]
+        names = [f"  {name.replace('_', ' ')}", *[""] * (len(lines) - 1)]
+        plain += [(each, _plain(line)) for each, line in zip(names, lines, strict=True)]
     if plain:
         print()
         print(title)
@@ -49,7 +54,7 @@ def _plain(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
-        return "; ".join(_plain(each) for each in value)
+        return " ".join(f"({_plain(each)})" if isinstance(each, dict) else _plain(each) for each in value)
     if isinstance(value, dict):
         return ", ".join(f"{name} {_plain(each)}" for name, each in value.items() if each not in (None, [], {}))
     return str(value)

@@ -34,9 +34,9 @@ def daemons(scenario: Scenario) -> list[Node]:
     return sorted(nodes, key=lambda node: node.role is not Role.HOME_AGENT)
 
 
-def configuration_path(directory: Path, node: Node) -> Path:
-    """Where a run keeps a node's configuration."""
-    return directory / "config" / f"{node.name}.toml"
+def configuration_path(directory: Path, node: str) -> Path:
+    """Where a run keeps the configuration of the daemon in the node of this name."""
+    return directory / "config" / f"{node}.toml"
 
 
 def configuration(node: Node, name: str, directory: Path) -> str:
@@ -80,7 +80,7 @@ class Agent:
         self.node = node
         run = lab.directory.name.removeprefix(f"{lab.scenario.name}-")
         self.name = f"{node.name[:12]}{number}-{run}"  # at most 32 characters, and no other daemon of this host has it
-        self.path = configuration_path(lab.directory, node)
+        self.path = configuration_path(lab.directory, node.name)
         self.control_socket = lab.directory / "run" / self.name / "control.sock"
         self.process: Process | None = None
         self.notices: list[NoticeRecord] = []

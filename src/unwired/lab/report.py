@@ -158,7 +158,7 @@ def _move_head(index: int, handover: Handover) -> str:
 def _configurations(record: RunRecord) -> Iterable[str]:
     for node in record.scenario.node:
         if node.config:
-            path = configuration_path(record.directory, node)
+            path = configuration_path(record.directory, node.name)
             text = path.read_text() if path.exists() else dumps(node.config)
             yield f"<details><summary>{escape(node.name)}</summary><pre>{escape(text.strip())}</pre></details>"
 

@@ -197,7 +197,7 @@ class _Runner:
         new = [notice for agent in self._agents for notice in agent.pull() if notice.level != "debug"]
         for notice in sorted(new, key=lambda notice: notice.at):
             at_s = notice.at - self._started_at if self._started_at else None
-            details = " ".join(f"{key}={value}" for key, value in notice.fields.items() if value is not None)
+            details = " ".join(f"{key}={_plain(value)}" for key, value in notice.fields.items() if value is not None)
             self._watcher.say(at_s, f"{notice.node}: {notice.name} {details}".rstrip())
 
     def _elapsed_s(self) -> float:
@@ -382,3 +382,8 @@ class _Runner:
         for path, counts in counted.items():
             if counts["dropped"]:
                 self._watcher.say(None, f"{path}: {counts['dropped']} frames came too fast to be captured")
+
+
+def _plain(value: object) -> object:
+    """As the daemons' own logs write it."""
+    return str(value).lower() if isinstance(value, bool) else value
