@@ -291,18 +291,18 @@ def _print_result(result: Result) -> None:
     output = Console(highlight=False)
     if not output.is_terminal:
         output = Console(highlight=False, width=_WIDTH_IN_FILES)
-    moves = Table(title="moves", title_justify="left", box=box.SIMPLE_HEAD)
+    moves = Table(title="moves", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading, justify in (("at", "right"), ("node", "left"), ("from", "left"), ("to", "left"), ("kind", "left")):
         moves.add_column(heading, justify=justify)  # type: ignore[arg-type]
     for heading in ("interruption", "lost", "signalling"):
-        moves.add_column(heading, justify="right")
+        moves.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
     for move in result.handovers:
         ends = (move.node, move.source or "nowhere", move.destination or "nowhere", move.kind)
         figures = (_ms(move.interruption_ms), str(move.packets_lost), _ms(move.signalling_ms))
         moves.add_row(f"{move.at_s:.1f} s", *ends, *figures)
     if result.handovers:
         output.print(moves)
-    expectations = Table(title="expectations", title_justify="left", box=box.SIMPLE_HEAD)
+    expectations = Table(title="expectations", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("expectation", "measured", "limit", ""):
         expectations.add_column(heading, justify="right" if heading in ("measured", "limit") else "left")
     for one in result.expectations:
