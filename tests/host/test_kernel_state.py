@@ -23,6 +23,7 @@ from unwired.host.kernel_objects import (
 from unwired.host.kernel_state import KernelState
 from unwired.host.ledger import Ledger
 from unwired.host.netlink import Netlink, NetlinkChanges
+from unwired.host.optimistic import NewLink
 from unwired.wire.address import UNSPECIFIED, parse_address
 
 pytestmark = pytest.mark.root
@@ -239,3 +240,13 @@ def test_a_ledger_does_not_grow_with_what_is_gone(tmp_path: Path) -> None:
         ledger.remove(HostRule(number, 7701))
     assert len((tmp_path / "ledger").read_text().splitlines()) < 1100
     assert Ledger(tmp_path / "ledger").entries == {stays: None}
+
+
+def test_a_new_link_does_not_wait_for_questions_asked_without_one(device: int) -> None:
+    run("ip", "-6", "neigh", "add", "fe80::1", "dev", "left", "nud", "failed")
+    run("ip", "-6", "neigh", "add", "fe80::2", "dev", "left", "lladdr", "02:00:00:00:00:02", "nud", "stale")
+    run("ip", "-6", "neigh", "add", "fe80::1", "dev", "right", "nud", "failed")
+    NewLink(Netlink(), lambda *_: None).came_up(device)
+    left = run("ip", "-6", "neigh", "show", "nud", "all", "dev", "left")
+    assert "fe80::2 " in left and "fe80::1 " not in left
+    assert "fe80::1 " in run("ip", "-6", "neigh", "show", "nud", "all", "dev", "right")

@@ -118,6 +118,7 @@ class MobileNodeHost:
         """Addresses that are not ours keep being routed as before us."""
         if isinstance(event, LinkUp):
             self._down.discard(event.interface)
+            self._new_link.came_up(event.interface)
         elif isinstance(event, LinkDown):
             self._down.add(event.interface)
         elif isinstance(event, AddressAdded | AddressRemoved) and is_unicast_routable(event.address):

@@ -21,7 +21,7 @@ _IFA_F_OPTIMISTIC, _IFA_F_DADFAILED, _IFA_F_TENTATIVE = 0x04, 0x08, 0x40
 _IFA_F_KEPT: Final = 0x700
 """MANAGETEMPADDR, NOPREFIXROUTE and MCAUTOJOIN: flags that a change must repeat."""
 _NTF_USE, _NTF_ROUTER = 0x01, 0x80
-_NUD_REACHABLE = 0x02
+_NUD_INCOMPLETE, _NUD_REACHABLE, _NUD_FAILED = 0x01, 0x02, 0x20
 _LOOK_AGAIN_S = (0.002, 0.005, 0.02)
 """Our socket may hear an advertisement just before the kernel has made an address of it; and a router takes a moment
 to say its link-layer address."""
@@ -51,6 +51,16 @@ class NewLink:
         if autonomous:
             self._ask_for(packet.source, interface)
             self._hasten(packet.source, interface, autonomous, 0)
+
+    def came_up(self, interface: int) -> None:
+        """Neighbours that somebody asked for in vain while there was no link are asked for anew at the next packet: as
+        they are, that packet would wait for the old question's end, and be dropped with it."""
+        try:
+            for message in self._kernel.dump(netlink.RTM_GETNEIGH):
+                if message["ifindex"] == interface and message["state"] & (_NUD_INCOMPLETE | _NUD_FAILED):
+                    self.left(parse_address(message.get_attr("NDA_DST")), interface)
+        except OSError:
+            pass  # only slower
 
     def left(self, router: Address, interface: int) -> None:
         """Nobody sends by this router any more. What still waits for its link-layer address would wait for seconds, and
