@@ -49,6 +49,11 @@ REAL_LINK: dict[str, Any] = {
     "home_interface_link_local_address": LINK_LOCAL,
 }
 SUBSCRIBERS = (Subscriber(NAME, HOME, (KEY,)), Subscriber(b"other@example.org", OTHER_HOME, (OTHER_KEY,)))
+KEYLESS = (Subscriber(NAME, HOME),)
+
+
+def status_of(answer: BindingAcknowledgement | None) -> int | None:
+    return None if answer is None else answer.status
 
 
 class Driver:

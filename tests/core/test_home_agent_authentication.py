@@ -10,12 +10,14 @@ from home_agent_driver import (
     HOME,
     HOME_AGENT,
     KEY,
+    KEYLESS,
     NAME,
     OTHER_HOME,
     OTHER_KEY,
     PREFIX,
     REAL_LINK,
     Driver,
+    status_of,
 )
 
 from unwired.core.notices import Drop
@@ -30,13 +32,6 @@ from unwired.wire.rfc6275 import (
     BindingStatus,
     NonceIndices,
 )
-
-KEYLESS = (Subscriber(NAME, HOME),)
-
-
-def status_of(answer: BindingAcknowledgement | None) -> int | None:
-    return None if answer is None else answer.status
-
 
 # --- authentication (RFC 4285 sections 5 and 6) ---
 

@@ -8,12 +8,14 @@ from home_agent_driver import (
     HOME,
     HOME_AGENT,
     KEY,
+    KEYLESS,
     NAME,
     OTHER_HOME,
     OTHER_KEY,
     PREFIX,
     SUBSCRIBERS,
     Driver,
+    status_of,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,13 +37,6 @@ from unwired.wire.rfc6275 import (
     BindingStatus,
     BindingUpdate,
 )
-
-KEYLESS = (Subscriber(NAME, HOME),)
-
-
-def status_of(answer: BindingAcknowledgement | None) -> int | None:
-    return None if answer is None else answer.status
-
 
 # --- registration ---
 
