@@ -1,5 +1,6 @@
 """Every state meets every input; random peers raise nothing; what was acknowledged survives."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,9 +24,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from unwired.core.binding_cache import encode_record
-from unwired.core.binding_states import HAS_SEQUENCE, TABLE, TRANSITIONS, Input, State, Step, draw
+from unwired.core.binding_states import HAS_SEQUENCE, TABLE, TRANSITIONS, Input, State, Step
 from unwired.core.door import ActionFailed, Persisted, Send
 from unwired.core.registration import Registrar
+from unwired.core.state_diagram import mermaid
 from unwired.wire.address import ALL_NODES, UNSPECIFIED
 from unwired.wire.errors import DecodeError
 from unwired.wire.icmpv6 import NeighborAdvertisement, NeighborSolicitation
@@ -111,7 +113,10 @@ def test_table_is_complete_and_draws_itself() -> None:
         reachable |= more
     assert reachable == set(State)
     assert State.BOUND in HAS_SEQUENCE
-    assert draw().count("->") == len(TRANSITIONS)
+    diagram = mermaid(State.ABSENT, TRANSITIONS)
+    assert diagram.count("->") == len(TRANSITIONS) + 1
+    document = (Path(__file__).parents[2] / "docs" / "home-agent.md").read_text()
+    assert f"```mermaid\n{diagram}```" in document, "draw it again: state_diagram.mermaid(State.ABSENT, TRANSITIONS)"
 
 
 # --- random bytes and random peers ---

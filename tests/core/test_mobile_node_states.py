@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from mobile_node_driver import HOME_ADDRESS, HOME_AGENT, INSECURE, ROUTER, SETTINGS, Driver, care_of
 
 from unwired.core.mobile_node_machine import MobileNodeMachine
-from unwired.core.mobile_node_states import TABLE, Do, Input, State, mermaid, transition
+from unwired.core.mobile_node_states import TABLE, Do, Input, State, transition
 from unwired.core.movement import AtHome, Attachment, Away
+from unwired.core.state_diagram import mermaid
 from unwired.wire.address import parse_address
 from unwired.wire.icmpv6 import HomeAgentAddressDiscoveryReply, MobilePrefixAdvertisement, NeighborSolicitation
 from unwired.wire.ipv6 import Packet
@@ -37,14 +38,16 @@ def test_every_state_can_stop_and_off_does_nothing_else() -> None:
 
 
 def test_diagram_has_a_line_for_each_row() -> None:
-    assert len(mermaid().splitlines()) == len(TABLE) + 2
-    assert "    registered --> handover: away / register" in mermaid()
+    assert len(mermaid(State.OFF, TABLE).splitlines()) == len(TABLE) + 2
+    assert "    registered --> handover: away / register" in mermaid(State.OFF, TABLE)
 
 
 def test_documentation_has_the_diagram_and_the_notices() -> None:
     root = Path(__file__).parents[2]
     diagram = (root / "docs" / "mobile-node.md").read_text()
-    assert f"```mermaid\n{mermaid()}```" in diagram, "draw it again: unwired.core.mobile_node_states.mermaid()"
+    assert f"```mermaid\n{mermaid(State.OFF, TABLE)}```" in diagram, (
+        "draw it again: unwired.core.state_diagram.mermaid(State.OFF, TABLE)"
+    )
     told = set()
     for name in ("mobile_node.py", "mobile_node_machine.py"):
         source = (root / "src" / "unwired" / "core" / name).read_text()

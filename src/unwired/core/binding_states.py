@@ -1,6 +1,6 @@
 """The life of a binding at the home agent, as a table: (state, input) -> (step, next state).
 
-``draw`` makes the documentation's diagram from it and a property test walks it in full. Checks that do not depend on
+The documentation's diagram is drawn from it and a property test walks it in full. Checks that do not depend on
 the state (authentication, sequence number, home prefix) come before it: see ``admission.py``.
 """
 
@@ -95,11 +95,3 @@ TABLE: tuple[tuple[tuple[Step, State], ...], ...] = tuple(
     tuple(TRANSITIONS.get((state, event), (Step.IGNORE, state)) for event in Input) for state in State
 )
 """The same as ``TABLE[state][input]``, complete."""
-
-
-def draw() -> str:
-    """The table as a Graphviz digraph, for the documentation."""
-    lines = ["digraph binding {", "  rankdir=LR;"]
-    for (state, event), (step, following) in TRANSITIONS.items():
-        lines.append(f'  {state.name} -> {following.name} [label="{event.name.lower()} / {step.value}"];')
-    return "\n".join((*lines, "}"))

@@ -186,11 +186,3 @@ TABLE: dict[tuple[State, Input], tuple[Do, State]] = {
 def transition(state: State, given: Input) -> tuple[Do, State]:
     """What to do and the next state; nothing and the same state for a pair that the table leaves out."""
     return TABLE.get((state, given), (Do.NOTHING, state))
-
-
-def mermaid() -> str:
-    """The diagram for the documentation, as Mermaid text."""
-    lines = ["stateDiagram-v2", "    [*] --> off"]
-    for (state, given), (do, after) in TABLE.items():
-        lines.append(f"    {state} --> {after}: {given} / {do}")
-    return "\n".join(lines) + "\n"
