@@ -78,9 +78,6 @@ class Lab:
         except NetlinkError as error:
             raise LabError(f"the kernel refused a part of the scenario: {error}") from error
 
-    def node_namespace(self, name: str) -> Namespace:
-        return self.namespaces[name]
-
     def close(self) -> None:
         """Let go of the namespaces; the ledger's clean-up removes them."""
         for namespace in self.namespaces.values():
