@@ -4,6 +4,7 @@ process that made them."""
 import os
 from errno import EEXIST, EINVAL, ENODEV, ENOENT, ENOLINK
 from pathlib import Path
+from typing import Any
 
 from pyroute2 import IPRoute, NetlinkError
 
@@ -103,12 +104,7 @@ class Attachments:
                     raise
             netlink.tc(
                 "replace-filter",
-                kind="bpf",
-                index=ifindex,
-                handle=1,
-                parent=_CLSACT_INGRESS if ingress else _CLSACT_EGRESS,
-                prio=_PRIORITY,
-                protocol=_PROTOCOL_ALL,
+                **_clsact_filter(ifindex, ingress),
                 fd=program,
                 name=name,
                 direct_action=True,
@@ -120,15 +116,19 @@ class Attachments:
     def _detach_clsact(self, ifindex: int, ingress: bool) -> None:
         with IPRoute() as netlink:
             try:
-                netlink.tc(
-                    "del-filter",
-                    kind="bpf",
-                    index=ifindex,
-                    handle=1,
-                    parent=_CLSACT_INGRESS if ingress else _CLSACT_EGRESS,
-                    prio=_PRIORITY,
-                    protocol=_PROTOCOL_ALL,
-                )
+                netlink.tc("del-filter", **_clsact_filter(ifindex, ingress))
             except NetlinkError as error:
                 if error.code not in (ENODEV, ENOENT, EINVAL):
                     raise DataplaneError(f"cannot detach from interface number {ifindex}: {error}") from error
+
+
+def _clsact_filter(ifindex: int, ingress: bool) -> dict[str, Any]:
+    """What names our filter at an interface, to put it there and to take it away."""
+    return {
+        "kind": "bpf",
+        "index": ifindex,
+        "handle": 1,
+        "parent": _CLSACT_INGRESS if ingress else _CLSACT_EGRESS,
+        "prio": _PRIORITY,
+        "protocol": _PROTOCOL_ALL,
+    }
