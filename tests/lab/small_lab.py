@@ -12,7 +12,18 @@ import pytest
 
 from unwired.lab import scenario_file
 from unwired.lab.build import Lab
-from unwired.lab.run import Silent, built
+from unwired.lab.run import built
+
+
+class Silent:
+    """Looks on and does nothing."""
+
+    def say(self, at_s: float | None, sentence: str) -> None:
+        pass
+
+    def advance(self, elapsed_s: float, duration_s: float) -> None:
+        pass
+
 
 UNWIRED = [sys.executable, "-m", "unwired"]
 

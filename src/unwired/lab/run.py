@@ -32,16 +32,6 @@ class Watcher(Protocol):
         """The run goes on; called several times a second."""
 
 
-class Silent:
-    """Looks on and does nothing."""
-
-    def say(self, at_s: float | None, sentence: str) -> None:
-        pass
-
-    def advance(self, elapsed_s: float, duration_s: float) -> None:
-        pass
-
-
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _FIRST_PORT = 40_000
 _LOOK_EVERY_S = 0.1
