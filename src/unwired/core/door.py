@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from unwired.core.forwarding import ForwardingAction
+from unwired.core.global_binding import GlobalBinding
 from unwired.core.notices import Notice
 from unwired.wire.address import Address
 from unwired.wire.ipv6 import Packet
@@ -72,7 +73,77 @@ class ActionFailed:
     reason: str
 
 
-Event = LinkUp | LinkDown | AddressAdded | AddressRemoved | Persisted | ActionFailed
+@dataclass(frozen=True, slots=True)
+class BindingsReceived:
+    """Records from another member of the set; answered by ``BindingsKept`` with this ``position`` when they are durable
+    here. ``member``: by which member they came, which need not be the primary of each."""
+
+    member: int
+    position: int
+    records: tuple[GlobalBinding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BindingsHeld:
+    """This member durably holds everything up to and including the ``Publish`` with this token, or what came later in
+    its place."""
+
+    member: int
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetCurrent:
+    """Every record that the reachable members had when we joined has been delivered. ``alone``: none was reachable."""
+
+    alone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KeyShared:
+    """A member's key for its HELLO datagrams from now on, by a way that proves who it is."""
+
+    member: int
+    epoch: int
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HelloReceived:
+    """A datagram on the HELLO port, whoever sent it, from ``source`` to our locator."""
+
+    source: Address
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether this host can serve as home agent: its devices, maps and programs are in place; ``reason`` else."""
+
+    serving: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """The operator wants this member to leave the set gracefully."""
+
+
+Event = (
+    LinkUp
+    | LinkDown
+    | AddressAdded
+    | AddressRemoved
+    | Persisted
+    | ActionFailed
+    | BindingsReceived
+    | BindingsHeld
+    | SetCurrent
+    | KeyShared
+    | HelloReceived
+    | Health
+    | Drain
+)
 
 # --- actions: what the world must now do, in order -------------------------------------------------------------------
 
@@ -174,6 +245,60 @@ class Notify:
     notice: Notice
 
 
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Give ``record`` to every other member; answered by ``BindingsHeld`` of each. Tokens are those of ``Persist``."""
+
+    token: int
+    record: GlobalBinding
+
+
+@dataclass(frozen=True, slots=True)
+class BindingsKept:
+    """What ``BindingsReceived`` brought from ``member`` up to ``position`` is durable here."""
+
+    member: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShareKey:
+    """Give every other member our key for HELLO datagrams, now and whenever one joins."""
+
+    epoch: int
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SendHello:
+    """Send a datagram to a member's HELLO port."""
+
+    locator: Address
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Have the home prefixes announced to the Internet's routing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """No longer. ``graceful``: first make the announcement the least preferred one (RFC 8326), so that no packet is
+    lost while others take over; with the reason for a person."""
+
+    graceful: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveSet:
+    """Draining is over: the daemon may stop."""
+
+
+SetAction = Publish | BindingsKept | ShareKey | SendHello | Announce | Withdraw | LeaveSet
+"""What a member of a home agent set asks of ``plane/``."""
+
 HostAction = (
     DefendAddress
     | ReleaseAddress
@@ -186,7 +311,7 @@ HostAction = (
     | GoAway
     | GoHome
 )
-Action = Send | Persist | Notify | ForwardingAction | HostAction
+Action = Send | Persist | Notify | ForwardingAction | HostAction | SetAction
 
 
 class Engine(Protocol):
@@ -195,8 +320,9 @@ class Engine(Protocol):
     def start(self, now: Now) -> None:
         """Leave the first actions: listen on addresses, solicit, advertise."""
 
-    def receive(self, packet: Packet, interface: int, now: Now) -> None:
-        """A control packet, decoded; ``interface`` is where it came in, 0 when not known."""
+    def receive(self, packet: Packet, interface: int, now: Now, via: Address | None = None) -> None:
+        """A control packet, decoded; ``interface`` is where it came in, 0 when not known; ``via`` is the locator of the
+        member of our set that sent it on to us, None when it came by itself."""
 
     def handle(self, event: Event, now: Now) -> None:
         """Something happened on the host."""

@@ -26,7 +26,8 @@ class Encapsulation(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tunnel:
-    """``mtu`` is the largest inner packet in bytes; 0 means what the outgoing link leaves (path MTU - 40)."""
+    """``mtu`` is the largest inner packet in bytes; 0 means what the outgoing link leaves (path MTU - 40).
+    ``flow_label`` is that of every outer packet; 0 gives each inner flow its own."""
 
     number: int
     local: Address
@@ -34,6 +35,7 @@ class Tunnel:
     encapsulation: Encapsulation = Encapsulation.IPV6_IN_IPV6
     interface: int = 0
     mtu: int = 0
+    flow_label: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,14 @@ class RemoveTunnel:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Packets whose inner address (by ``direction``) is ``address`` go into tunnel ``tunnel``."""
+    """Packets whose inner address (by ``direction``) is ``address`` go into tunnel ``tunnel``; but while the home agent
+    ``member`` is up, into the tunnel to that member, unless they came from a member. 0: no member."""
 
     plane: int
     direction: Direction
     address: Address
     tunnel: int
+    member: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,4 +102,54 @@ class Unlisten:
     address: Address
 
 
-ForwardingAction = SetTunnel | RemoveTunnel | Forward | Unforward | Accept | Unaccept | Listen | Unlisten
+@dataclass(frozen=True, slots=True)
+class SetMember:
+    """Another home agent of the set, known by its ``number`` (1 or more).
+
+    What comes in a tunnel from ``locator`` to a locator that we ``ListenToMembers`` at is from this member. What comes
+    for its home agent address ``address`` goes into ``tunnel``, which leads to its locator, while it is ``up`` (but for
+    tunnelled packets that an ``Accept`` of ours allows, which are opened here); else it is as if ``address`` were a
+    ``Listen`` of ours. So a member's death is one row."""
+
+    plane: int
+    number: int
+    address: Address
+    locator: Address
+    tunnel: int
+    up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveMember:
+    plane: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListenToMembers:
+    """Our own locator address: tunnels from members end here, and from nobody else."""
+
+    plane: int
+    locator: Address
+
+
+@dataclass(frozen=True, slots=True)
+class UnlistenToMembers:
+    plane: int
+    locator: Address
+
+
+ForwardingAction = (
+    SetTunnel
+    | RemoveTunnel
+    | Forward
+    | Unforward
+    | Accept
+    | Unaccept
+    | Listen
+    | Unlisten
+    | SetMember
+    | RemoveMember
+    | ListenToMembers
+    | UnlistenToMembers
+)

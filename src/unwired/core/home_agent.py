@@ -166,7 +166,7 @@ class HomeAgent:
         else:
             self.home_link.handle(event, now)
 
-    def receive(self, packet: Packet, interface: int, now: Now) -> None:
+    def receive(self, packet: Packet, interface: int, now: Now, via: Address | None = None) -> None:
         self._now = now
         payload = packet.payload
         if not packet.checksum_ok:

@@ -97,7 +97,7 @@ class MobileNode:
             except ValueError as error:
                 self._notify("journal_record_ignored", Level.WARNING, reason=str(error))
 
-    def receive(self, packet: Packet, interface: int, now: Now) -> None:
+    def receive(self, packet: Packet, interface: int, now: Now, via: Address | None = None) -> None:
         self.machine.now = now
         self.counters["packets_received"] += 1
         if self.machine.state is State.OFF:

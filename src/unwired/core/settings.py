@@ -41,6 +41,47 @@ class HomePrefix:
     preferred_lifetime_s: int = 14_400
 
 
+class Durability(StrEnum):
+    """Where a binding must be kept before it is acknowledged; docs/ha-ha.md says what each survives."""
+
+    LOCAL = "local"
+    """In this member's own journal."""
+    ONE_PEER = "one-peer"
+    """In this member's journal and in that of at least one other member."""
+    QUORUM = "quorum"
+    """In the journals of more than half of all members, this one among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A home agent of a set. ``address`` is its home agent address, from the home prefix that all announce; ``locator``
+    comes from its site's provider and never moves (draft-wakikawa-mext-global-haha-spec section 2)."""
+
+    name: str
+    address: Address
+    locator: Address
+
+
+@dataclass(frozen=True, slots=True)
+class HomeAgentSetSettings:
+    """``members`` are all of them, ourselves included; everywhere inside, a member is known by its number, its place in
+    ``members`` counted from 1, which means nothing to other hosts. 0 stands for no member."""
+
+    own: int
+    members: tuple[Member, ...]
+    group_id: int
+    durability: Durability = Durability.ONE_PEER
+    hello_interval_s: float = 0.05
+    hello_misses: int = 3
+    """A member is taken for dead when nothing was heard of it for this many of its intervals."""
+    join_timeout_s: float = 5.0
+    """How long a member that starts waits to hear of any other one, before it serves with what its journal has."""
+
+    @property
+    def self(self) -> Member:
+        return self.members[self.own - 1]
+
+
 @dataclass(frozen=True, slots=True)
 class HomeAgentSettings:
     """``home_interface`` 0 is a virtual home link: no duplicate address detection, no proxy neighbour discovery, no
@@ -60,6 +101,7 @@ class HomeAgentSettings:
     advertisement_interval_min_s: float = 1.0
     advertisement_interval_max_s: float = 3.0
     insecure: bool = False
+    home_agent_set: HomeAgentSetSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)

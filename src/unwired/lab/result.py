@@ -125,6 +125,46 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class PathMeasured:
+    """One correspondent as a mobile node reaches it from where it is, through the home agents and directly.
+
+    ``rtt_ms``: round trip from the home address; ``direct_rtt_ms``: from the care-of address, at the same time; their
+    ratio is ``stretch``. ``entry_agent``: the home agent at which the correspondent's packets enter; ``primary_agent``:
+    the one that sends them to the mobile node. ``hops_to_node`` and ``hops_from_node``: the nodes passed, both ends
+    included, ``direct_hops`` those of the direct path from the node.
+    """
+
+    at_s: float
+    node: str
+    network: str | None
+    correspondent: str
+    rtt_ms: float
+    direct_rtt_ms: float
+    stretch: float
+    entry_agent: str | None
+    primary_agent: str | None
+    hops_to_node: tuple[str, ...] = ()
+    hops_from_node: tuple[str, ...] = ()
+    direct_hops: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What was broken on purpose and what it cost. ``what`` is ``site``, ``daemon``, ``partition`` or ``heal``; ``node``
+    the home agent concerned. ``outage_ms``: the longest silence at a probe's receiver that it caused, over the probe's
+    interval; None: no probe ran. ``bindings_before`` and ``..._after`` are those that the surviving agents hold."""
+
+    at_s: float
+    what: str
+    node: str
+    outage_ms: float | None
+    packets_lost: int
+    bindings_before: int
+    bindings_after: int
+    resets: int
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     scenario: str
     passed: bool
@@ -132,6 +172,8 @@ class Result:
     handovers: tuple[Handover, ...]
     streams: tuple[Stream, ...]
     probes: tuple[Probe, ...]
+    paths: tuple[PathMeasured, ...] = ()
+    failures: tuple[Failure, ...] = ()
     metrics: tuple[tuple[str, float | None, str], ...] = ()
     """Every figure an expectation may name: (name, measured, unit)."""
     problems: tuple[str, ...] = ()
@@ -146,6 +188,8 @@ class Result:
             "handovers": _json(self.handovers),
             "streams": _json(self.streams),
             "probes": _json(self.probes),
+            "paths": _json(self.paths),
+            "failures": _json(self.failures),
             "metrics": {name: {"measured": _json(measured), "unit": unit} for name, measured, unit in self.metrics},
             "problems": _json(self.problems),
         }

@@ -1,0 +1,1 @@
+"""Adapters that make many agents one: carriers of state synchronization, routing daemons, the supervisor."""
