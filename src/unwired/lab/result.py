@@ -151,8 +151,9 @@ class PathMeasured:
 @dataclass(frozen=True, slots=True)
 class Failure:
     """What was broken on purpose and what it cost. ``what`` is ``site``, ``daemon``, ``partition`` or ``heal``;
-    ``node`` the home agent concerned. ``outage_ms``: the longest silence at a probe's receiver that it caused, over the probe's
-    interval; None: no probe ran. ``bindings_before`` and ``..._after`` are those that the surviving agents hold."""
+    ``node`` the home agent concerned. ``outage_ms``: the longest silence at a probe's receiver that it caused, over the
+    probe's interval; None: no probe ran. ``bindings_before`` and ``..._after`` are those that the surviving agents
+    hold."""
 
     at_s: float
     what: str
