@@ -94,9 +94,18 @@ class Shape(_Part):
         return self.delay_ms > 0 or self.rate_mbit is not None or self.loss_percent > 0
 
 
+class Place(_Part):
+    """Where a node is on Earth, for maps."""
+
+    latitude: float = Field(ge=-90, le=90, description="Degrees, north positive.")
+    longitude: float = Field(ge=-180, le=180, description="Degrees, east positive.")
+    name: str = Field("", description="What a map writes there, for example Tokyo.")
+
+
 class Node(_Part):
     name: Name
     role: Role
+    place: Place | None = Field(None, description="Where it is on Earth, for the map of the report.")
     interfaces: dict[InterfaceName, list[InterfaceAddress]] = Field(
         default_factory=dict, description="Each interface with its addresses (and prefix lengths)."
     )
