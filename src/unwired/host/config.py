@@ -29,6 +29,9 @@ from unwired.host.config_models import (
     Prefix,
     SubscriberSection,
 )
+from unwired.host.config_set import HomeAgentSetConfig, HomeAgentSetSection, MemberSection
+from unwired.host.config_set import check as check_set
+from unwired.host.config_set import settings as set_settings
 from unwired.host.problems import ConfigError, Problem
 from unwired.wire.address import Address, format_address, in_prefix
 
@@ -37,6 +40,8 @@ __all__ = ["Config", "ConfigError", "DaemonConfig", "HomeAgentConfig", "MobileNo
 Model = TypeVar("Model", bound=BaseModel)
 SOCKET_PATH_MAX = 107
 ROLES: dict[str, type[BaseModel]] = {"home_agent": HomeAgentSection, "mobile_node": MobileNodeSection}
+OF_A_SET = ("home_agent_set", "member")
+"""Sections that belong to a home agent that is a member of a set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,7 @@ class HomeAgentConfig:
     settings: HomeAgentSettings
     home_link: str | None
     subscribers: tuple[Subscriber, ...]
+    home_agent_set: HomeAgentSetConfig | None = None
 
     def on_link(self, interface: int, link_layer_address: bytes, link_local_address: Address) -> HomeAgentSettings:
         return replace(
@@ -121,14 +127,14 @@ class _Loader:
         document = self._read(self.path)
         if document is None:
             raise ConfigError(self.problems)
-        known = ["daemon", *ROLES]
+        known = ["daemon", *ROLES, *OF_A_SET]
         for name in document:
             if name not in known:
                 self._say(name, *_unknown(name, known, "section"))
         daemon = self._validate(DaemonSection, document.get("daemon", {}), "daemon")
         home_agent = mobile_node = None
         if "home_agent" in document:
-            home_agent = self._home_agent(document["home_agent"])
+            home_agent = self._home_agent(document["home_agent"], document)
         if "mobile_node" in document:
             mobile_node = self._mobile_node(document["mobile_node"])
         given = [name for name in ROLES if name in document]
@@ -141,6 +147,10 @@ class _Loader:
                 else "add [home_agent] or [mobile_node]"
             )
             self._say("", what, why, fix)
+        for name in OF_A_SET:
+            if name in document and ("home_agent" not in document or "home_agent_set" not in document):
+                missing = "home_agent" if "home_agent" not in document else "home_agent_set"
+                self._say(name, f"needs [{missing}]", "it says who the other home agents are", f"add [{missing}]")
         role = home_agent or mobile_node
         if daemon is not None and given:
             self._check_socket_path(self._daemon(daemon, given[0]))
@@ -175,7 +185,7 @@ class _Loader:
                 "choose a directory with a shorter path",
             )
 
-    def _home_agent(self, raw: Any) -> HomeAgentConfig | None:
+    def _home_agent(self, raw: Any, document: dict[str, Any]) -> HomeAgentConfig | None:
         where = "home_agent"
         listed = raw.get("subscriber", []) if isinstance(raw, dict) else []
         if not isinstance(listed, list):
@@ -223,7 +233,31 @@ class _Loader:
             advertisement_interval_max_s=section.advertisement_interval_max_s,
             insecure=section.insecure,
         )
-        return HomeAgentConfig(settings, section.home_link, tuple(subscriber for _, _, subscriber in found))
+        subscribers = tuple(subscriber for _, _, subscriber in found)
+        if "home_agent_set" not in document:
+            return HomeAgentConfig(settings, section.home_link, subscribers)
+        home_agent_set = self._home_agent_set(document, section, subscribers)
+        if home_agent_set is None:
+            return None
+        settings = replace(settings, home_agent_set=home_agent_set.settings)
+        return HomeAgentConfig(settings, None, subscribers, home_agent_set)
+
+    def _home_agent_set(
+        self, document: dict[str, Any], agent: HomeAgentSection, subscribers: tuple[Subscriber, ...]
+    ) -> HomeAgentSetConfig | None:
+        section = self._validate(HomeAgentSetSection, document["home_agent_set"], "home_agent_set")
+        listed = document.get("member", [])
+        if not isinstance(listed, list):
+            self._say("member", "is not a list", "a set has several members", "write [[member]]")
+            return None
+        members = [self._validate(MemberSection, raw, f"member[{number}]") for number, raw in enumerate(listed)]
+        complete = [member for member in members if member is not None]
+        if section is None or len(complete) < len(members):
+            return None
+        found = list(check_set(section, complete, agent, {subscriber.home_address for subscriber in subscribers}))
+        for problem in found:
+            self._say(*problem)
+        return None if found else set_settings(section, complete)
 
     def _mobile_node(self, raw: Any) -> MobileNodeConfig | None:
         where = "mobile_node"
