@@ -13,6 +13,8 @@ _COLUMNS = (
     "state",
     "identifier",
     "home_agent",
+    "primary",
+    "version",
     "sequence",
     "lifetime_s",
     "remaining_s",

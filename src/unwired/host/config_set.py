@@ -101,7 +101,7 @@ def check(
             "the members are far apart and share the home prefix by routing alone, so the home link is virtual",
             "leave home_link out",
         )
-    if len(members) < 2 and section.durability != Durability.LOCAL:
+    if len(members) < 2 and section.durability != Durability.LOCAL.value:
         yield (
             "home_agent_set.durability",
             f'"{section.durability}" needs other members',

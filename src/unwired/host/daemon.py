@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 import traceback
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unwired.core.door import Engine
 from unwired.core.home_agent import HomeAgent
@@ -40,6 +40,9 @@ from unwired.host.sockets import NeighborDiscovery, Sender
 from unwired.host.verbs import Verbs
 from unwired.store.journal import Journal, JournalError
 from unwired.wire.address import Address
+
+if TYPE_CHECKING:
+    from unwired.host.set_host import SetHost
 
 SWITCH_INTERVAL_S = 0.0005
 """How long the journal's thread may wait for the interpreter: Python's 5 ms would be most of a handover."""
@@ -87,6 +90,8 @@ class Daemon:
         self.waiting: str | None = ""
         """What a role waits for before it starts; None when it has started."""
         self.engine: Engine | None = None
+        self.member: "SetHost | None" = None
+        """What ties us to the other members, if we are one of a home agent set."""
 
     # --- life ------------------------------------------------------------------------------------------------------
 

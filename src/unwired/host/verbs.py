@@ -5,6 +5,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from unwired import __version__
+from unwired.core.door import Drain
 from unwired.core.home_agent import HomeAgent
 from unwired.core.mobile_node import MobileNode
 from unwired.host.control import Refused, Verb
@@ -13,6 +14,7 @@ from unwired.wire.address import Address, format_address, is_ipv4, parse_address
 
 if TYPE_CHECKING:
     from unwired.host.daemon import Daemon
+    from unwired.host.set_host import SetHost
 
 
 SORTED_MAX = 1000
@@ -26,6 +28,8 @@ class Verbs:
         return {
             "status": self.status,
             "bindings": self.bindings,
+            "members": self.members,
+            "drain": self.drain,
             "explain": self.explain,
             "reload": self.reload,
             "stop": self.stop,
@@ -66,6 +70,7 @@ class Verbs:
                 "uplinks": sorted(daemon.links.name_of(index) for index in daemon.uplinks),
             },
             "journal": {"path": str(daemon.journal.path), "commits": daemon.journal.commits},
+            "home_agent_set": None if daemon.member is None else daemon.member.status(),
             # On a real home link two a binding: very many are neither sorted nor written at once.
             "host": sorted(map(str, wanted)) if len(wanted) <= SORTED_MAX else map(str, wanted),
         }
@@ -74,6 +79,17 @@ class Verbs:
         engine = self._engine()
         bindings = engine.each_binding() if isinstance(engine, HomeAgent) else engine.bindings()
         return {"schema": "unwired.bindings/1", "bindings": bindings}
+
+    def members(self, request: dict[str, Any]) -> dict[str, Any]:
+        links = self._set_host().links()
+        members = [{**member, **links.get(member["number"], {})} for member in self._member().members()]
+        return {"schema": "unwired.members/1", "members": members}
+
+    def drain(self, request: dict[str, Any]) -> dict[str, Any]:
+        self._set_host()
+        primaries = sum(member["primaries"] for member in self._member().members() if member["self"])
+        self._daemon.driver.handle((Drain(),))
+        return {"schema": "unwired.drain/1", "primaries": primaries}
 
     def explain(self, request: dict[str, Any]) -> dict[str, Any]:
         address = _address(request.get("address"))
@@ -91,6 +107,18 @@ class Verbs:
     def stop(self, request: dict[str, Any]) -> dict[str, Any]:
         self._daemon.end()
         return {"schema": "unwired.stop/1"}
+
+    def _member(self) -> HomeAgent:
+        engine = self._engine()
+        if not isinstance(engine, HomeAgent):
+            raise Refused("a mobile node is no member of a home agent set")
+        return engine
+
+    def _set_host(self) -> "SetHost":
+        member = self._daemon.member
+        if member is None:
+            raise Refused("this daemon is no member of a home agent set: its file has no [home_agent_set]")
+        return member
 
     def _engine(self) -> HomeAgent | MobileNode:
         engine = self._daemon.engine

@@ -1,0 +1,94 @@
+"""``unwired members``: the home agent set as a member sees it, leaving it gracefully, and its certificates."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from unwired.cli.daemon_client import ConfigOption, JsonOption, SocketOption, ask, control_socket, fail
+from unwired.cli.output import print_json, print_table
+
+_COLUMNS = ("name", "state", "address", "locator", "primaries", "rtt_ms", "lag_ms", "false_detections")
+
+members = typer.Typer(invoke_without_command=True, help=__doc__)
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(members, name="members", help="The home agent set as a member sees it.")
+
+
+@members.callback()
+def _bare(
+    context: typer.Context, config: ConfigOption = None, socket: SocketOption = None, as_json: JsonOption = False
+) -> None:
+    """The members of the set as this one sees them."""
+    if context.invoked_subcommand is None:
+        list_members(config, socket, as_json)
+
+
+@members.command("list")
+def list_members(config: ConfigOption = None, socket: SocketOption = None, as_json: JsonOption = False) -> None:
+    """The members of the set as this one sees them."""
+    answer = ask(control_socket(config, socket), "members")
+    if as_json:
+        print_json(answer)
+        return
+    rows: list[dict[str, Any]] = answer["members"]
+    print_table(
+        [name.replace("_", " ") for name in _COLUMNS], [[_plain(row.get(name)) for name in _COLUMNS] for row in rows]
+    )
+    for row in rows:
+        if row.get("problem"):
+            print(f"{row['name']}: {row['problem']}")
+
+
+@members.command("drain")
+def drain(config: ConfigOption = None, socket: SocketOption = None, as_json: JsonOption = False) -> None:
+    """Leave the set gracefully: withdraw the prefix, hand the mobile nodes over, then end the daemon."""
+    answer = ask(control_socket(config, socket), "drain")
+    if as_json:
+        print_json(answer)
+    else:
+        print(
+            f"draining: {answer['primaries']} mobile nodes are asked to change to other members; the daemon ends when "
+            "they have (watch: unwired events --follow)"
+        )
+
+
+@members.command("authority")
+def authority(
+    directory: Annotated[Path, typer.Argument(help="Where the authority's files go; made when missing.")],
+    name: Annotated[str, typer.Option(help="The set's name, for people who read the certificate.")] = "home agent set",
+) -> None:
+    """Make the set's own certificate authority, once. Its private key signs members: keep it off the home agents."""
+    from unwired.plane import certificates
+
+    try:
+        made = certificates.create_authority(directory, name)
+    except OSError as error:
+        raise fail(f"the authority can't be made in {directory}: {error.strerror or error}") from None
+    print(f"made {made.certificate} (to every member) and {made.private_key} (keep it safe)")
+
+
+@members.command("certificate")
+def certificate(
+    directory: Annotated[Path, typer.Argument(help="The directory of the authority; the new files go there, too.")],
+    member: Annotated[str, typer.Argument(help="The member's name.")],
+    locator: Annotated[str, typer.Argument(help="The member's locator address.")],
+) -> None:
+    """Make a member's certificate and private key, signed by the set's authority."""
+    from unwired.plane import certificates
+    from unwired.wire.address import parse_address
+
+    try:
+        made = certificates.create_member(
+            directory, certificates.authority_in(directory), member, parse_address(locator)
+        )
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise fail(f"the certificate can't be made: {reason}") from None
+    print(f"made {made.certificate} and {made.private_key}: both to {member}, with the authority's certificate")
+
+
+def _plain(value: Any) -> Any:
+    return round(value, 1) if isinstance(value, float) else value
