@@ -71,8 +71,10 @@ def blocks(path: Path, language: str) -> list[str]:
 
 def test_files_to_copy_are_the_examples() -> None:
     shown = blocks(DOCS / "deploy.md", "toml") + blocks(DOCS / "deploy.md", "ini")
+    shown += blocks(DOCS / "home-agent-set.md", "toml")
     examples = {path.name: path.read_text() for path in (ROOT / "examples").iterdir()}
-    for name in ("home-agent.toml", "mobile-node.toml", "home-agent-home-link.toml", "unwired@.service"):
-        assert examples[name] in shown, f"docs/deploy.md does not show examples/{name} as it is"
+    copied = ("home-agent.toml", "mobile-node.toml", "home-agent-home-link.toml", "home-agent-set.toml")
+    for name in (*copied, "unwired@.service"):
+        assert examples[name] in shown, f"no page shows examples/{name} as it is"
     for text in blocks(DOCS / "deploy.md", "toml"):
         tomllib.loads(text)

@@ -90,7 +90,7 @@ class Daemon:
         self.waiting: str | None = ""
         """What a role waits for before it starts; None when it has started."""
         self.engine: Engine | None = None
-        self.member: "SetHost | None" = None
+        self.member: SetHost | None = None
         """What ties us to the other members, if we are one of a home agent set."""
 
     # --- life ------------------------------------------------------------------------------------------------------
