@@ -11,6 +11,8 @@ A layout names the fields in wire order, as the RFCs draw them::
 ``name:address``   16 bytes, an IPv6 address
 ``_:12``           reserved bits: zero when sent, ignored when received
 ``name:rest``      only last: all remaining bytes (``text``: the same, shown to people as UTF-8)
+``name:count``     one byte: how many addresses the list ``name`` has; no field of its own
+``name:counted``   that many addresses; only what is a tail may follow
 ``name:KIND``      only last: a tail declared with ``Tail`` (a list of addresses, a list of options)
 =================  =====================================================================================
 
@@ -29,6 +31,7 @@ Unpack = Callable[[bytes, int, int], Any]
 """(data, first byte of the fields, end) -> message. Offsets in errors count from the start of ``data``."""
 Pack = Callable[[Any], bytes]
 
+ADDRESS_SIZE = 16
 _CODES = {8: "B", 16: "H", 32: "I", 64: "Q"}
 
 
@@ -51,7 +54,7 @@ class Field:
 @dataclass(frozen=True, slots=True)
 class Layout:
     """What a layout declaration says. ``size`` counts the bytes of the fixed part; ``tail`` is the kind of the last,
-    variable field or None."""
+    variable field or None. ``counted`` is the list of addresses whose number stands in the byte ``count_at``."""
 
     fields: tuple[Field, ...]
     size: int
@@ -59,6 +62,12 @@ class Layout:
     extract: dict[str, str]
     insert: tuple[str, ...]
     tail: Field | None
+    counted: str | None = None
+    count_at: int = 0
+
+    def length(self, data: bytes, start: int) -> int:
+        """Bytes of the fixed part at ``data[start]`` and of the counted addresses behind it."""
+        return self.size if self.counted is None else self.size + ADDRESS_SIZE * data[start + self.count_at]
 
 
 def _bits(kind: str) -> int | None:
@@ -94,6 +103,8 @@ def parse_layout(text: str, tails: dict[str, Tail]) -> Layout:
     """Read a declaration. Raises TypeError, at import, when it is not one."""
     items = [Field(*item.split(":")) for item in text.split()]
     tail = None
+    counted = count = None
+    count_at = 0
     codes: list[str] = []
     extract: dict[str, str] = {}
     insert: list[str] = []
@@ -102,7 +113,7 @@ def parse_layout(text: str, tails: dict[str, Tail]) -> Layout:
     index = 0
     for number, item in enumerate(items):
         bits = _bits(item.kind)
-        if bits is not None:
+        if bits is not None and counted is None:
             group.append((item.name, item.kind, bits))
             total += bits
             if total % 8 == 0:
@@ -116,7 +127,14 @@ def parse_layout(text: str, tails: dict[str, Tail]) -> Layout:
             continue
         if group:
             raise TypeError(f"{item.name} does not start on a byte boundary")
-        if item.kind == "address" or item.kind.endswith("B"):
+        if item.kind == "count":
+            count, count_at = item.name, struct.calcsize("!" + "".join(codes))
+            codes.append("B")
+            insert.append(f"len(m.{item.name})")
+            index += 1
+        elif item.kind == "counted" and item.name == count and number >= len(items) - 2:
+            counted = item.name
+        elif counted is None and (item.kind == "address" or item.kind.endswith("B")):
             size = 16 if item.kind == "address" else int(item.kind[:-1])
             codes.append(f"{size}s")
             extract[item.name] = f"v{index}"
@@ -128,10 +146,15 @@ def parse_layout(text: str, tails: dict[str, Tail]) -> Layout:
             raise TypeError(f"unknown kind {item.kind!r} of {item.name}, or a tail that is not last")
     if group:
         raise TypeError("the fields do not end on a byte boundary")
+    if count != counted:
+        raise TypeError(f"a count of {count} without the list")
     form = "!" + "".join(codes)
-    return Layout(
-        tuple(item for item in items if item.name != "_"), struct.calcsize(form), form, extract, tuple(insert), tail
+    named = tuple(
+        Field(item.name, "addresses") if item.kind == "counted" else item
+        for item in items
+        if item.name != "_" and item.kind != "count"
     )
+    return Layout(named, struct.calcsize(form), form, extract, tuple(insert), tail, counted, count_at)
 
 
 def _fit(value: int, bits: int, name: str) -> int:
@@ -172,8 +195,16 @@ def compile_unpack(cls: type[Any], layout: Layout, name: str, tails: dict[str, T
         lines.append(f"  {''.join(f'v{number}, ' for number in range(count))} = unpack_from(data, start)")
     lines.append("  m = new(draft)")
     lines += [f"  m.{field} = {expression}" for field, expression in layout.extract.items()]
+    after = f"start + {layout.size}"
+    if layout.counted:
+        lines += [
+            "  after = start + length(data, start)",
+            f"  if after > end: raise DecodeError('{name} that ends inside its addresses', start + {layout.count_at})",
+            f"  m.{layout.counted} = addresses(data, {after}, after)",
+        ]
+        after = "after"
     if layout.tail:
-        lines.append(f"  m.{layout.tail.name} = tail(data, start + {layout.size}, end)")
+        lines.append(f"  m.{layout.tail.name} = tail(data, {after}, end)")
     lines += ["  m.__class__ = cls", "  return m"]
 
     def short(length: int, start: int) -> DecodeError:
@@ -185,6 +216,9 @@ def compile_unpack(cls: type[Any], layout: Layout, name: str, tails: dict[str, T
         "new": object.__new__,
         "short": short,
         "unpack_from": struct.Struct(layout.format).unpack_from,
+        "length": layout.length,
+        "DecodeError": DecodeError,
+        "addresses": _unpack_addresses,
         "tail": tails[layout.tail.kind].unpack if layout.tail else None,
     }
     exec("\n".join(lines), scope)
@@ -199,12 +233,14 @@ def compile_pack(
     bytes)."""
     values = ", ".join((*head_values, *layout.insert))
     lines = ["def pack(m):"]
-    if layout.tail:
-        lines += [f"  rest = tail(m.{layout.tail.name})", f"  size = {layout.size} + len(rest)"]
+    parts = [f"addresses(m.{layout.counted})"] if layout.counted else []
+    parts += [f"tail(m.{layout.tail.name})"] if layout.tail else []
+    if parts:
+        lines += [f"  rest = {' + '.join(parts)}", f"  size = {layout.size} + len(rest)"]
     else:
         lines.append(f"  size = {layout.size}")
     lines += [
-        f"  try: return pack_fields({values}){' + rest' if layout.tail else ''}",
+        f"  try: return pack_fields({values}){' + rest' if parts else ''}",
         "  except error as reason: raise ValueError(f'{name} cannot hold its fields: {reason}') from None",
     ]
     scope: dict[str, Any] = {
@@ -213,6 +249,7 @@ def compile_pack(
         "name": name,
         "error": struct.error,
         "pack_fields": struct.Struct("!" + head + layout.format[1:]).pack,
+        "addresses": _pack_addresses,
         "tail": tails[layout.tail.kind].pack if layout.tail else None,
     }
     exec("\n".join(lines), scope)
@@ -224,13 +261,13 @@ def _unpack_rest(data: bytes, start: int, end: int) -> bytes:
 
 
 def _unpack_addresses(data: bytes, start: int, end: int) -> tuple[bytes, ...]:
-    if (end - start) % 16:
-        raise DecodeError("address list that is no multiple of 16 bytes", end - (end - start) % 16)
-    return tuple(data[at : at + 16] for at in range(start, end, 16))
+    if (end - start) % ADDRESS_SIZE:
+        raise DecodeError("address list that is no multiple of 16 bytes", end - (end - start) % ADDRESS_SIZE)
+    return tuple(data[at : at + ADDRESS_SIZE] for at in range(start, end, ADDRESS_SIZE))
 
 
 def _pack_addresses(addresses: tuple[bytes, ...]) -> bytes:
-    return b"".join(_sized(address, 16, "address") for address in addresses)
+    return b"".join(_sized(address, ADDRESS_SIZE, "address") for address in addresses)
 
 
 TAILS = {

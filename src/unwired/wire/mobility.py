@@ -152,6 +152,12 @@ def minimum_size(message_type: int) -> int:
     return HEADER_SIZE + cls.LAYOUT.size if cls else 8
 
 
+def options_start(header: bytes) -> int:
+    """Where in an encoded mobility header the options start, if it has any."""
+    cls = MESSAGES.get(header[2])
+    return HEADER_SIZE + (cls.LAYOUT.length(header, HEADER_SIZE) if cls else 2)
+
+
 def decode_options(data: bytes, start: int, end: int) -> tuple[MobilityOption, ...]:
     """The options in ``data[start:end]``, padding left out."""
     options: list[MobilityOption] = []

@@ -2,7 +2,7 @@
 
 from unwired.wire.address import Address
 from unwired.wire.errors import DecodeError
-from unwired.wire.mobility import HEADER_SIZE, MESSAGES, MobilityOption, mobility_option
+from unwired.wire.mobility import MobilityOption, mobility_option, options_start
 
 MN_HA_SUBTYPE = 1
 """The mobile node and its home agent share the key (section 5.1)."""
@@ -71,9 +71,8 @@ def authenticator_offset(header: bytes, subtype: int = MN_HA_SUBTYPE) -> int:
 
     Raises DecodeError when there is no such option.
     """
-    cls = MESSAGES.get(header[2]) if len(header) > 2 else None
-    at = HEADER_SIZE + (cls.LAYOUT.size if cls else 2)
     end = len(header)
+    at = options_start(header) if end >= 8 else end
     while at + 1 < end:
         number = header[at]
         if number == 0:
