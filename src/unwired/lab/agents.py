@@ -39,15 +39,29 @@ def configuration_path(directory: Path, node: str) -> Path:
     return directory / "config" / f"{node}.toml"
 
 
-def configuration(node: Node, name: str, directory: Path) -> str:
+def credentials(directory: Path, node: str) -> dict[str, Path]:
+    """The files by which a member of a home agent set proves who it is, by their configuration key."""
+    where = directory / "certificates"
+    return {
+        "certificate": where / f"{node}.crt",
+        "private_key": where / f"{node}.key",
+        "authority": where / "authority.crt",
+    }
+
+
+def configuration(scenario: Scenario, node: Node, name: str, directory: Path) -> str:
     """A daemon's file: what the scenario says, with the name and the directories that keep runs apart."""
+    said = scenario.daemon_configuration(node)
+    if "home_agent_set" in said:
+        files = {key: str(path) for key, path in credentials(directory, node.name).items()}
+        said = {**said, "home_agent_set": {**said["home_agent_set"], **files}}
     daemon = {
-        **node.config.get("daemon", {}),
+        **said.get("daemon", {}),
         "name": name,
         "runtime_dir": str(directory / "run"),
         "state_dir": str(directory / "state"),
     }
-    return toml.dumps({"daemon": daemon, **{key: value for key, value in node.config.items() if key != "daemon"}})
+    return toml.dumps({"daemon": daemon, **{key: value for key, value in said.items() if key != "daemon"}})
 
 
 def check(scenario: Scenario, path: Path) -> None:
@@ -58,8 +72,11 @@ def check(scenario: Scenario, path: Path) -> None:
         for index, node in enumerate(scenario.node):
             if not node.config:
                 continue
+            for needed in credentials(directory, node.name).values():
+                needed.parent.mkdir(exist_ok=True)
+                needed.touch()
             file = directory / "configuration.toml"
-            file.write_text(configuration(node, "check", directory))
+            file.write_text(configuration(scenario, node, "check", directory))
             try:
                 config.load(file)
             except ConfigError as error:
@@ -94,7 +111,7 @@ class Agent:
     def start(self) -> None:
         """Write the file, start the daemon, wait until it answers. Raises LabError."""
         self.path.parent.mkdir(exist_ok=True)
-        self.path.write_text(configuration(self.node, self.name, self._lab.directory))
+        self.path.write_text(configuration(self._lab.scenario, self.node, self.name, self._lab.directory))
         self._lab.ledger.add("pins", path=str(PINS / self.name))
         command = module("unwired", "run", "-c", self.path)
         self.process = process = self._lab.processes.start(f"daemon-{self.node.name}", command, self._namespace)

@@ -1,7 +1,8 @@
-"""Configuration of BIRD for a router of a scenario: router advertisements, and OSPF where the scenario wants it."""
+"""Configuration of BIRD for a router of a scenario: router advertisements, and the routing that the scenario wants."""
 
 import ipaddress
 
+from unwired.lab import bird_bgp
 from unwired.lab.scenario import Network, Node, Role, Routing, Scenario
 
 _HELLO_S = 1
@@ -9,7 +10,14 @@ _DEAD_S = 4
 
 
 def needs_bird(scenario: Scenario, node: Node) -> bool:
-    return bool(advertised(scenario, node, "bird")) or (scenario.routing is Routing.OSPF and node.role.forwards)
+    return bool(advertised(scenario, node, "bird")) or routes(scenario, node)
+
+
+def routes(scenario: Scenario, node: Node) -> bool:
+    """Whether this node's routes are BIRD's. With BGP, a home agent's daemon has a BIRD of its own."""
+    if scenario.routing is Routing.BGP:
+        return node.role is Role.ROUTER
+    return scenario.routing is Routing.OSPF and node.role.forwards
 
 
 def configuration(scenario: Scenario, node: Node, number: int) -> str:
@@ -25,6 +33,8 @@ def configuration(scenario: Scenario, node: Node, number: int) -> str:
         parts.append(f"protocol radv {{\n{interfaces}\n}}")
     if scenario.routing is Routing.OSPF and node.role.forwards:
         parts += _ospf(scenario, node)
+    if scenario.routing is Routing.BGP and routes(scenario, node):
+        parts += bird_bgp.configuration(scenario, node)
     return "\n".join(parts) + "\n"
 
 
@@ -79,9 +89,9 @@ def _ospf(scenario: Scenario, node: Node) -> list[str]:
             if not any(ipaddress.ip_interface(address).version == version for address in addresses):
                 continue
             end = f"{node.name}.{interface}"
-            cost = 1 + round(10 * delays.get(end, 0))
+            cost = bird_bgp.link_cost(delays.get(end, 0))
             how = f"type ptp; hello {_HELLO_S}; dead {_DEAD_S};" if end in peered else "stub yes;"
-            lines.append(f'    interface "{interface}" {{ cost {min(cost, 65535)}; {how} }};')
+            lines.append(f'    interface "{interface}" {{ cost {cost}; {how} }};')
         taken = [prefix for prefix in node.takes if ipaddress.ip_network(prefix).version == version]
         if not lines:
             continue

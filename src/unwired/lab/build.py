@@ -22,7 +22,7 @@ from unwired.lab.netem import add_netem, has_netem
 from unwired.lab.offload import segment_in_software
 from unwired.lab.plug import WIRES
 from unwired.lab.processes import LabError, Process, Processes, module, wait_until
-from unwired.lab.routes import default_prefix, static_routes
+from unwired.lab.routes import default_prefix, edge_routes, static_routes, wanted_routes
 from unwired.lab.scenario import Link, Network, Node, Routing, Scenario, Shape
 
 _IFA_F_NODAD = 2
@@ -55,6 +55,7 @@ class Lab:
         self._wire_numbers = itertools.count(1)
         self._netem = False
         self._bird: str | None = None
+        self._birds: list[Process] = []
 
     def build(self) -> None:
         """Everything up to time zero but daemons and traffic. Raises LabError."""
@@ -233,10 +234,9 @@ class Lab:
     # --- routing ---
 
     def _add_routes(self) -> None:
-        by_bird = {
-            node.name for node in self.scenario.node if self.scenario.routing is Routing.OSPF and node.role.forwards
-        }
-        for route in static_routes(self.scenario):
+        by_bird = {node.name for node in self.scenario.node if bird.routes(self.scenario, node)}
+        computed = edge_routes if self.scenario.routing is Routing.BGP else static_routes
+        for route in computed(self.scenario):
             if route.node in by_bird:
                 continue
             netlink = self.namespaces[route.node].netlink
@@ -290,21 +290,36 @@ class Lab:
             path.write_text(bird.configuration(self.scenario, node, number))
             control = directory / f"{node.name}.ctl"
             command: list[str | Path] = [self._bird or "bird", "-f", "-c", path, "-s", control]
-            started.append((self.processes.start(f"bird-{node.name}", command, self.namespaces[node.name]), control))
+            process = self.processes.start(f"bird-{node.name}", command, self.namespaces[node.name])
+            self._birds.append(process)
+            started.append((process, control))
         for process, control in started:
-            if not wait_until(lambda p=process, c=control: c.exists() or not p.is_running, 10) or not control.exists():  # type: ignore[misc]
+            if (
+                not wait_until(lambda p=process, c=control: c.exists() or not p.is_running, 10)
+                or not process.is_running
+            ):  # type: ignore[misc]
                 raise LabError(f"{process.name} did not start: {process.log_tail()}")
-        if self.scenario.routing is Routing.OSPF and not wait_until(self._is_routed, _ROUTING_TIMEOUT_S, 0.1):
-            raise LabError(f"OSPF has not found all routes after {_ROUTING_TIMEOUT_S:g} s")
+        if self.scenario.routing is not Routing.STATIC:
+            self.wait_for_routes(set(wanted_routes(self.scenario)))
 
-    def _is_routed(self) -> bool:
-        """Every router knows every prefix that static routing would have given it."""
-        wanted = [route for route in static_routes(self.scenario) if self.scenario.find_node(route.node).role.forwards]
-        known: dict[str, set[str]] = {}
-        for name in {route.node for route in wanted}:
-            routes = self.namespaces[name].netlink.get_routes()
-            known[name] = {f"{route.get('dst')}/{route['dst_len']}" for route in routes}
-        return all(route.prefix in known[route.node] for route in wanted)
+    def wait_for_routes(self, wanted: set[tuple[str, str]]) -> None:
+        """Until each router has its route: pairs of a router's name and a prefix. Raises LabError when that takes too
+        long."""
+        missing = set(wanted)
+
+        def complete() -> bool:
+            for router in {router for router, _ in missing}:
+                routes = self.namespaces[router].netlink.get_routes()
+                known = {(router, f"{route.get('dst')}/{route['dst_len']}") for route in routes}
+                missing.difference_update(known)
+            return not missing or not all(process.is_running for process in self._birds)
+
+        if not wait_until(complete, _ROUTING_TIMEOUT_S, 0.1) or missing:
+            for process in self._birds:
+                if not process.is_running:
+                    raise LabError(f"{process.name} ended: {process.log_tail()}")
+            examples = ", ".join(f"{router} has none to {prefix}" for router, prefix in sorted(missing)[:3])
+            raise LabError(f"the routers have not found all routes after {_ROUTING_TIMEOUT_S:g} s: {examples}")
 
 
 def _set(netlink: IPRoute, index: int, master: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""Static routes by shortest path, computed from a scenario: what a careful administrator would have typed in."""
+"""Routes computed from a scenario: what a careful administrator would have typed in, and what routing must find."""
 
 import heapq
 import ipaddress
@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from unwired.lab.scenario import Scenario
+from unwired.lab import bird, bird_bgp
+from unwired.lab.scenario import Role, Routing, Scenario
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 _HOP_COST = 0.001
@@ -124,3 +125,37 @@ def _towards(
                 first[before] = edge
                 heapq.heappush(waiting, (reached + edge.cost, before))
     return first
+
+
+def edge_routes(scenario: Scenario) -> Iterator[Route]:
+    """With BGP, who is no router has one default route, to the router at the other end of its first link."""
+    routers = {node.name for node in scenario.node if node.role is Role.ROUTER}
+    served: set[str] = set()
+    for ends, _ in segments(scenario):
+        for here in ends:
+            node, _, interface = here.partition(".")
+            for there in ends:
+                if node in routers or node in served or there.partition(".")[0] not in routers:
+                    continue
+                for version, via in _ways(scenario, here, there).items():
+                    served.add(node)
+                    yield Route(node, default_prefix(version), via, interface)
+
+
+def wanted_routes(scenario: Scenario) -> Iterator[tuple[str, str]]:
+    """(router, prefix) for every route that the routers must have found before anything starts."""
+    if scenario.routing is not Routing.BGP:
+        for route in static_routes(scenario):
+            if bird.routes(scenario, scenario.find_node(route.node)):
+                yield route.node, route.prefix
+        return
+    routers = [node for node in scenario.node if node.role is Role.ROUTER]
+    for router in routers:
+        for other in routers:
+            if other.autonomous_system != router.autonomous_system:
+                for prefix in bird_bgp.originated(scenario, other):
+                    yield router.name, prefix
+        for other in bird_bgp.companions(scenario, router):
+            for addresses in other.interfaces.values():
+                for address in addresses:
+                    yield router.name, str(ipaddress.ip_interface(address).network)

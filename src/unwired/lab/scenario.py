@@ -59,7 +59,7 @@ HostAddress: TypeAlias = Annotated[str, AfterValidator(_address)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, validate_by_name=True, validate_by_alias=True)
 
 
 class Role(StrEnum):
@@ -79,6 +79,9 @@ class Routing(StrEnum):
     """Shortest paths by delay, computed from the file and installed before the start."""
     OSPF = "ospf"
     """BIRD speaks OSPFv3 (and OSPFv2 where there is IPv4) on every router and home agent."""
+    BGP = "bgp"
+    """Every router is in an autonomous system and runs BIRD: BGP between those, OSPFv3 and BGP inside one that has
+    several routers. IPv6 only."""
 
 
 class Shape(_Part):
@@ -106,6 +109,14 @@ class Node(_Part):
     name: Name
     role: Role
     place: Place | None = Field(None, description="Where it is on Earth, for the map of the report.")
+    autonomous_system: int | None = Field(
+        None, alias="as", ge=1, lt=1 << 32, description="Router, with routing = bgp: the number of its system."
+    )
+    originates: list[Prefix] = Field(
+        default_factory=list,
+        description="Router, with routing = bgp: the prefixes that it announces to other systems as its own. Left "
+        "out: those of its interfaces but for the links to other systems.",
+    )
     interfaces: dict[InterfaceName, list[InterfaceAddress]] = Field(
         default_factory=dict, description="Each interface with its addresses (and prefix lengths)."
     )
@@ -187,6 +198,36 @@ class Tour(_Part):
         ]
 
 
+class FailureKind(StrEnum):
+    SITE = "site"
+    """Every frame on every link of the node disappears, both ways; nobody sees a carrier go."""
+    DAEMON = "daemon"
+    """The node's Unwired daemon is killed with SIGKILL."""
+    PARTITION = "partition"
+    """Every frame on the named links disappears, both ways."""
+
+
+class Fail(_Part):
+    """Something breaks at ``at_s`` and is mended at ``until_s``: frames pass again, the daemon is started again."""
+
+    at_s: float = Field(gt=0)
+    what: FailureKind
+    node: Name | None = Field(None, description="The node whose site or whose daemon fails.")
+    links: list[End] = Field(default_factory=list, description="Partition: the links that are cut, by either end.")
+    until_s: float | None = Field(None, gt=0, description="Left out: never.")
+
+    @model_validator(mode="after")
+    def _has_its_object(self) -> "Fail":
+        is_partition = self.what is FailureKind.PARTITION
+        if is_partition != bool(self.links) or is_partition == (self.node is not None):
+            raise ValueError("a partition has links; a site and a daemon have a node")
+        return self
+
+    @property
+    def subject(self) -> str:
+        return self.node or ", ".join(self.links)
+
+
 class _Traffic(_Part):
     between: tuple[Name, Name] = Field(description="Two nodes; the traffic runs in both directions.")
     addresses: tuple[HostAddress, HostAddress] | None = Field(
@@ -256,11 +297,17 @@ class Scenario(_Part):
     duration_s: float = Field(gt=0, le=86_400, description="From the start of the traffic to its end.")
     seed: int = Field(1, ge=0, description="Chooses what is lost and the link-layer addresses.")
     routing: Routing = Routing.STATIC
+    common: dict[Role, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="By role, what the configurations of all its nodes with a daemon have in common. A node's own keys "
+        "come before it.",
+    )
     node: list[Node] = Field(min_length=1)
     link: list[Link] = Field(default_factory=list)
     network: list[Network] = Field(default_factory=list)
     move: list[Move] = Field(default_factory=list)
     tour: list[Tour] = Field(default_factory=list)
+    fail: list[Fail] = Field(default_factory=list)
     traffic: list[Traffic] = Field(default_factory=list)
     expect: list[Expect] = Field(default_factory=list)
 
@@ -274,6 +321,10 @@ class Scenario(_Part):
 
     def find_network(self, name: str) -> Network:
         return next(network for network in self.network if network.name == name)
+
+    def daemon_configuration(self, node: Node) -> dict[str, Any]:
+        """What the file says of a node's daemon: its own keys over the common ones of its role. Empty: no daemon."""
+        return _over(self.common.get(node.role, {}), node.config) if node.config else {}
 
     def addresses(self, end: str) -> list[str]:
         node, _, interface = end.partition(".")
@@ -290,3 +341,13 @@ class Scenario(_Part):
                 if any(wanted in ipaddress.ip_interface(address).network for address in self.addresses(end)):
                     return network.name
         return None
+
+
+def _over(common: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Two tables as one: where both have a table, those two as one; else what ``own`` has goes."""
+    both = {
+        key: _over(common[key], own[key])
+        for key in common.keys() & own.keys()
+        if isinstance(common[key], dict) and isinstance(own[key], dict)
+    }
+    return {**common, **own, **both}
