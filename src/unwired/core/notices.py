@@ -65,6 +65,12 @@ class Drop(StrEnum):
     """A HELLO that its sender did not make, or not for us."""
     HELLO_ABSURD = "hello_absurd"
     """An authentic HELLO whose values contradict each other or are out of bounds."""
+    REPLAYED = "replayed"
+    """A home agent switch whose timestamp is not later than the last one's or far from the clock (RFC 4285 section
+    6)."""
+    UNWANTED_SWITCH = "unwanted_switch"
+    """A home agent switch where there is nothing to switch: at home, on the way there, or at another care-of
+    address."""
 
 
 class Level(StrEnum):
