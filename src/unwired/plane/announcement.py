@@ -1,0 +1,215 @@
+"""The daemon's end of the announcement: has a supervisor (``plane/supervisor.py``), tells it what is wanted, and hears
+from it every second how it stands.
+
+What is wanted is kept here and said again to every new supervisor, so that nothing the engine asked for is lost when
+one is killed. Nothing here waits in the event loop.
+"""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from unwired.plane.bgp import Announcement, to_json
+
+DIRECTORY: Final = "bgp"
+"""Below the daemon's runtime directory."""
+_POLL_S = 1.0
+_START_S = 15.0
+"""How long a supervisor may take to answer for the first time; one before it may have to end first."""
+_ANSWER_S = 10.0
+_RETRY_S = 0.05
+_LINE_MAX = 1 << 20
+
+
+class AnnouncementError(Exception):
+    """Announcing can't work as it is configured; the text is for a person: what, why, and what to do."""
+
+
+class Announcer:
+    """``runtime`` is the daemon's runtime directory; ``on_problem`` takes sentences for a person."""
+
+    def __init__(self, runtime: Path, announcement: Announcement, on_problem: Callable[[str], None]) -> None:
+        self.on_problem = on_problem
+        self._directory = runtime / DIRECTORY
+        self._announcement = announcement
+        self._wanted: dict[str, Any] | None = None
+        self._told: dict[str, Any] | None = None
+        self._wake = asyncio.Event()
+        self._busy = asyncio.Lock()
+        self._stopping = False
+        self._said = ""
+        self._status: dict[str, Any] = {}
+        self._established: set[str] = set()
+        self._supervisor: subprocess.Popen[bytes] | None = None
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Adopt the supervisor that runs or start one; what an earlier daemon announced stays until the engine says
+        otherwise. Raises AnnouncementError."""
+        try:
+            await self._connect()
+        except OSError as error:
+            raise AnnouncementError(f"the announcement's supervisor does not start: {error}") from None
+        self._task = asyncio.create_task(self._serve())
+
+    def announce(self) -> None:
+        self._want({"command": "announce"})
+
+    def withdraw(self, graceful: bool, reason: str) -> None:
+        self._want({"command": "withdraw", "graceful": graceful, "reason": reason})
+
+    async def reconfigure(self, announcement: Announcement) -> None:
+        """Raises AnnouncementError, and nothing has changed then."""
+        before, self._announcement = self._announcement, announcement
+        try:
+            await self._ask({"command": "configure", "announcement": to_json(announcement)})
+        except AnnouncementError:
+            self._announcement = before
+            raise
+        except OSError:
+            self._wake.set()  # the next supervisor is told
+
+    def status(self) -> dict[str, Any]:
+        """As of a second ago: ``announced`` (draining included), ``state``, ``since`` (in seconds since 1970),
+        ``reason``, ``mode``, ``prefixes``, ``pid`` and ``bird_pid``, and ``sessions``, each with ``neighbor``, ``as``,
+        ``state``, ``since``, ``detail``. Before a supervisor has answered, ``announced`` and ``sessions`` alone."""
+        return {"announced": False, "sessions": []} | self._status
+
+    async def stop(self) -> None:
+        """Withdraw at once and end the supervisor and its BIRD. Never fails: one that does not answer is told."""
+        self._stopping = True
+        self._wake.set()
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        try:
+            if self._writer is None:
+                await self._connect()  # what a killed supervisor left has to go, too
+            await self._ask({"command": "stop"})
+        except (OSError, AnnouncementError) as error:
+            self.on_problem(f"the announcement's supervisor does not stop: {error}")
+        self._hang_up()
+        if self._supervisor is not None:
+            await asyncio.to_thread(self._reap, self._supervisor)
+            self._supervisor = None
+        self._status = {}
+
+    @staticmethod
+    def _reap(supervisor: "subprocess.Popen[bytes]") -> None:
+        try:
+            supervisor.wait(_ANSWER_S)
+        except subprocess.TimeoutExpired:
+            supervisor.kill()
+            supervisor.wait()
+
+    # --- staying in touch ----------------------------------------------------------------------------------------
+
+    def _want(self, wanted: dict[str, Any]) -> None:
+        self._wanted = wanted
+        self._wake.set()
+
+    async def _serve(self) -> None:
+        while not self._stopping:
+            try:
+                if self._writer is None:
+                    await self._connect()
+                wanted = self._wanted
+                if wanted is not None and wanted is not self._told:
+                    await self._ask(wanted)
+                    self._told = wanted
+                self._learn(await self._ask({"command": "status"}))
+                self._said = ""
+            except AnnouncementError as error:
+                self._say_once(str(error))
+            except OSError as error:
+                self._say_once(f"the announcement's supervisor has gone, another one is started: {error!r}")
+                self._hang_up()
+                await asyncio.sleep(_RETRY_S)
+                continue
+            try:
+                async with asyncio.timeout(_POLL_S):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+            self._wake.clear()
+
+    def _say_once(self, problem: str) -> None:
+        if problem != self._said:
+            self._said = problem
+            self.on_problem(problem)
+
+    def _learn(self, status: dict[str, Any]) -> None:
+        for problem in status.pop("problems", ()):
+            self.on_problem(problem)
+        established = set()
+        for session in status["sessions"]:
+            if session["state"] == "Established":
+                established.add(session["neighbor"])
+            elif session["neighbor"] in self._established:
+                detail = f" ({session['detail']})" if session["detail"] else ""
+                self.on_problem(f"the BGP session with {session['neighbor']} is lost{detail}")
+        self._established = established
+        self._status = {"announced": status["state"] != "withdrawn"} | status
+
+    async def _connect(self) -> None:
+        """To the supervisor that is there, or to one that we start. Raises OSError, AnnouncementError."""
+        end = asyncio.get_running_loop().time() + _START_S
+        while True:
+            try:
+                self._reader, self._writer = await asyncio.open_unix_connection(
+                    self._directory / "control", limit=_LINE_MAX
+                )
+                break
+            except (FileNotFoundError, ConnectionError):
+                if asyncio.get_running_loop().time() > end:
+                    raise
+                if self._supervisor is None or self._supervisor.poll() is not None:
+                    self._supervisor = self._start_supervisor()
+                await asyncio.sleep(_RETRY_S)
+        self._told = None
+        try:
+            await self._ask({"command": "configure", "announcement": to_json(self._announcement)})
+        except (OSError, AnnouncementError):
+            self._hang_up()
+            raise
+
+    def _start_supervisor(self) -> "subprocess.Popen[bytes]":
+        """In a session of its own, so that nothing which ends us reaches it. asyncio would kill a child of its own with
+        the loop."""
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "unwired.plane.supervisor", str(self._directory)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd="/",
+        )
+
+    async def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """One request and its answer. Raises AnnouncementError when it is refused, OSError when nobody answers."""
+        async with self._busy:
+            if self._reader is None or self._writer is None:
+                raise ConnectionError("it is not there")
+            try:
+                self._writer.write(json.dumps(request).encode() + b"\n")
+                async with asyncio.timeout(_ANSWER_S):
+                    line = await self._reader.readline()
+            except BaseException:
+                self._hang_up()  # an answer that comes later must not be taken for that to another request
+                raise
+        if not line.endswith(b"\n"):
+            raise ConnectionError("it has closed the connection")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise AnnouncementError(answer["error"])
+        return answer
+
+    def _hang_up(self) -> None:
+        if self._writer is not None:
+            self._writer.transport.abort()
+        self._reader = self._writer = None
