@@ -67,9 +67,10 @@ class Draining:
         self._agenda.at(now.monotonic + _LOOK_S, self._look)
 
     def _hand_over(self, target: int, now: Now) -> None:
-        for binding in islice(self._left, _SLICE):
+        some = tuple(islice(self._left, _SLICE))
+        for binding in some:
             if binding.primary == self._members.own:
                 self._members.hand_over(binding, target, now)
-        if now.monotonic >= self._again_at:
+        if not some and now.monotonic >= self._again_at:
             self._again_at = now.monotonic + AGAIN_S
             self._left = iter(tuple(self._members.primaries()))
