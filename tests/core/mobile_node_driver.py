@@ -16,6 +16,8 @@ from unwired.core.door import (
     Persist,
     Send,
 )
+from unwired.core.flow_label import flow_label
+from unwired.core.forwarding import Tunnel
 from unwired.core.mobile_node import MobileNode
 from unwired.core.mobile_node_states import State
 from unwired.core.settings import MobileNodeSettings, SecurityAssociation
@@ -45,6 +47,11 @@ def prefix(number: int) -> Address:
 
 def care_of(number: int, interface: int = 2) -> Address:
     return parse_address(f"2001:db8:{number}::c{interface}")
+
+
+def tunnel(local: Address, peer: Address, interface: int) -> Tunnel:
+    """As the mobile node asks for it: with the flow label of everything that it sends to home agents from there."""
+    return Tunnel(1, local, peer, interface=interface, flow_label=flow_label(local, HOME_ADDRESS))
 
 
 class Driver:

@@ -13,6 +13,7 @@ from mobile_node_driver import (
     WALL,
     Driver,
     care_of,
+    tunnel,
 )
 
 from unwired.core.door import (
@@ -28,7 +29,6 @@ from unwired.core.forwarding import (
     Forward,
     Listen,
     SetTunnel,
-    Tunnel,
     Unlisten,
 )
 from unwired.core.mobile_node_states import State
@@ -93,7 +93,7 @@ def test_first_registration_in_order() -> None:
     kinds = (UseCareOfAddress, Listen, Send, GoAway, SetTunnel, Accept, Forward)
     order = [type(action) for action in driver.actions if isinstance(action, kinds)]
     assert order == [Send, UseCareOfAddress, Listen, Send, GoAway, SetTunnel, Accept, Forward]
-    assert driver.of(SetTunnel) == [SetTunnel(Tunnel(1, care_of(1), HOME_AGENT, interface=2))]
+    assert driver.of(SetTunnel) == [SetTunnel(tunnel(care_of(1), HOME_AGENT, 2))]
     assert driver.of(Accept) == [Accept(0, Direction.TO_HOME_ADDRESS, HOME_ADDRESS, HOME_AGENT, 1)]
     assert driver.of(Forward) == [Forward(0, Direction.FROM_HOME_ADDRESS, HOME_ADDRESS, 1)]
     driver.time += 0.043
@@ -180,7 +180,7 @@ def test_break_before_make_turns_the_tunnel_with_the_update() -> None:
     driver.clear()
     driver.down()
     driver.visit(2)
-    assert driver.of(SetTunnel) == [SetTunnel(Tunnel(1, care_of(2), HOME_AGENT, interface=2))]
+    assert driver.of(SetTunnel) == [SetTunnel(tunnel(care_of(2), HOME_AGENT, 2))]
     assert not driver.of(Unlisten)
     driver.acknowledge()
     driver.run(4.9)
@@ -199,7 +199,7 @@ def test_make_before_break_turns_the_tunnel_with_the_acknowledgement() -> None:
     driver.visit(2, 2, "wlan0")
     assert driver.updates() and not driver.of(SetTunnel)
     driver.acknowledge()
-    assert driver.of(SetTunnel) == [SetTunnel(Tunnel(1, care_of(2, 2), HOME_AGENT, interface=2))]
+    assert driver.of(SetTunnel) == [SetTunnel(tunnel(care_of(2, 2), HOME_AGENT, 2))]
 
 
 def test_old_link_breaks_before_the_acknowledgement() -> None:
@@ -209,7 +209,7 @@ def test_old_link_breaks_before_the_acknowledgement() -> None:
     driver.visit(2, 2, "wlan0")
     driver.clear()
     driver.down(3)
-    assert driver.of(SetTunnel) == [SetTunnel(Tunnel(1, care_of(2, 2), HOME_AGENT, interface=2))]
+    assert driver.of(SetTunnel) == [SetTunnel(tunnel(care_of(2, 2), HOME_AGENT, 2))]
 
 
 # --- answers ---

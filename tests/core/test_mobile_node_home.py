@@ -14,6 +14,7 @@ from mobile_node_driver import (
     WALL,
     Driver,
     care_of,
+    tunnel,
 )
 
 from unwired.core.door import (
@@ -36,7 +37,6 @@ from unwired.core.forwarding import (
     Listen,
     RemoveTunnel,
     SetTunnel,
-    Tunnel,
     Unaccept,
     Unforward,
     Unlisten,
@@ -191,7 +191,7 @@ def test_home_agent_is_discovered_and_the_next_one_tried() -> None:
     assert driver.updates()[-1][1].destination == OTHER_AGENT
     driver.acknowledge()
     assert driver.state is State.REGISTERED
-    assert driver.node.machine.rows.tunnel == Tunnel(1, care_of(1), OTHER_AGENT, interface=2)
+    assert driver.node.machine.rows.tunnel == tunnel(care_of(1), OTHER_AGENT, 2)
 
 
 def test_discovery_is_repeated_and_pauses() -> None:
@@ -267,7 +267,7 @@ def test_restart_takes_up_the_tunnel_and_the_sequence_number() -> None:
     after.node.start(after.now)
     after.collect()
     assert after.state is State.STRANDED
-    assert after.of(SetTunnel) == [SetTunnel(Tunnel(1, care_of(1), HOME_AGENT, interface=2))]
+    assert after.of(SetTunnel) == [SetTunnel(tunnel(care_of(1), HOME_AGENT, 2))]
     assert {action.address for action in after.of(Listen)} == {HOME_ADDRESS, care_of(1)}
     assert after.of(Forward) and after.of(Accept) and after.of(UseCareOfAddress) and after.of(GoAway)
     assert after.node.deadline() == pytest.approx(520)

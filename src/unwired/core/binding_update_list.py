@@ -1,10 +1,11 @@
-"""The binding update list's entry for the home agent (RFC 6275 section 11.1), and what of it survives a restart.
+"""The binding update list's entries for home agents (RFC 6275 section 11.1), and what of them survives a restart.
 
-A mobile node sends binding updates to one home agent at a time, so the list has one entry; correspondent nodes will
-have theirs beside it.
+A mobile node is with one home agent and, while it changes to another, asks a second one; correspondent nodes will have
+their entries beside these.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from unwired.core.door import Now
@@ -16,7 +17,9 @@ REFRESH_AT = 0.75
 """Part of the lifetime after which the binding is renewed: "well before the expiration" (section 11.7.3)."""
 OUTSTANDING_MAX = 32
 """Transmissions whose answer is still waited for; a home agent may be silent for days."""
-_RECORD_VERSION = 1
+SEQUENCES_MAX = 16
+"""Home agents whose sequence numbers are remembered while we are with another."""
+_RECORD_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +100,37 @@ class BindingUpdateListEntry:
         return 0.0 if self.bound is None else max(0.0, self.bound.expires_at - now)
 
 
+class SequenceNumbers:
+    """The last sequence numbers sent to home agents that have no entry at present: each destination has its own
+    (RFC 6275 section 11.1), which the next entry for it goes on with. ``entropy`` makes the first one."""
+
+    def __init__(self, entropy: Callable[[int], bytes]) -> None:
+        self._entropy = entropy
+        self._last: dict[Address, int] = {}
+
+    def take(self, home_agent: Address | None) -> int:
+        """For a new entry."""
+        known = None if home_agent is None else self._last.pop(home_agent, None)
+        return int.from_bytes(self._entropy(2)) if known is None else known
+
+    def keep(self, entry: BindingUpdateListEntry) -> None:
+        """Of an entry that is given up."""
+        if entry.home_agent is not None:
+            self._last[entry.home_agent] = entry.sequence
+            while len(self._last) > SEQUENCES_MAX:
+                del self._last[next(iter(self._last))]
+
+
 @dataclass(frozen=True, slots=True)
 class SavedEntry:
-    """The journal's record. ``expires_wall`` is None when no home agent has a binding of ours; ``home_interface`` is
-    where the home link was, 0 when away; a number may be another interface's after a reboot, hence the name."""
+    """The journal's record. ``configured_home_agent`` is the settings' at that time: with the same settings we stay
+    with ``home_agent``, which may be another. ``switch_timestamp`` is that of the last Home Agent Switch message.
+    ``expires_wall`` is None when no home agent has a binding of ours; ``home_interface`` is where the home link was, 0
+    when away; a number may be another interface's after a reboot, hence the name."""
 
     home_agent: Address | None
+    configured_home_agent: Address | None
+    switch_timestamp: int | None
     sequence: int
     care_of_address: Address | None = None
     interface: int = 0
@@ -116,6 +144,8 @@ class SavedEntry:
     def of(
         cls,
         entry: BindingUpdateListEntry,
+        configured_home_agent: Address | None,
+        switch_timestamp: int | None,
         home_interface: int,
         home_interface_name: str,
         home_router: Address,
@@ -123,6 +153,8 @@ class SavedEntry:
     ) -> "SavedEntry":
         return cls(
             entry.home_agent,
+            configured_home_agent,
+            switch_timestamp,
             entry.sequence,
             entry.care_of_address,
             entry.interface,
@@ -137,6 +169,8 @@ class SavedEntry:
         record = {
             "version": _RECORD_VERSION,
             "home_agent": self.home_agent.hex() if self.home_agent else None,
+            "configured_home_agent": self.configured_home_agent.hex() if self.configured_home_agent else None,
+            "switch_timestamp": self.switch_timestamp,
             "sequence": self.sequence,
             "care_of_address": self.care_of_address.hex() if self.care_of_address else None,
             "interface": self.interface,
@@ -156,9 +190,12 @@ class SavedEntry:
             raise ValueError("not a binding update list record of this version")
         try:
             home_agent, care_of_address = record["home_agent"], record["care_of_address"]
+            configured, switched = record["configured_home_agent"], record["switch_timestamp"]
             expires = record["expires_wall"]
             return cls(
                 bytes.fromhex(home_agent) if home_agent else None,
+                bytes.fromhex(configured) if configured else None,
+                None if switched is None else int(switched),
                 int(record["sequence"]) & 0xFFFF,
                 bytes.fromhex(care_of_address) if care_of_address else None,
                 int(record["interface"]),

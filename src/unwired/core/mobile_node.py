@@ -24,6 +24,7 @@ from unwired.core.door import (
 )
 from unwired.core.mobile_node_machine import RECORD_KEY, Fields, MobileNodeMachine
 from unwired.core.mobile_node_states import Input, State
+from unwired.core.mobile_node_switch import Wish, agents_to_try
 from unwired.core.movement import AtHome, Attachment, Away, Movement
 from unwired.core.notices import Drop, Level
 from unwired.core.outbox import Outbox
@@ -45,6 +46,7 @@ from unwired.wire.icmpv6 import (
 from unwired.wire.ipv6 import AUTHENTICATION_HEADER, ESP, IPV6_IN_IPV6, Packet, Payload, UnknownPayload
 from unwired.wire.ipv6 import HEADER_SIZE as IPV6_HEADER_SIZE
 from unwired.wire.mobility import MobilityMessage, UnknownMessage
+from unwired.wire.rfc5142 import HomeAgentSwitch
 from unwired.wire.rfc6275 import (
     BindingAcknowledgement,
     BindingError,
@@ -128,6 +130,8 @@ class MobileNode:
                 self._outbox.actions.extend(self.machine.neighbors.solicited(packet, payload, interface))
             case BindingAcknowledgement():
                 self._acknowledged(packet, payload)
+            case HomeAgentSwitch():
+                self._switch(packet, payload)
             case BindingRefreshRequest():
                 if packet.source == self.machine.entry.home_agent:
                     self.machine.input(Input.REFRESH)
@@ -265,7 +269,9 @@ class MobileNode:
         ):
             # Another router of the same link: nothing moved for the home agent.
             self.machine.rows.use(after.care_of_address, after.interface, after.router)
-            self.machine.entry.router = after.router
+            for entry in (self.machine.entry, self.machine.candidate):
+                if entry is not None:
+                    entry.router = after.router
             return
         if isinstance(before, AtHome) and isinstance(after, AtHome) and before.interface == after.interface:
             if self.machine.state is State.HOME:
@@ -300,14 +306,39 @@ class MobileNode:
 
     def _acknowledged(self, packet: Packet, message: BindingAcknowledgement) -> None:
         machine = self.machine
-        answer = machine.registration.judge(packet, message, machine.entry, machine.now)
+        entry = machine.entry_of(packet.source)
+        answer = machine.registration.judge(packet, message, entry, machine.now)
         if isinstance(answer, Drop):
             self._outbox.drop(answer)
             if answer is Drop.BAD_AUTHENTICATOR and message.status == BindingStatus.MIPV6_AUTH_FAIL:
                 # Cannot be believed, but most likely the keys differ: a person should know.
                 self._notify("keys_differ", Level.WARNING, home_agent=format_address(packet.source))
         else:
-            machine.answered(answer)
+            machine.answered(answer, entry)
+
+    def _switch(self, packet: Packet, message: HomeAgentSwitch) -> None:
+        """RFC 5142 section 6. A Binding Refresh Advice would let us wait; nothing is lost by acting at once."""
+        machine, switches, now = self.machine, self.machine.switches, self.machine.now
+        wish = switches.judge(packet, message, machine.entry, now.wall + machine.registration.clock.offset_s)
+        if isinstance(wish, Drop):
+            self._outbox.drop(wish)
+            return
+        candidate = None if machine.candidate is None else machine.candidate.home_agent
+        agents = agents_to_try(wish, packet.source, machine.entry.home_agent, candidate)
+        if agents is None:
+            self.counters["home_agent_switches_repeated"] += 1
+        elif not switches.allowed(now.monotonic):
+            self._outbox.drop(Drop.RATE_LIMITED)
+        else:
+            self._notify(
+                "home_agent_switch_asked",
+                source=format_address(packet.source),
+                home_agents=" ".join(map(format_address, agents)),
+            )
+            if not agents:
+                machine.look_for_another()
+            elif not machine.switch(agents):
+                self._outbox.drop(Drop.UNWANTED_SWITCH)
 
     def _binding_error(self, packet: Packet, message: BindingError) -> None:
         """RFC 6275 section 11.3.6."""
@@ -358,11 +389,18 @@ class MobileNode:
 
     def _agents_discovered(self, reply: HomeAgentAddressDiscoveryReply) -> None:
         search = self.machine.search
-        if search is None or self.machine.state is not State.DISCOVERING or not search.answered(reply):
+        if search is None or not search.answered(reply):
             self._outbox.drop(Drop.NOT_FOR_THIS_ROLE)
             return
         self._notify("home_agent_discovered", home_agents=" ".join(map(format_address, search.agents)))
-        self.machine.next_agent()
+        if self.machine.state is State.DISCOVERING:
+            self.machine.next_agent()
+            return
+        # Our home agent wants to be left and named no other.
+        present = self.machine.entry.home_agent
+        agents = agents_to_try(Wish(tuple(search.agents)), present or UNSPECIFIED, present, None)
+        if not agents or not self.machine.switch(agents):
+            self._notify("home_agent_switch_failed", Level.WARNING, reason="no other home agent was found")
 
     def _prefixes_advertised(self, packet: Packet, message: MobilePrefixAdvertisement) -> None:
         machine, prefixes, now = self.machine, self.machine.prefixes, self.machine.now.monotonic
@@ -395,7 +433,7 @@ class MobileNode:
         if is_multicast(packet.source) or not is_unicast_routable(packet.destination):
             return
         if self._errors.take(self.machine.now.monotonic):
-            self._outbox.send(packet)
+            self.machine.send(packet)
         else:
             self._outbox.drop(Drop.RATE_LIMITED)
 

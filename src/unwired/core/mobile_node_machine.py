@@ -2,9 +2,13 @@
 
 Make before break: while packets can still be sent from the care-of address that the home agent knows, the tunnel stays
 there until the new one is acknowledged. Otherwise the tunnel's row is rewritten at once, just after the binding update.
+
+A change of home agent is always made before the break: the one that we have serves us until the other has acknowledged.
+The mobile node sends no de-registration then (docs/ha-ha.md): the home agents of a set have one binding between them.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from unwired.core.binding_update_list import (
     INITIAL_BINDACK_TIMEOUT_S,
@@ -12,12 +16,15 @@ from unwired.core.binding_update_list import (
     BindingUpdateListEntry,
     Bound,
     SavedEntry,
+    SequenceNumbers,
 )
 from unwired.core.door import Action, DropHomeAddress, GoAway, GoHome, HoldHomeAddress, Now, Persist
+from unwired.core.flow_label import flow_label
 from unwired.core.home_agent_search import HomeAgentSearch
 from unwired.core.home_neighbors import HomeNeighbors
 from unwired.core.mobile_node_registration import REFUSAL_WAIT_MAX_S, Answer, HomeRegistration, Verdict
 from unwired.core.mobile_node_states import Do, Input, State, transition
+from unwired.core.mobile_node_switch import HomeAgentSwitches
 from unwired.core.mobile_prefix_discovery import MobilePrefixDiscovery
 from unwired.core.movement import AtHome, Attachment, Away, Movement
 from unwired.core.notices import Level
@@ -25,10 +32,11 @@ from unwired.core.outbox import Outbox
 from unwired.core.settings import MobileNodeSettings
 from unwired.core.tunnel_rows import TunnelRows
 from unwired.wire.address import UNSPECIFIED, Address, format_address
+from unwired.wire.ipv6 import Packet
 from unwired.wire.rfc6275 import LIFETIME_UNIT_S, BindingStatus
 
 SILENT_AFTER = 3
-"""Unanswered binding updates after which a person is told."""
+"""Unanswered binding updates after which a person is told, and a home agent that we would change to is given up."""
 REPAIR_DELAY_S = 1.0
 REPAIR_DELAY_MAX_S = 60.0
 """When to ask the host again for what failed; doubled from the first to the second."""
@@ -38,7 +46,8 @@ Fields = dict[str, str | int | float | bool | None]
 
 
 class MobileNodeMachine:
-    """The binding of one home address: its state, its entry in the binding update list and its tunnel.
+    """The binding of one home address: its state, its entry in the binding update list and its tunnel. ``candidate`` is
+    the entry of the home agent that we would change to, while it has not answered.
 
     Whoever drives it sets ``now`` and ``attachment`` before an input.
     """
@@ -50,7 +59,12 @@ class MobileNodeMachine:
         self.state = State.OFF
         self.now = Now(0.0, 0.0)
         self.attachment: Attachment | None = None
-        self.entry = BindingUpdateListEntry(settings.home_agent, int.from_bytes(entropy(2)))
+        self._sequences = SequenceNumbers(entropy)
+        self.entry = BindingUpdateListEntry(settings.home_agent, self._sequences.take(settings.home_agent))
+        self.candidate: BindingUpdateListEntry | None = None
+        self._candidates: list[Address] = []
+        """Home agents to try when this one does not serve us."""
+        self.switches = HomeAgentSwitches(settings)
         self.registration = HomeRegistration(settings, entropy)
         self.rows = TunnelRows(settings.home_address, self._emit)
         self.search = (
@@ -82,18 +96,19 @@ class MobileNodeMachine:
         """What an earlier run left in the journal; before the first input."""
         self._saved = saved
         self.entry.sequence = saved.sequence
-        if self.entry.home_agent is None:
+        self.switches.last = saved.switch_timestamp
+        configured = self.settings.home_agent
+        if saved.configured_home_agent == configured and (configured is None or self._is_bound(saved)):
+            # Whom we were sent to or have found; another home agent in the configuration wins.
             self.entry.home_agent = saved.home_agent
 
     def start(self) -> None:
         saved = self._saved
-        bound = (
-            saved is not None
-            and saved.expires_wall is not None
-            and saved.expires_wall > self.now.wall
-            and saved.home_agent == self.entry.home_agent  # else the configuration names another one by now
-        )
+        bound = saved is not None and self._is_bound(saved) and saved.home_agent == self.entry.home_agent
         self.input(Input.RESTORED if bound else Input.START)
+
+    def _is_bound(self, saved: SavedEntry) -> bool:
+        return saved.expires_wall is not None and saved.expires_wall > self.now.wall
 
     def input(self, given: Input) -> None:
         """One step of the state machine."""
@@ -107,30 +122,47 @@ class MobileNodeMachine:
 
     def timers(self) -> list[tuple[float, Input]]:
         """What time alone will bring in this state."""
-        entry, state = self.entry, self.state
+        entry, asked, state = self.entry, self._asked, self.state
         times: list[tuple[float | None, Input]] = []
         if state is State.DISCOVERING and self.search is not None:
             times.append((self.search.next_at, Input.TIMER))
         elif state not in (State.STRANDED, State.DETACHED, State.HOME):
-            times.append((entry.retransmit_at, Input.TIMER))
+            times.append((asked.retransmit_at, Input.TIMER))
         if state in (State.STRANDED, State.RETURNING):
             times.append((entry.expires_at, Input.EXPIRED))
-        elif state in (State.REGISTERED, State.HANDOVER, State.REFRESHING) and entry.bound is not None:
+        elif state in (State.REGISTERED, State.HANDOVER, State.REFRESHING, State.SWITCHING) and entry.bound is not None:
             times.append((entry.bound.expires_at, Input.EXPIRED))
         if state is State.REGISTERED and entry.bound is not None and self.prefixes.next_at is None:
             # Status 1: no new registration before the prefixes are known (RFC 6275 section 11.7.1).
             times.append((entry.bound.refresh_at, Input.REFRESH))
         return [(time, given) for time, given in times if time is not None]
 
-    def answered(self, answer: Answer) -> None:
-        """The home agent's valid answer to an outstanding binding update."""
+    @property
+    def _asked(self) -> BindingUpdateListEntry:
+        """Whose answer is waited for."""
+        return self.entry if self.candidate is None else self.candidate
+
+    def entry_of(self, home_agent: Address) -> BindingUpdateListEntry:
+        """The entry that an acknowledgement from this address is about, if any is."""
+        asked = self._asked
+        return asked if asked.home_agent == home_agent else self.entry
+
+    def answered(self, answer: Answer, entry: BindingUpdateListEntry) -> None:
+        """A home agent's valid answer to an outstanding binding update of this entry."""
         self._answer = answer
+        if entry is not self._asked:
+            if answer.verdict is Verdict.ACCEPTED:
+                self.input(Input.STILL_BOUND)
+            return
         match answer.verdict:
             case Verdict.ACCEPTED:
                 self.input(Input.ACCEPTED)
             case Verdict.CORRECTED:
                 self.input(Input.CORRECTED)
-            case Verdict.NOT_OUR_AGENT if self.search is not None and not self._returning():
+            case _ if self.candidate is not None:
+                self._tell_refusal(answer, 0.0)
+                self._next_candidate()
+            case Verdict.NOT_OUR_AGENT if self._may_choose() and not self._returning():
                 self._tell_refusal(answer, 0.0)
                 self.next_agent()
             case Verdict.FORBIDDEN:
@@ -149,15 +181,34 @@ class MobileNodeMachine:
         self.input(Input.REFUSED)
 
     def next_agent(self) -> None:
-        """Try another home agent of the list, or ask for one (RFC 6275 sections 11.4.1 and 11.7.1)."""
-        if self.search is None:
-            return
-        agent = self.search.next_agent()
+        """Try another home agent of the list, or ask for one (RFC 6275 sections 11.4.1 and 11.7.1); without discovery,
+        the configured one."""
+        agent = self.settings.home_agent if self.search is None else self.search.next_agent()
         if agent is None:
             self.input(Input.AGENT_WANTED)
+            return
+        entry = self.entry
+        if agent != entry.home_agent:
+            self._sequences.keep(entry)
+            entry.home_agent, entry.sequence = agent, self._sequences.take(agent)
+        self.input(Input.AGENT_FOUND)
+
+    def switch(self, agents: tuple[Address, ...]) -> bool:
+        """Change to the first of these home agents that serves us; False where there is nothing to change."""
+        if self._forbidden or transition(self.state, Input.SWITCH)[0] is Do.NOTHING:
+            return False
+        self._candidates = list(agents)
+        self.input(Input.SWITCH)
+        return True
+
+    def look_for_another(self) -> None:
+        """Our home agent wants to be left and names no other. Should the request or its answer be lost, it will say so
+        again (RFC 5142 section 5.2)."""
+        place = self.attachment
+        if self.search is None or not isinstance(place, Away):
+            self._notify("home_agent_switch_failed", Level.WARNING, reason="it names no home agent; discovery is off")
         else:
-            self.entry.home_agent = agent
-            self.input(Input.AGENT_FOUND)
+            self.send(self.search.ask(place.care_of_address, self.now.monotonic))
 
     def host_failed(self) -> None:
         """Something that the host was to do for us did not work: say all of it again, later and later."""
@@ -183,7 +234,14 @@ class MobileNodeMachine:
         except ValueError:
             name = "unknown"
         level = Level.ERROR if answer.verdict is Verdict.FORBIDDEN else Level.WARNING
-        self._notify("registration_failed", level, status=answer.status, reason=name, wait_s=wait_s)
+        self._notify(
+            "registration_failed",
+            level,
+            home_agent=_text(self._asked.home_agent),
+            status=answer.status,
+            reason=name,
+            wait_s=wait_s,
+        )
 
     # --- steps of the state machine --------------------------------------------------------------------------------
 
@@ -225,6 +283,7 @@ class MobileNodeMachine:
             return
         self._emit_all(self.neighbors.leave())
         self.prefixes.stop()
+        self._end_candidate()
         entry.settle()
         self.registration.begin()
         entry.care_of_address, entry.interface, entry.router = place.care_of_address, place.interface, place.router
@@ -251,14 +310,45 @@ class MobileNodeMachine:
         self.entry.timeout_s = INITIAL_BINDACK_TIMEOUT_S
         self._send_update()
 
+    def _do_switch(self) -> None:
+        place = self.attachment
+        self._end_candidate()
+        if not isinstance(place, Away) or not self._candidates:
+            return
+        agent = self._candidates.pop(0)
+        sequence = self._sequences.take(agent)
+        self.candidate = BindingUpdateListEntry(agent, sequence, place.care_of_address, place.interface, place.router)
+        self.registration.begin()
+        self.rows.accept(agent)
+        self._send_update()
+
+    def _do_switched(self) -> None:
+        before, candidate = self.entry, self.candidate
+        if candidate is None:
+            return
+        self._sequences.keep(before)
+        self.entry, self.candidate = candidate, None
+        candidate.bound = before.bound  # to be replaced, but it says that we have not moved
+        self._do_bound()
+        self._notify(
+            "home_agent_switched",
+            **{
+                "from": _text(before.home_agent),
+                "to": _text(candidate.home_agent),
+            },
+        )
+
     def _do_send_again(self) -> None:
-        entry = self.entry
+        entry = self._asked
         if not self._deferred:
-            if self.search is not None and entry.timeout_s >= MAX_BINDACK_TIMEOUT_S and not self._returning():
+            if self._may_choose() and entry.timeout_s >= MAX_BINDACK_TIMEOUT_S and not self._returning():
                 self.next_agent()
                 return
             if len(entry.outstanding) == SILENT_AFTER and entry.home_agent is not None:
                 self._notify("home_agent_silent", Level.WARNING, home_agent=format_address(entry.home_agent))
+                if self.candidate is not None:
+                    self._next_candidate()
+                    return
             entry.timeout_s = min(entry.timeout_s * 2, MAX_BINDACK_TIMEOUT_S)
         self._send_update()
 
@@ -285,9 +375,12 @@ class MobileNodeMachine:
         if entry.home_agent is not None:
             self.rows.point(transmission.care_of_address, entry.home_agent, entry.interface)
         self.rows.give_up_others(transmission.care_of_address, now)
+        if self.candidate is None:
+            self.rows.give_up_other_peers(now)
         self._persist()
         self._notify(
             "registered",
+            home_agent=_text(entry.home_agent),
             care_of_address=format_address(transmission.care_of_address),
             interface=self.name(entry.interface),
             lifetime_s=answer.lifetime_s,
@@ -316,6 +409,7 @@ class MobileNodeMachine:
             self.entry.retransmit_at = self.now.monotonic + self._wait_s
 
     def _do_pause(self) -> None:
+        self._end_candidate()
         self.entry.retransmit_at = None
         self.prefixes.stop()
         if self.search is not None:
@@ -338,7 +432,7 @@ class MobileNodeMachine:
             return
         self.entry.settle()
         self.rows.use(place.care_of_address, place.interface, place.router)
-        self._outbox.send(self.search.ask(place.care_of_address, self.now.monotonic))
+        self.send(self.search.ask(place.care_of_address, self.now.monotonic))
 
     def _do_ask_again(self) -> None:
         place = self.attachment
@@ -348,13 +442,17 @@ class MobileNodeMachine:
         if packet is None:
             self._notify("home_agent_discovery_failed", Level.WARNING)
         else:
-            self._outbox.send(packet)
+            self.send(packet)
 
     def _do_deregister(self) -> None:
         place, entry = self.attachment, self.entry
         self._forbidden = False
         if not isinstance(place, AtHome):
             return
+        if self.candidate is not None:
+            # It may have our binding by now; the one that had it for sure is the one to wait for.
+            self._send_one(self.candidate, self.settings.home_address, 0, at_home=True)
+            self._end_candidate()
         entry.settle()
         self.prefixes.stop()
         if self.search is not None:
@@ -397,8 +495,10 @@ class MobileNodeMachine:
 
     def _do_farewell(self) -> None:
         entry, place = self.entry, self.attachment
-        if isinstance(place, Away) and entry.expires_at is not None and entry.home_agent is not None:
-            self._send_one(place.care_of_address, 0, at_home=False)
+        for one in (self.candidate, entry):
+            if isinstance(place, Away) and one is not None and one.expires_at is not None:
+                self._send_one(one, place.care_of_address, 0, at_home=False)
+        self._end_candidate()
         self._persist()
         self._emit_all(self.neighbors.leave())
         self.rows.close()
@@ -414,6 +514,8 @@ class MobileNodeMachine:
         Do.SEND_AGAIN: _do_send_again,
         Do.SEND_CORRECTED: _do_send_corrected,
         Do.BOUND: _do_bound,
+        Do.SWITCH: _do_switch,
+        Do.SWITCHED: _do_switched,
         Do.RESUME: _do_resume,
         Do.REFRESH: _do_refresh,
         Do.WAIT: _do_wait,
@@ -433,9 +535,34 @@ class MobileNodeMachine:
     def _returning(self) -> bool:
         return self.state is State.RETURNING
 
+    def _may_choose(self) -> bool:
+        """Whether there may be another home agent than the present one."""
+        return self.search is not None or self.entry.home_agent != self.settings.home_agent
+
+    def _next_candidate(self) -> None:
+        """The candidate does not serve us: ask the next one, or stay with the home agent that we have. That one is
+        asked once more, because the candidate may have taken us up all the same."""
+        if self._candidates:
+            self.input(Input.SWITCH)
+            return
+        self._notify("home_agent_switch_failed", Level.WARNING, reason="no other home agent serves us")
+        bound = self.entry.bound
+        here = bound is not None and bound.care_of_address == self.entry.care_of_address
+        self.input(Input.SWITCH_FAILED if here else Input.AGENT_FOUND)
+
+    def _end_candidate(self) -> None:
+        """No other home agent is asked any more. Whether the last one has our binding is not known."""
+        candidate, self.candidate = self.candidate, None
+        if candidate is None:
+            return
+        self._sequences.keep(candidate)
+        self.entry.confirmed = False
+        if candidate.expires_at is not None:
+            self.entry.expires_at = max(candidate.expires_at, self.entry.expires_at or candidate.expires_at)
+
     def _send_update(self) -> None:
         """Send the binding update that the state asks for, or put it off where the rate limit says so."""
-        entry, now = self.entry, self.now.monotonic
+        entry, now = self._asked, self.now.monotonic
         if entry.home_agent is None:
             entry.retransmit_at = None
             return
@@ -445,25 +572,28 @@ class MobileNodeMachine:
             entry.retransmit_at = allowed_at
             return
         if self._returning():
-            self._send_one(self.settings.home_address, 0, at_home=True)
+            self._send_one(entry, self.settings.home_address, 0, at_home=True)
         elif entry.care_of_address is not None:
             # No longer than home address and care-of address are valid (RFC 6275 section 11.7.1).
             valid_until = self._movement.valid_until(entry.care_of_address, now)
             if self.prefixes.valid_until is not None:
                 valid_until = min(valid_until, self.prefixes.valid_until)
             units = self.registration.lifetime_units(max(0.0, valid_until - now))
-            self._send_one(entry.care_of_address, units, at_home=False)
+            self._send_one(entry, entry.care_of_address, units, at_home=False)
         entry.retransmit_at = now + entry.timeout_s
 
-    def _send_one(self, care_of_address: Address, lifetime_units: int, at_home: bool) -> None:
-        entry, place = self.entry, self.attachment
+    def _send_one(
+        self, entry: BindingUpdateListEntry, care_of_address: Address, lifetime_units: int, at_home: bool
+    ) -> None:
+        place = self.attachment
         packet = self.registration.update(entry, care_of_address, lifetime_units, at_home, self.now)
         interface = place.interface if at_home and place is not None else 0
-        self._outbox.send(packet, interface)
+        self.send(packet, interface)
         self._outbox.counters["binding_updates_sent"] += 1
         self._persist()
         self._notify(
             "binding_update_sent",
+            home_agent=_text(entry.home_agent),
             sequence=entry.sequence,
             care_of_address=format_address(care_of_address),
             interface=self.name(place.interface) if place is not None else "",
@@ -471,12 +601,17 @@ class MobileNodeMachine:
             attempt=len(entry.outstanding),
         )
 
+    def send(self, packet: Packet, interface: int = 0) -> None:
+        """Everything goes out with the flow label of its source address, as tunnelled packets do."""
+        label = flow_label(packet.source, self.settings.home_address)
+        self._outbox.send(replace(packet, flow_label=label), interface)
+
     def solicit_prefixes(self, again: bool) -> None:
         entry = self.entry
         if entry.home_agent is None or entry.care_of_address is None:
             return
         solicit = self.prefixes.solicit_again if again else self.prefixes.solicit
-        self._outbox.send(solicit(entry.care_of_address, entry.home_agent, self.now.monotonic))
+        self.send(solicit(entry.care_of_address, entry.home_agent, self.now.monotonic))
 
     def _go_away(self) -> None:
         if self._home_interface != 0:
@@ -495,8 +630,16 @@ class MobileNodeMachine:
     def _persist(self) -> None:
         self._token += 1
         interface = self._home_interface or 0
-        record = SavedEntry.of(self.entry, interface, self.name(interface), self._home_router, self.now).encode()
-        self._emit(Persist(self._token, RECORD_KEY + self.settings.home_address, record))
+        record = SavedEntry.of(
+            self.entry,
+            self.settings.home_agent,
+            self.switches.last,
+            interface,
+            self.name(interface),
+            self._home_router,
+            self.now,
+        )
+        self._emit(Persist(self._token, RECORD_KEY + self.settings.home_address, record.encode()))
 
     def _link_layer_address(self, interface: int) -> bytes:
         link = self._movement.links.get(interface)
@@ -514,3 +657,7 @@ class MobileNodeMachine:
 
     def _emit_all(self, actions: Iterable[Action]) -> None:
         self._outbox.actions.extend(actions)
+
+
+def _text(address: Address | None) -> str | None:
+    return None if address is None else format_address(address)

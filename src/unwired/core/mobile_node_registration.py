@@ -9,13 +9,14 @@ from enum import Enum
 from unwired.core.authentication import TimestampClock, is_authentic, sign, timestamp_answers
 from unwired.core.binding_update_list import REFRESH_AT, BindingUpdateListEntry, Transmission
 from unwired.core.door import Now
+from unwired.core.mobile_node_authentication import required_options
 from unwired.core.notices import Drop
 from unwired.core.settings import MobileNodeSettings
 from unwired.wire.address import Address
 from unwired.wire.ipv6 import Packet
 from unwired.wire.mobility import MobilityOption, encode_mobility
 from unwired.wire.rfc4283 import MobileNodeIdentifier
-from unwired.wire.rfc4285 import MN_HA_SUBTYPE, MessageId, MobilityMessageAuthentication
+from unwired.wire.rfc4285 import MessageId
 from unwired.wire.rfc6275 import (
     LIFETIME_UNIT_S,
     AlternateCareOfAddress,
@@ -170,20 +171,16 @@ class HomeRegistration:
         association = self._settings.association
         if association is None:
             return candidates[0]
-        options = message.options_of(MobilityMessageAuthentication)
-        message_id = message.option(MessageId)
-        if message_id is None or not options or options[-1].subtype != MN_HA_SUBTYPE:
-            return Drop.NO_AUTHENTICATION
-        if message.options[-1] is not options[-1]:
-            return Drop.NO_AUTHENTICATION  # section 5.1: the last option
-        if options[-1].spi != association.spi:
-            return Drop.NO_SECURITY_ASSOCIATION
+        options = required_options(message, association)
+        if isinstance(options, Drop):
+            return options
+        message_id, option = options
         mismatch = message.status == BindingStatus.MIPV6_ID_MISMATCH
         for candidate in candidates:
             sent = candidate.timestamp
             if sent is not None and timestamp_answers(message_id.timestamp, sent, mismatch):
                 if is_authentic(
-                    options[-1], packet.data, association, candidate.care_of_address, self._settings.home_address
+                    option, packet.data, association, candidate.care_of_address, self._settings.home_address
                 ):
                     return candidate
                 return Drop.BAD_AUTHENTICATOR

@@ -22,6 +22,8 @@ class State(StrEnum):
     """A binding update for a new care-of address is outstanding; the home agent still has the previous one."""
     REFRESHING = "refreshing"
     """A binding update for the care-of address that is registered is outstanding."""
+    SWITCHING = "switching"
+    """A binding update to another home agent is outstanding; the present one goes on serving us (RFC 5142)."""
     REFUSED = "refused"
     """The home agent said no; waiting before the next try."""
     STRANDED = "stranded"
@@ -60,6 +62,12 @@ class Input(StrEnum):
     """There is a home agent to try (another one)."""
     AGENT_WANTED = "agent_wanted"
     """There is no home agent left to try."""
+    SWITCH = "switch"
+    """There is a home agent to change to."""
+    STILL_BOUND = "still_bound"
+    """The present home agent accepted what was outstanding when the change to another began."""
+    SWITCH_FAILED = "switch_failed"
+    """No other home agent serves us, and the present one has the care-of address in use."""
     STOP = "stop"
 
 
@@ -76,6 +84,10 @@ class Do(StrEnum):
     SEND_CORRECTED = "send_corrected"
     BOUND = "bound"
     """Take up what the home agent granted."""
+    SWITCH = "switch"
+    """Ask another home agent, without a word to the present one."""
+    SWITCHED = "switched"
+    """Take up what the other home agent granted: it is the present one from now on."""
     RESUME = "resume"
     REFRESH = "refresh"
     WAIT = "wait"
@@ -107,6 +119,7 @@ _OUTSTANDING = {
     _I.EXPIRED: (_D.EXPIRE, _S.REGISTERING),
     _I.AGENT_FOUND: (_D.REGISTER, _S.REGISTERING),
     _I.AGENT_WANTED: (_D.DISCOVER, _S.DISCOVERING),
+    _I.SWITCH: (_D.SWITCH, _S.SWITCHING),
 }
 
 _ROWS: dict[State, dict[Input, tuple[Do, State]]] = {
@@ -137,6 +150,7 @@ _ROWS: dict[State, dict[Input, tuple[Do, State]]] = {
         _I.LOST: (_D.PAUSE, _S.STRANDED),
         _I.REFRESH: (_D.REFRESH, _S.REFRESHING),
         _I.EXPIRED: (_D.REGISTER, _S.REGISTERING),
+        _I.SWITCH: (_D.SWITCH, _S.SWITCHING),
     },
     _S.HANDOVER: _OUTSTANDING
     | {
@@ -148,11 +162,25 @@ _ROWS: dict[State, dict[Input, tuple[Do, State]]] = {
         _I.CORRECTED: (_D.SEND_CORRECTED, _S.REFRESHING),
         _I.TIMER: (_D.SEND_AGAIN, _S.REFRESHING),
     },
+    _S.SWITCHING: {
+        _I.AWAY: (_D.REGISTER, _S.HANDOVER),
+        _I.HOME_LINK: (_D.DEREGISTER, _S.RETURNING),
+        _I.LOST: (_D.PAUSE, _S.STRANDED),
+        _I.ACCEPTED: (_D.SWITCHED, _S.REGISTERED),
+        _I.STILL_BOUND: (_D.BOUND, _S.SWITCHING),
+        _I.CORRECTED: (_D.SEND_CORRECTED, _S.SWITCHING),
+        _I.TIMER: (_D.SEND_AGAIN, _S.SWITCHING),
+        _I.EXPIRED: (_D.EXPIRE, _S.SWITCHING),
+        _I.SWITCH: (_D.SWITCH, _S.SWITCHING),
+        _I.SWITCH_FAILED: (_D.REFRESH, _S.REFRESHING),
+        _I.AGENT_FOUND: (_D.REGISTER, _S.REGISTERING),
+    },
     _S.REFUSED: {
         _I.AWAY: (_D.REGISTER, _S.REGISTERING),
         _I.HOME_LINK: (_D.DEREGISTER, _S.RETURNING),
         _I.LOST: (_D.PAUSE, _S.STRANDED),
         _I.TIMER: (_D.REGISTER, _S.REGISTERING),
+        _I.SWITCH: (_D.SWITCH, _S.SWITCHING),
     },
     _S.STRANDED: {
         _I.AWAY: (_D.REGISTER, _S.HANDOVER),

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from unwired.core.binding_update_list import BindingUpdateListEntry
 from unwired.core.mobile_node_states import State
 from unwired.core.movement import AtHome, Away
 from unwired.wire.address import Address, format_address, in_prefix
@@ -27,6 +28,7 @@ def status(node: "MobileNode") -> dict[str, object]:
         "state": node.machine.state.value,
         "home_address": f"{format_address(node.settings.home_address)}/{node.settings.home_prefix_length}",
         "home_agent": _text(entry.home_agent),
+        "home_agent_asked": _text(node.machine.candidate.home_agent) if node.machine.candidate is not None else None,
         "at_home": isinstance(place, AtHome),
         "care_of_address": _text(place.care_of_address) if isinstance(place, Away) else None,
         "interface": _name(node, place.interface) if place is not None else None,
@@ -57,26 +59,27 @@ def status(node: "MobileNode") -> dict[str, object]:
 
 
 def bindings(node: "MobileNode") -> list[dict[str, object]]:
-    """The binding update list (RFC 6275 section 11.1), JSON-ready."""
-    entry = node.machine.entry
-    if entry.expires_at is None:
-        return []
+    """The binding update list (RFC 6275 section 11.1), JSON-ready: our home agent, then the one that we would change
+    to."""
+    entries = (node.machine.entry, node.machine.candidate)
+    return [_binding(node, entry) for entry in entries if entry is not None and entry.expires_at is not None]
+
+
+def _binding(node: "MobileNode", entry: BindingUpdateListEntry) -> dict[str, object]:
     bound = entry.bound
-    return [
-        {
-            "home_address": format_address(node.settings.home_address),
-            "home_agent": _text(entry.home_agent),
-            "care_of_address": _text(entry.care_of_address),
-            "acknowledged_care_of_address": _text(bound.care_of_address) if bound is not None else None,
-            "acknowledged": entry.confirmed,
-            "sequence": entry.sequence,
-            "lifetime_s": bound.lifetime_s if bound is not None else None,
-            "remaining_s": round(entry.remaining_s(node.machine.now.monotonic), 3),
-            "expires_at": _wall(node, bound.expires_at) if bound is not None else None,
-            "refresh_at": _wall(node, bound.refresh_at) if bound is not None else None,
-            "outstanding": len(entry.outstanding),
-        }
-    ]
+    return {
+        "home_address": format_address(node.settings.home_address),
+        "home_agent": _text(entry.home_agent),
+        "care_of_address": _text(entry.care_of_address),
+        "acknowledged_care_of_address": _text(bound.care_of_address) if bound is not None else None,
+        "acknowledged": entry.confirmed,
+        "sequence": entry.sequence,
+        "lifetime_s": bound.lifetime_s if bound is not None else None,
+        "remaining_s": round(entry.remaining_s(node.machine.now.monotonic), 3),
+        "expires_at": _wall(node, bound.expires_at) if bound is not None else None,
+        "refresh_at": _wall(node, bound.refresh_at) if bound is not None else None,
+        "outstanding": len(entry.outstanding),
+    }
 
 
 def explain(node: "MobileNode", address: Address) -> list[str]:
@@ -118,6 +121,7 @@ _STATES: dict[State, str] = {
     State.REGISTERED: "The home agent has acknowledged our care-of address.",
     State.HANDOVER: "We have moved; the home agent has not acknowledged the new care-of address yet.",
     State.REFRESHING: "The home agent has acknowledged our care-of address and is asked to renew it.",
+    State.SWITCHING: "Our home agent serves us, and another one is asked to do so from now on.",
     State.REFUSED: "The home agent refused our registration; we wait before the next try.",
     State.STRANDED: "No link is usable at the moment; the home agent may still have a binding of ours.",
     State.RETURNING: "We are on the home link and wait for the home agent to let go of the home address.",

@@ -1,13 +1,15 @@
 """The mobile node's rows in the forwarding table: one tunnel to the home agent, and the addresses it ends at.
 
-A handover rewrites the tunnel's row. A care-of address that is no longer used keeps being listened to for a while, so
-that packets which were on their way to it still arrive (RFC 6275 section 11.5.4).
+A handover rewrites the tunnel's row, and so does a change of home agent. A care-of address that is no longer used keeps
+being listened to for a while, and a home agent that we have left is still believed, so that packets which were on their
+way still arrive (RFC 6275 section 11.5.4).
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 
 from unwired.core.door import Action, ForgetCareOfAddress, UseCareOfAddress
+from unwired.core.flow_label import flow_label
 from unwired.core.forwarding import (
     Accept,
     Direction,
@@ -27,6 +29,8 @@ TUNNEL = 1
 """A mobile node has one tunnel."""
 GRACE_S = 5.0
 """How long packets may still arrive at an address or in a tunnel that is given up."""
+PEERS_MAX = 8
+"""Home agents whose tunnels are opened at a time."""
 
 PATH_MTU_AGE_S = 600.0
 """After this a larger packet is tried again (RFC 8201 section 5.3)."""
@@ -43,6 +47,8 @@ class TunnelRows:
         self.tunnel: Tunnel | None = None
         self.used: dict[Address, UseCareOfAddress] = {}
         self._given_up: dict[Address, float] = {}
+        self._peers: dict[Address, float | None] = {}
+        """Home agents whose tunnels are opened, and until when where that is known."""
         self._forwarding = False
         self._close_at: float | None = None
         self._raise_mtu_at: float | None = None
@@ -74,7 +80,8 @@ class TunnelRows:
             self._emit(Listen(PLANE, address))
         if self.tunnel is not None:
             self._emit(SetTunnel(self.tunnel))
-            self._emit(Accept(PLANE, Direction.TO_HOME_ADDRESS, self._home_address, self.tunnel.peer, TUNNEL))
+        for peer in self._peers:
+            self._emit(Accept(PLANE, Direction.TO_HOME_ADDRESS, self._home_address, peer, TUNNEL))
         if self._forwarding:
             self._emit(Forward(PLANE, Direction.FROM_HOME_ADDRESS, self._home_address, TUNNEL))
 
@@ -84,22 +91,36 @@ class TunnelRows:
             if address != than:
                 self._given_up.setdefault(address, now + GRACE_S)
 
+    def accept(self, peer: Address) -> None:
+        """What comes from this home agent is taken out of its tunnel, whatever else is."""
+        is_new = peer not in self._peers
+        self._peers.pop(peer, None)
+        self._peers[peer] = None
+        if is_new:
+            self._emit(Accept(PLANE, Direction.TO_HOME_ADDRESS, self._home_address, peer, TUNNEL))
+        if len(self._peers) > PEERS_MAX:
+            present = None if self.tunnel is None else self.tunnel.peer
+            self._refuse(next(other for other in self._peers if other != present))
+
+    def give_up_other_peers(self, now: float) -> None:
+        """Only the home agent at the tunnel's end serves us any more; the others are believed for a while."""
+        for peer, until in self._peers.items():
+            if until is None and (self.tunnel is None or peer != self.tunnel.peer):
+                self._peers[peer] = now + GRACE_S
+
     def point(self, local: Address, peer: Address, interface: int) -> None:
         """The tunnel goes from ``local`` to ``peer`` from now on, by ``interface``."""
-        wanted = Tunnel(TUNNEL, local, peer, interface=interface)
+        wanted = Tunnel(TUNNEL, local, peer, interface=interface, flow_label=flow_label(local, self._home_address))
         self._close_at = None
         before = self.tunnel
         if before is None or replace(before, mtu=0) != wanted:
             self._raise_mtu_at = None  # another path
             self.tunnel = wanted
             self._emit(SetTunnel(wanted))
-        if before is None or before.peer != peer:
-            self._emit(Accept(PLANE, Direction.TO_HOME_ADDRESS, self._home_address, peer, TUNNEL))
+        self.accept(peer)
         if not self._forwarding:
             self._forwarding = True
             self._emit(Forward(PLANE, Direction.FROM_HOME_ADDRESS, self._home_address, TUNNEL))
-        if before is not None and before.peer != peer:
-            self._emit(Unaccept(PLANE, Direction.TO_HOME_ADDRESS, self._home_address, before.peer))
 
     def lower_mtu(self, path_mtu: int, now: float) -> None:
         """The path from end to end of the tunnel carries ``path_mtu`` bytes. No source goes below IPv6's
@@ -134,7 +155,7 @@ class TunnelRows:
 
     def deadline(self) -> float | None:
         times = list(self._given_up.values())
-        times.extend(time for time in (self._close_at, self._raise_mtu_at) if time is not None)
+        times.extend(time for time in (self._close_at, self._raise_mtu_at, *self._peers.values()) if time is not None)
         return min(times, default=None)
 
     def wake(self, now: float) -> None:
@@ -145,6 +166,9 @@ class TunnelRows:
                 self._emit(SetTunnel(self.tunnel))
         if self._close_at is not None and self._close_at <= now:
             self._close_tunnel()
+        for peer, believed_until in list(self._peers.items()):
+            if believed_until is not None and believed_until <= now:
+                self._refuse(peer)
         for address, until in list(self._given_up.items()):
             if until <= now:
                 self._forget(address)
@@ -152,10 +176,15 @@ class TunnelRows:
     def _close_tunnel(self) -> None:
         self._close_at = None
         self._raise_mtu_at = None
+        for peer in list(self._peers):
+            self._refuse(peer)
         if self.tunnel is not None:
-            peer, self.tunnel = self.tunnel.peer, None
-            self._emit(Unaccept(PLANE, Direction.TO_HOME_ADDRESS, self._home_address, peer))
+            self.tunnel = None
             self._emit(RemoveTunnel(TUNNEL))
+
+    def _refuse(self, peer: Address) -> None:
+        del self._peers[peer]
+        self._emit(Unaccept(PLANE, Direction.TO_HOME_ADDRESS, self._home_address, peer))
 
     def _forget(self, address: Address) -> None:
         self._given_up.pop(address, None)
