@@ -112,6 +112,7 @@ class HomeAgentSet:
         self._is_current = False
         self._healthy: bool | None = None
         self._announced = False
+        self._fading = False
         self._left = False
         self._said = MemberState.JOINING
         self._hello_at = 0.0
@@ -245,7 +246,8 @@ class HomeAgentSet:
 
     def handle(self, event: Event, now: Now) -> None:
         if isinstance(event, HelloReceived):
-            self._receive(event, now)
+            if self._running:
+                self._receive(event, now)
         elif isinstance(event, KeyShared):
             peer = self._peers.get(event.member)
             if peer is not None:
@@ -281,7 +283,7 @@ class HomeAgentSet:
         if self._healthy == event.serving:
             return
         self._healthy = event.serving
-        if not event.serving:
+        if not event.serving and (self._announced or self._fading):
             self._withdraw(False, event.reason)
         self._settle(now)
 
@@ -295,10 +297,9 @@ class HomeAgentSet:
             self._send_to_all(now)
 
     def _withdraw(self, graceful: bool, reason: str) -> None:
-        """Even if nothing was announced by us: what an earlier daemon did is still there."""
-        if not graceful and not self._announced and self._running:
-            return
+        """A graceful one leaves an announcement behind that fades."""
         self._announced = False
+        self._fading = graceful
         self._outbox.actions.append(Withdraw(graceful, reason))
         self._outbox.notify("withdrawn", Level.INFO if graceful else Level.WARNING, graceful=graceful, reason=reason)
 

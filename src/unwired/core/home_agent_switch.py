@@ -106,7 +106,8 @@ class SwitchSender:
         home_address = binding.home_address
         before = self._switches.get(home_address)
         if before is not None:
-            if before.target == target and before.source == source:
+            asked = before.transmissions and members.is_up(before.target)
+            if before.source == source and (before.target == target or asked):
                 return True
             self._end(before)
         elif len(self._switches) >= members.bindings_max:
@@ -120,7 +121,7 @@ class SwitchSender:
         return True
 
     def completed(self, home_address: Address, now: Now) -> None:
-        """The binding's primary home agent changed, or the binding ended or moved: there is nothing to ask for."""
+        """The mobile node registered with the target, or the binding ended or moved: there is nothing to ask for."""
         switch = self._switches.get(home_address)
         if switch is None:
             return

@@ -7,7 +7,7 @@ half when a switch is not answered in time or when the target has no room. What 
 
 WINDOW_FIRST = 8
 HALVED_LEAST_S = 1.0
-"""One reason halves the window once: what was sent before the last time knew nothing of it."""
+"""The least time between two halvings: what happens at once has one reason."""
 
 
 class Pace:
