@@ -92,16 +92,11 @@ class SwitchSender:
         now: Now,
     ) -> bool:
         """Ask a mobile node to register with the member ``target`` (which may be ourselves), in the name of ``source``,
-        the home agent address that it knows. Sets ``binding.switched``.
-
-        False when it is not to be asked: only because another member is nearer, and it was asked at this care-of
-        address before; or the target is not up; or too many wait already.
+        the home agent address that it knows. Whether it was asked before at this care-of address is the caller's to
+        look at (``binding.switched``). False: the target is not up, or too many wait already.
         """
         members = self._members
         if binding.state != State.BOUND or not members.is_up(target):
-            return False
-        if binding.switched and target != members.own and not members.is_draining:
-            self._outbox.counters["home_agent_switches_not_repeated"] += 1
             return False
         home_address = binding.home_address
         before = self._switches.get(home_address)
@@ -116,7 +111,6 @@ class SwitchSender:
         switch = _Switch(binding, association, identifier, source, target)
         self._switches[home_address] = switch
         self._queue(target)[home_address] = switch
-        binding.switched = True
         self._send_what_may_go(target, now)
         return True
 
