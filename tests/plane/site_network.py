@@ -166,7 +166,7 @@ class Site:
         for namespace, device in ((self.agent, "a0"), (self.router, "r0")):
             namespace.run("nft add table netdev cut")
             hook = f"type filter hook ingress device {device} priority 0 ; policy drop ;"
-            namespace.run(f"nft add chain netdev cut all {{ {hook} }}")
+            namespace.run(f"nft add chain netdev cut silence {{ {hook} }}")
 
     @property
     def supervisor(self) -> dict[str, Any] | None:

@@ -59,7 +59,7 @@ def configuration(announcement: Announcement, directory: Path) -> str:
         f'log "{directory}/bird.log" {_LOG_BYTES} "{directory}/bird.log.old" all;\n'
         'timeformat protocol "%s";  # seconds since 1970',
         f"router id {_dotted(bgp.router_id)};",
-        f"# When this BIRD is killed, neighbours keep its routes until it is back (RFC 4724).\n"
+        f"# When this BIRD is killed, neighbours without BFD keep its routes until it is back (RFC 4724).\n"
         f"graceful restart wait {_RESTART_WAIT_S};",
         "protocol device { scan time 10; }",
         f"# What may be announced: the home prefixes, while the daemon's supervisor keeps their marked routes.\n"
