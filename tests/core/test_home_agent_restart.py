@@ -24,7 +24,7 @@ from unwired.core.forwarding import Accept, Forward, Listen, SetTunnel
 from unwired.core.settings import HomePrefix, Subscriber
 from unwired.core.subscribers import Subscribers
 from unwired.dataplane.table import MemoryTable
-from unwired.wire.address import parse_address
+from unwired.wire.address import UNSPECIFIED, parse_address
 from unwired.wire.rfc4285 import ntp_timestamp
 from unwired.wire.rfc6275 import BindingStatus
 
@@ -209,9 +209,19 @@ def test_record_is_compact_and_round_trips() -> None:
     binding = driver.cache.get(HOME)
     assert binding is not None
     record = encode_record(binding, driver.now)
-    assert len(record) <= 48
-    again = decode_record(record_key(HOME), record, driver.now)
-    for name in ("home_address", "care_of_address", "state", "sequence", "lifetime_units", "timestamp", "tunnel"):
+    assert len(record) <= 72
+    again, primary = decode_record(record_key(HOME), record, driver.now)
+    assert primary == UNSPECIFIED
+    for name in (
+        "home_address",
+        "care_of_address",
+        "state",
+        "sequence",
+        "lifetime_units",
+        "timestamp",
+        "tunnel",
+        "version",
+    ):
         assert getattr(again, name) == getattr(binding, name), name
     assert again.ends_at == pytest.approx(binding.ends_at)
     not_a_time = record[:15] + struct.pack("!d", float("nan")) + record[23:]

@@ -27,7 +27,8 @@ class Request:
     """A binding update with what was found in it and, as it is checked, about it.
 
     ``care_of_address`` and ``home_address`` are determined as RFC 6275 section 9.5.1 says. ``ambiguous``: options are
-    repeated or combined that must not be.
+    repeated or combined that must not be. ``member`` is the number of the home agent it was sent to (``Roster``), in
+    whose place we may answer; ``switch_to`` that of the one that the mobile node is to change to afterwards, 0 if none.
     """
 
     __slots__ = (
@@ -38,16 +39,20 @@ class Request:
         "home_address",
         "identifier",
         "interface",
+        "member",
         "message_id",
         "packet",
         "subscriber",
+        "switch_to",
         "update",
     )
 
-    def __init__(self, packet: Packet, update: BindingUpdate, interface: int) -> None:
+    def __init__(self, packet: Packet, update: BindingUpdate, interface: int, member: int = 0) -> None:
         self.packet = packet
         self.update = update
         self.interface = interface
+        self.member = member
+        self.switch_to = 0
         self.home_address: Address = packet.source if packet.home_address is None else packet.home_address
         self.care_of_address: Address = packet.source
         self.identifier: MobileNodeIdentifier | None = None
@@ -99,15 +104,15 @@ class Request:
 
 def acknowledge(
     request: Request,
-    own_address: Address,
     status: int,
     sequence: int,
     lifetime_units: int = 0,
     timestamp: int | None = None,
     refresh_advice_units: int = 0,
 ) -> Send:
-    """The acknowledgement of a binding update, to where it came from: with a type 2 routing header unless that was the
-    home address itself (RFC 6275 section 9.5.4), and authenticated if the update was (RFC 4285 section 5.1.1).
+    """The acknowledgement of a binding update, from where that was sent to and to where it came from: with a type 2
+    routing header unless that was the home address itself (RFC 6275 section 9.5.4), and authenticated if the update was
+    (RFC 4285 section 5.1.1).
 
     ``timestamp``: what goes into the message identification option instead of the update's own.
     """
@@ -129,7 +134,7 @@ def acknowledge(
     # From home it must leave by the home link: the route may still lead into the tunnel (RFC 6275 section 10.3.2).
     interface = request.interface if request.is_from_home else 0
     answer = _PacketDraft()
-    answer.source = own_address
+    answer.source = packet.destination
     answer.destination = packet.source
     answer.payload = message
     answer.home_address = None

@@ -15,6 +15,7 @@ from unwired.core.binding_states import HAS_SEQUENCE, State
 from unwired.core.door import Now
 from unwired.core.home_link import HomeLink
 from unwired.core.notices import Drop
+from unwired.core.roster import Roster
 from unwired.core.settings import HomeAgentSettings, SecurityAssociation, Subscriber
 from unwired.core.subscribers import SubscriberLookup
 from unwired.wire.address import UNSPECIFIED, Address, is_ipv4, is_multicast, is_unicast_routable
@@ -36,9 +37,16 @@ class Admission:
     """Looks and does nothing. Finds the request's subscriber and security association on the way."""
 
     def __init__(
-        self, settings: HomeAgentSettings, subscribers: SubscriberLookup, cache: BindingCache, home_link: HomeLink
+        self,
+        settings: HomeAgentSettings,
+        roster: Roster,
+        subscribers: SubscriberLookup,
+        cache: BindingCache,
+        home_link: HomeLink,
     ) -> None:
         self._settings = settings
+        self._home_agents = frozenset(roster.addresses)
+        self._ours = self._home_agents | frozenset(roster.locators)
         self._subscribers = subscribers
         self._cache = cache
         self._home_link = home_link
@@ -72,7 +80,8 @@ class Admission:
         if binding is not None and binding.state in HAS_SEQUENCE:
             if not update.home_registration:
                 return Refusal(BindingStatus.REGISTRATION_TYPE_CHANGE_DISALLOWED)
-            if not is_newer(update.sequence, binding.sequence):
+            # A mobile node counts for each home agent apart: between two of them only the timestamp says what is newer.
+            if request.member == binding.primary and not is_newer(update.sequence, binding.sequence):
                 return Refusal(BindingStatus.SEQUENCE_NUMBER_OUT_OF_WINDOW, binding.sequence)
         if not update.home_registration:
             # Without the H bit this is route optimization, which a home agent does not take part in.
@@ -85,9 +94,11 @@ class Admission:
 
     def owner(self, home_address: Address) -> Subscriber | None:
         """The subscriber of a home address that this home agent may still serve, as the configuration is now."""
-        if self._prefix_of(home_address) is None or home_address == self._settings.address:
-            return None
-        return self._subscribers.by_home_address(home_address)
+        return self._subscribers.by_home_address(home_address) if self.is_servable(home_address) else None
+
+    def is_servable(self, home_address: Address) -> bool:
+        """Whether an address can be a mobile node's at all: of a home prefix and no home agent's."""
+        return self._prefix_of(home_address) is not None and home_address not in self._home_agents
 
     def grant(self, home_address: Address, requested_units: int) -> tuple[BindingStatus, int]:
         """Status and lifetime, in units of 4 s, for a registration (RFC 6275 section 10.3.1)."""
@@ -146,9 +157,9 @@ class Admission:
             return None
         if self._prefix_of(home_address) is None:
             return BindingStatus.NOT_HOME_SUBNET
-        if home_address == self._settings.address:
+        if home_address in self._home_agents:
             return BindingStatus.ADMINISTRATIVELY_PROHIBITED
-        if self._leads_back(care_of_address):
+        if self.leads_back(care_of_address):
             return BindingStatus.INVALID_CARE_OF_ADDRESS
         if (binding is None or binding.state not in (State.BOUND, State.DETECTING)) and (
             self._cache.in_use >= self._settings.bindings_max or self._home_link.detections >= DETECTIONS_MAX
@@ -164,10 +175,10 @@ class Admission:
                 return valid_units, preferred_units
         return None
 
-    def _leads_back(self, care_of_address: Address) -> bool:
-        """Whether a tunnel to this address would end here or at a home address. What is sent to a home address is for a
-        tunnel again, which may be the same; and on a virtual home link there is nothing else."""
-        if care_of_address == self._settings.address or self._subscribers.by_home_address(care_of_address) is not None:
+    def leads_back(self, care_of_address: Address) -> bool:
+        """Whether a tunnel to this address would end at a home agent or at a home address. What is sent to a home
+        address is for a tunnel again, which may be the same; and on a virtual home link there is nothing else."""
+        if care_of_address in self._ours or self._subscribers.by_home_address(care_of_address) is not None:
             return True
         return not self._home_link.is_real and self._prefix_of(care_of_address) is not None
 

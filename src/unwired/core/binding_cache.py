@@ -1,19 +1,29 @@
-"""The home agent's binding cache (RFC 6275 section 9.1): the entries, their journal records and their timers."""
+"""The home agent's binding cache (RFC 6275 section 9.1): the entries, their journal records and their timers.
+
+Own and global bindings are entries alike: what differs is who their primary home agent is.
+"""
 
 import struct
+from collections import Counter
 from collections.abc import Iterator
 
 from unwired.core.binding_states import State
 from unwired.core.door import Now
+from unwired.core.global_binding import GlobalBinding
 from unwired.core.timers import Bucket, Wheel
-from unwired.wire.address import Address
+from unwired.wire.address import UNSPECIFIED, Address
 
 SEQUENCE_NUMBERS = 1 << 16
 _KEY = b"home_agent:"
-_VERSION = 1
-#     version  state  flags  sequence  lifetime_units  timestamp  ends_at (seconds since 1970)  tunnel  care_of_address
-_RECORD = struct.Struct("!BBBHHQdI16s")
+_FORMAT = 2
+#     format  state  flags  sequence  lifetime_units  timestamp  ends_at (seconds since 1970)  tunnel  care_of_address
+_BEFORE_SETS = struct.Struct("!BBBHHQdI16s")
+#     the same, then  version  primary's locator
+_RECORD = struct.Struct("!BBBHHQdI16sQ16s")
 _LINK_LOCAL = 1
+_SWITCHED = 2
+_ALONE = (UNSPECIFIED,)
+_LAYOUTS = {1: _BEFORE_SETS, _FORMAT: _RECORD}
 
 
 class Binding:
@@ -22,21 +32,28 @@ class Binding:
     ``ends_at`` is monotonic: the end of the lifetime when bound, else when to forget. ``timestamp`` is the last one
     accepted (RFC 4285 section 6), 0 without. ``previous`` are care-of addresses still accepted from, each with the
     monotonic time until when. ``requests`` counts binding refresh requests since the last update.
+
+    ``primary`` is the number of the member that is the primary home agent (``Roster``); ``version`` and ``switched``
+    are those of ``GlobalBinding``. ``digest`` is what the entry adds to the digest of its bucket (``replica.py``).
     """
 
     __slots__ = (
         "bucket",
         "care_of_address",
+        "digest",
         "ends_at",
         "home_address",
         "lifetime_units",
         "link_local",
         "previous",
+        "primary",
         "requests",
         "sequence",
         "state",
+        "switched",
         "timestamp",
         "tunnel",
+        "version",
     )
 
     def __init__(self, home_address: Address) -> None:
@@ -51,6 +68,10 @@ class Binding:
         self.link_local = False
         self.requests = 0
         self.previous: tuple[tuple[Address, float], ...] = ()
+        self.primary = 0
+        self.version = 0
+        self.switched = False
+        self.digest = 0
         self.bucket: Bucket[Binding] | None = None
 
 
@@ -63,44 +84,75 @@ def record_key(home_address: Address) -> bytes:
     return _KEY + home_address
 
 
+def home_address_of(key: bytes) -> Address:
+    """The other way round."""
+    return key[len(_KEY) :]
+
+
 def is_binding_key(key: bytes) -> bool:
     """Whether a journal key is one of this role's."""
     return key.startswith(_KEY)
 
 
-def encode_record(binding: Binding, now: Now) -> bytes:
-    """What the journal keeps of a binding; times by the wall clock, because the other does not survive a reboot."""
+def encode_record(binding: Binding, now: Now, locators: tuple[Address, ...] = _ALONE) -> bytes:
+    """What the journal keeps of a binding; times by the wall clock, because the other does not survive a reboot, and
+    the primary by its locator (``Roster.locators``), because numbers change with the configuration."""
     return _RECORD.pack(
-        _VERSION,
+        _FORMAT,
         binding.state,
-        _LINK_LOCAL if binding.link_local else 0,
+        (_LINK_LOCAL if binding.link_local else 0) | (_SWITCHED if binding.switched else 0),
         binding.sequence,
         binding.lifetime_units,
         binding.timestamp,
         binding.ends_at - now.monotonic + now.wall,
         binding.tunnel,
         binding.care_of_address,
+        binding.version,
+        locators[binding.primary],
     )
 
 
-def decode_record(key: bytes, record: bytes, now: Now) -> Binding:
-    """The binding of a journal record. Raises UnreadableRecord."""
-    home_address = key[len(_KEY) :]
-    if len(home_address) != 16 or not record or record[0] != _VERSION or len(record) != _RECORD.size:
-        raise UnreadableRecord(f"version {record[0] if record else None}, {len(record)} bytes")
-    _, state, flags, sequence, lifetime_units, timestamp, ends_at, tunnel, care_of_address = _RECORD.unpack(record)
+def decode_record(key: bytes, record: bytes, now: Now) -> tuple[Binding, Address]:
+    """The binding of a journal record, and its primary's locator: UNSPECIFIED when it was made without a set.
+    Raises UnreadableRecord."""
+    home_address = home_address_of(key)
+    layout = _LAYOUTS.get(record[0]) if record else None
+    if len(home_address) != 16 or layout is None or len(record) != layout.size:
+        raise UnreadableRecord(f"format {record[0] if record else None}, {len(record)} bytes")
+    _, state, flags, sequence, lifetime_units, timestamp, ends_at, tunnel, care_of_address, *more = layout.unpack(
+        record
+    )
     if state not in (State.BOUND, State.DELETED, State.REMEMBERED) or ends_at != ends_at:
         raise UnreadableRecord(f"state {state}, end {ends_at}")
     binding = Binding(home_address)
     binding.state = State(state)
     binding.link_local = flags & _LINK_LOCAL != 0
+    binding.switched = flags & _SWITCHED != 0
     binding.sequence = sequence
     binding.lifetime_units = lifetime_units
     binding.timestamp = timestamp
     binding.tunnel = tunnel
     binding.care_of_address = care_of_address
     binding.ends_at = ends_at - now.wall + now.monotonic
-    return binding
+    binding.version, primary = more or (timestamp, UNSPECIFIED)
+    return binding, primary
+
+
+def to_global(binding: Binding, locators: tuple[Address, ...], now: Now) -> GlobalBinding:
+    """What the other members are told of an entry that is bound or deleted."""
+    return GlobalBinding(
+        binding.home_address,
+        binding.care_of_address,
+        locators[binding.primary],
+        binding.version,
+        binding.timestamp,
+        binding.ends_at - now.monotonic + now.wall,
+        binding.sequence,
+        binding.lifetime_units,
+        binding.state == State.DELETED,
+        binding.link_local,
+        binding.switched,
+    )
 
 
 def is_newer(sequence: int, last: int) -> bool:
@@ -118,6 +170,8 @@ class BindingCache:
         self.wheel: Wheel[Binding] = Wheel()
         self.in_use = 0
         """Entries that are bound or being tested: what the limit counts."""
+        self.primaries: Counter[int] = Counter()
+        """How many are bound, by the number of their primary home agent."""
         self.get = self._bindings.get
 
     def __len__(self) -> int:
@@ -139,7 +193,15 @@ class BindingCache:
         if state is binding.state:
             return
         self.in_use += (state in (State.DETECTING, State.BOUND)) - (binding.state in (State.DETECTING, State.BOUND))
+        self.primaries[binding.primary] += (state == State.BOUND) - (binding.state == State.BOUND)
         binding.state = state
+
+    def set_primary(self, binding: Binding, primary: int) -> None:
+        """Give an entry its primary home agent."""
+        if binding.state == State.BOUND:
+            self.primaries[binding.primary] -= 1
+            self.primaries[primary] += 1
+        binding.primary = primary
 
     def number_tunnel(self, binding: Binding) -> None:
         """Give a binding its tunnel, which it keeps for as long as the entry is there."""

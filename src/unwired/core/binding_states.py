@@ -40,10 +40,18 @@ class Input(IntEnum):
     """The host could not do what the binding needs."""
     FORGET = 7
     """What was kept after the end of the binding is no longer needed."""
+    DEREGISTER_ELSEWHERE = 8
+    """A valid binding update with lifetime zero, sent to a member of the set that is not the primary home agent."""
+    LEARN = 9
+    """Another member of the set has a newer binding."""
+    LEARN_OVER = 10
+    """The same, but its lifetime is over."""
+    LEARN_DELETED = 11
+    """Another member of the set has the tombstone of this binding, or a newer one."""
 
 
 class Step(StrEnum):
-    """What is done on a transition; each is a method of the registrar."""
+    """What is done on a transition; each is a method of the registrar, or of the replica where it is learnt."""
 
     BIND = "bind"
     UPDATE = "update"
@@ -57,6 +65,10 @@ class Step(StrEnum):
     REFUSE_UNKNOWN = "refuse_unknown"
     REFUSE_DUPLICATE = "refuse_duplicate"
     ABANDON = "abandon"
+    ACKNOWLEDGE_ONLY = "acknowledge_only"
+    ADOPT = "adopt"
+    FOLLOW = "follow"
+    BURY = "bury"
     IGNORE = "ignore"
 
 
@@ -64,6 +76,10 @@ TRANSITIONS: dict[tuple[State, Input], tuple[Step, State]] = {
     (State.ABSENT, Input.REGISTER): (Step.BIND, State.BOUND),
     (State.ABSENT, Input.REGISTER_ON_LINK): (Step.DETECT, State.DETECTING),
     (State.ABSENT, Input.DEREGISTER): (Step.REFUSE_UNKNOWN, State.ABSENT),
+    (State.ABSENT, Input.DEREGISTER_ELSEWHERE): (Step.REFUSE_UNKNOWN, State.ABSENT),
+    (State.ABSENT, Input.LEARN): (Step.ADOPT, State.BOUND),
+    (State.ABSENT, Input.LEARN_OVER): (Step.BURY, State.REMEMBERED),
+    (State.ABSENT, Input.LEARN_DELETED): (Step.BURY, State.DELETED),
     # A mobile node that hears nothing for a second sends again: the newest update is the one that is answered.
     (State.DETECTING, Input.REGISTER): (Step.TAKE_NEWER, State.DETECTING),
     (State.DETECTING, Input.REGISTER_ON_LINK): (Step.TAKE_NEWER, State.DETECTING),
@@ -76,14 +92,27 @@ TRANSITIONS: dict[tuple[State, Input], tuple[Step, State]] = {
     (State.BOUND, Input.DEREGISTER): (Step.UNBIND, State.DELETED),
     (State.BOUND, Input.EXPIRED): (Step.EXPIRE, State.REMEMBERED),
     (State.BOUND, Input.FAILED): (Step.GIVE_UP, State.REMEMBERED),
+    # A strict node leaves its former home agent after it has registered with another: that must not end the binding.
+    (State.BOUND, Input.DEREGISTER_ELSEWHERE): (Step.ACKNOWLEDGE_ONLY, State.BOUND),
+    (State.BOUND, Input.LEARN): (Step.FOLLOW, State.BOUND),
+    (State.BOUND, Input.LEARN_OVER): (Step.BURY, State.REMEMBERED),
+    (State.BOUND, Input.LEARN_DELETED): (Step.BURY, State.DELETED),
     (State.DELETED, Input.REGISTER): (Step.BIND, State.BOUND),
     (State.DELETED, Input.REGISTER_ON_LINK): (Step.DETECT, State.DETECTING),
     # The acknowledgement was lost: the entry is still there, so it is acknowledged again and not refused with 133.
     (State.DELETED, Input.DEREGISTER): (Step.ACKNOWLEDGE_AGAIN, State.DELETED),
     (State.DELETED, Input.FORGET): (Step.FORGET, State.ABSENT),
+    (State.DELETED, Input.DEREGISTER_ELSEWHERE): (Step.ACKNOWLEDGE_ONLY, State.DELETED),
+    (State.DELETED, Input.LEARN): (Step.ADOPT, State.BOUND),
+    (State.DELETED, Input.LEARN_OVER): (Step.BURY, State.REMEMBERED),
+    (State.DELETED, Input.LEARN_DELETED): (Step.BURY, State.DELETED),
     (State.REMEMBERED, Input.REGISTER): (Step.BIND, State.BOUND),
     (State.REMEMBERED, Input.REGISTER_ON_LINK): (Step.DETECT, State.DETECTING),
     (State.REMEMBERED, Input.DEREGISTER): (Step.REFUSE_UNKNOWN, State.REMEMBERED),
+    (State.REMEMBERED, Input.DEREGISTER_ELSEWHERE): (Step.REFUSE_UNKNOWN, State.REMEMBERED),
+    (State.REMEMBERED, Input.LEARN): (Step.ADOPT, State.BOUND),
+    (State.REMEMBERED, Input.LEARN_OVER): (Step.BURY, State.REMEMBERED),
+    (State.REMEMBERED, Input.LEARN_DELETED): (Step.BURY, State.DELETED),
     (State.REMEMBERED, Input.FORGET): (Step.FORGET, State.ABSENT),
 }
 """Only what changes or answers something; every other pair is ``(Step.IGNORE, the same state)``."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from unwired.core.binding_cache import BindingCache
 from unwired.core.door import Now
+from unwired.core.home_agent_set import HomeAgentSet
 from unwired.core.home_link import prefix_options
 from unwired.core.notices import Drop
 from unwired.core.outbox import Outbox
@@ -92,9 +93,15 @@ class Discovery:
     """Answers the discovery of home agents, and of prefixes where that is on."""
 
     def __init__(
-        self, settings: HomeAgentSettings, cache: BindingCache, outbox: Outbox, entropy: Callable[[int], bytes]
+        self,
+        settings: HomeAgentSettings,
+        cache: BindingCache,
+        members: HomeAgentSet | None,
+        outbox: Outbox,
+        entropy: Callable[[int], bytes],
     ) -> None:
         self._settings = settings
+        self._members = members
         self._cache = cache
         self._outbox = outbox
         self._entropy = entropy
@@ -110,7 +117,10 @@ class Discovery:
             self._outbox.drop(Drop.TABLE_FULL)
 
     def addresses(self, now: float) -> list[Address]:
-        """The home agents' addresses by decreasing preference, equal ones in random order, ourselves among them."""
+        """The home agents' addresses by decreasing preference, equal ones in random order, ourselves among them. Those
+        of a set in the order of their distance: the question came to the nearest, which are we."""
+        if self._members is not None:
+            return self._members.addresses_nearest_first()[:ADDRESSES_MAX]
         by_preference: dict[int, list[list[Address]]] = {self._settings.preference: [[self._settings.address]]}
         for entry in self.home_agents.current(now):
             addresses = shuffled([a for a in entry.addresses if a != self._settings.address], self._entropy)

@@ -21,7 +21,8 @@ class GlobalBinding:
     Never the 16-bit sequence number: a mobile node numbers per destination. ``primary`` is the primary home agent's
     locator. A tombstone (``deleted``) has the version and the primary of the binding that it ends, so that it ends
     nothing that was registered later or elsewhere. ``timestamp`` is the last one accepted from the mobile node, 0
-    without. ``ends_at``, in seconds since 1970, is the end of the lifetime, or when the tombstone is forgotten.
+    without. ``ends_at``, in seconds since 1970, is the end of the lifetime, or when the tombstone is forgotten; a
+    binding whose lifetime is over still beats an older one that is not.
     ``switched``: the mobile node has changed its home agent at this care-of address.
     """
 
@@ -47,7 +48,7 @@ class BindingStore(Protocol):
     """The binding cache as a carrier may look at it, to find out what another member lacks."""
 
     def digests(self) -> list[int]:
-        """For each of ``reconciliation.BUCKETS`` buckets of home addresses, what sums up its records (64 bits)."""
+        """For each of ``replica.BUCKETS`` buckets of home addresses, what sums up its records (64 bits)."""
 
     def in_buckets(self, buckets: frozenset[int]) -> list[Address]:
         """The home addresses of the records in these buckets."""

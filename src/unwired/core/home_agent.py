@@ -3,12 +3,22 @@
 | part | what |
 |---|---|
 | ``admission.py`` | which binding updates are taken: authentication, replay, sequence, the home agent's tests |
-| ``registration.py`` | what they do: acknowledgements, refresh requests, expiry, the journal |
+| ``registration.py`` | what they do: acknowledgements, refresh requests, expiry |
+| ``durability.py`` | the journal, the other members' journals, and which acknowledgements may go |
 | ``binding_states.py``, ``binding_cache.py`` | the life of a binding as a table; the entries, records, timers |
 | ``intercept.py`` | rows of the forwarding table for a binding |
 | ``home_link.py`` | duplicate address detection, defence of home addresses, router advertisements |
 | ``discovery.py`` | home agent address discovery, mobile prefix discovery |
 | ``tunnel_errors.py`` | ICMPv6 errors from inside a tunnel |
+
+As a member of a home agent set besides:
+
+| part | what |
+|---|---|
+| ``home_agent_set.py`` | the other members: who is up, who is near, when to announce the home prefix |
+| ``home_agent_switch.py`` | telling mobile nodes to change to another member |
+| ``merge.py`` | what the others know, taken into the cache |
+| ``replica.py`` | what we know, for the others |
 
 Not here: answering solicitations for a defended address and forwarding, which go on without the daemon; route
 optimization (a binding update without the H bit, home test init and care-of test init are dropped and counted).
@@ -29,14 +39,37 @@ from unwired.core.binding_cache import (
 )
 from unwired.core.binding_states import State
 from unwired.core.discovery import Discovery
-from unwired.core.door import Action, ActionFailed, DefendAddress, Event, Now, Persist, Persisted, Send
+from unwired.core.door import (
+    Action,
+    ActionFailed,
+    BindingsHeld,
+    BindingsReceived,
+    DefendAddress,
+    Drain,
+    Event,
+    Health,
+    HelloReceived,
+    KeyShared,
+    Now,
+    Persist,
+    Persisted,
+    Send,
+    SetCurrent,
+)
+from unwired.core.durability import Safekeeping
 from unwired.core.forwarding import Accept, Forward, Listen, SetTunnel, Unlisten
+from unwired.core.global_binding import BindingStore
+from unwired.core.home_agent_set import HomeAgentSet, Load
+from unwired.core.home_agent_switch import SwitchSender
 from unwired.core.home_link import HOP_LIMIT, HomeLink
 from unwired.core.intercept import PLANE, Interception
+from unwired.core.merge import Merger
 from unwired.core.notices import Drop, Level
 from unwired.core.outbox import Outbox
 from unwired.core.rate_limit import TokenBucket
 from unwired.core.registration import Registrar
+from unwired.core.replica import Replica
+from unwired.core.roster import roster
 from unwired.core.settings import HomeAgentSettings
 from unwired.core.subscribers import SubscriberLookup
 from unwired.core.timers import Agenda
@@ -65,6 +98,9 @@ from unwired.wire.ipv6 import AUTHENTICATION_HEADER, ESP, Packet
 from unwired.wire.mobility import MobilityMessage, UnknownMessage
 from unwired.wire.rfc6275 import BindingError, BindingErrorStatus, BindingUpdate
 
+ROOM = 1000
+"""How many mobile nodes the others may send to us at once, less those whose acknowledgements wait."""
+
 
 class HomeAgent:
     """An engine (``door.Engine``) that keeps packets flowing to mobile nodes that are away.
@@ -81,11 +117,46 @@ class HomeAgent:
         self._agenda = Agenda()
         self._subscribers = subscribers
         self.cache = BindingCache()
+        self.roster = roster(settings)
         self.home_link = HomeLink(settings, self._outbox, self._agenda, entropy)
-        self._interception = Interception(settings, self.cache, self.home_link, self._outbox, self._agenda)
-        admission = Admission(settings, subscribers, self.cache, self.home_link)
-        self._registrar = Registrar(settings, admission, self.cache, self.home_link, self._interception, self._outbox)
-        self._discovery = Discovery(settings, self.cache, self._outbox, entropy)
+        self._interception = Interception(settings, self.roster, self.cache, self.home_link, self._outbox, self._agenda)
+        admission = Admission(settings, self.roster, subscribers, self.cache, self.home_link)
+        replica = Replica(settings, self.roster, self.cache, lambda: self._now) if self.roster.is_set else None
+        self.binding_store: BindingStore | None = replica
+        self._safekeeping = Safekeeping(settings, self.roster, self.cache, replica, self._outbox, self._agenda)
+        self._registrar = Registrar(
+            settings,
+            self.roster,
+            admission,
+            self.cache,
+            self.home_link,
+            self._interception,
+            self._safekeeping,
+            self._outbox,
+        )
+        self.members: HomeAgentSet | None = None
+        self._switch: SwitchSender | None = None
+        self._merger: Merger | None = None
+        if settings.home_agent_set is not None:
+            self.members = HomeAgentSet(settings.home_agent_set, settings, self._outbox, self._agenda, entropy)
+            self.members.primaries = self._primaries
+            self.members.load = self._load
+            self.members.hand_over = self._hand_over
+            switch = self._switch = SwitchSender(self._outbox, self._agenda, self.members)
+            self._registrar.join(self.members, switch)
+            self._merger = Merger(
+                settings,
+                self.roster,
+                subscribers,
+                admission,
+                self.cache,
+                self._interception,
+                self._safekeeping,
+                self._outbox,
+                self._registrar.next_look,
+            )
+            self._merger.turned = switch.completed
+        self._discovery = Discovery(settings, self.cache, self.members, self._outbox, entropy)
         self._tunnel_errors = TunnelErrors(settings, self.cache, self._interception, self._outbox)
         self._answers = TokenBucket(rate=100.0, burst=100)
         self._anycast = tuple(
@@ -121,6 +192,8 @@ class HomeAgent:
             if binding.state == State.BOUND:
                 self._interception.begin(binding, now, again=True)
         self.home_link.start(now)
+        if self.members is not None:
+            self.members.start(now)
         self._outbox.notify(
             "home_agent_started", address=format_address(self.settings.address), bindings=self.cache.in_use
         )
@@ -128,6 +201,8 @@ class HomeAgent:
     def stop(self, now: Now) -> None:
         """Nothing of ours stays on the host; the journal keeps the bindings for the next start."""
         self._now = now
+        if self.members is not None:
+            self.members.stop(now)
         self.home_link.stop(now)
         self._interception.remove_all()
         for address in (*self._anycast, self.settings.address):
@@ -140,11 +215,11 @@ class HomeAgent:
             if not is_binding_key(key):
                 continue
             try:
-                binding = decode_record(key, record, now)
+                binding, primary = decode_record(key, record, now)
             except UnreadableRecord as error:
                 self._outbox.notify("record_unreadable", Level.WARNING, reason=str(error), key=key.hex())
                 continue
-            self._registrar.restore(binding, now)
+            self._registrar.restore(binding, primary, now)
 
     def deadline(self) -> float | None:
         wheel, agenda = self.cache.wheel.deadline(), self._agenda.deadline()
@@ -160,11 +235,17 @@ class HomeAgent:
     def handle(self, event: Event, now: Now) -> None:
         self._now = now
         if isinstance(event, Persisted):
-            self._registrar.persisted(event.token)
+            self._safekeeping.persisted(event.token, now)
         elif isinstance(event, ActionFailed):
             self._action_failed(event.action, event.reason, now)
-        else:
+        elif self.members is None or self._merger is None:
             self.home_link.handle(event, now)
+        elif isinstance(event, BindingsReceived):
+            self._merger.receive(event, now)
+        elif isinstance(event, BindingsHeld):
+            self._safekeeping.held(event.member, event.token, now)
+        elif isinstance(event, HelloReceived | KeyShared | Health | Drain | SetCurrent):
+            self.members.handle(event, now)
 
     def receive(self, packet: Packet, interface: int, now: Now, via: Address | None = None) -> None:
         self._now = now
@@ -174,13 +255,13 @@ class HomeAgent:
         elif packet.routing_home_address is not None:
             self._outbox.drop(Drop.NOT_OUR_ADDRESS)  # only a mobile node takes type 2 routing headers (section 8.2)
         elif type(payload) is BindingUpdate:
-            if packet.destination == self.settings.address:
-                self._registrar.receive(packet, payload, interface, now)
+            if self._serves(packet.destination):
+                self._registrar.receive(packet, payload, interface, now, via)
             else:
                 self._outbox.drop(Drop.NOT_OUR_ADDRESS)
         elif isinstance(payload, IcmpMessage):
             self._receive_icmp(packet, payload, interface, now)
-        elif packet.destination != self.settings.address:
+        elif not self._serves(packet.destination):
             self._outbox.drop(Drop.NOT_OUR_ADDRESS)
         elif packet.problem is not None:
             self._answer_problem(packet, now)
@@ -201,7 +282,8 @@ class HomeAgent:
             self.home_link,
             self._discovery,
             self._outbox,
-            self._registrar.kept_back,
+            self._safekeeping,
+            self.members,
             self._now,
         )
 
@@ -211,15 +293,27 @@ class HomeAgent:
 
     def each_binding(self) -> Iterator[dict[str, Any]]:
         """The same one by one, each as it is when its turn comes: all of a hundred thousand take seconds."""
-        return home_agent_report.bindings(self.cache, self._subscribers, self._interception, self._now)
+        return home_agent_report.bindings(self.cache, self.roster, self._subscribers, self._interception, self._now)
 
     def explain(self, address: Address) -> list[str]:
         """Why a packet to or from this address goes where it goes, in sentences."""
         return home_agent_report.explain(
-            address, self.settings, self.cache, self._subscribers, self.home_link, self._interception, self._now
+            address,
+            self.settings,
+            self.roster,
+            self.cache,
+            self._subscribers,
+            self.home_link,
+            self._interception,
+            self.members,
+            self._now,
         )
 
     # --- packets ---
+
+    def _serves(self, address: Address) -> bool:
+        """Whether we are the home agent at this address: it is ours, or of a member that is not there any more."""
+        return address == self.settings.address or (self.members is not None and self.members.serves(address))
 
     def _receive_icmp(self, packet: Packet, message: IcmpMessage, interface: int, now: Now) -> None:
         handler = self._neighbour_discovery.get(type(message))
@@ -234,11 +328,11 @@ class HomeAgent:
             else:
                 handler(packet, message, now)
         elif isinstance(message, HomeAgentAddressDiscoveryRequest):
-            if packet.destination in self._anycast or packet.destination == self.settings.address:
+            if packet.destination in self._anycast or self._serves(packet.destination):
                 self._discovery.address_request(packet, message, now)
             else:
                 self._outbox.drop(Drop.NOT_OUR_ADDRESS)
-        elif packet.destination != self.settings.address:
+        elif not self._serves(packet.destination):
             self._outbox.drop(Drop.NOT_OUR_ADDRESS)
         elif not self._home_address_option_holds(packet, 0, now):
             return
@@ -276,7 +370,7 @@ class HomeAgent:
         """To the packet's source as it was on the wire (RFC 6275 section 9.3.3)."""
         if self._may_answer(packet, now):
             error = BindingError(status, packet.home_address or UNSPECIFIED)
-            self._outbox.send(Packet(self.settings.address, packet.source, error))
+            self._outbox.send(Packet(packet.destination, packet.source, error))
             self._outbox.counters["binding_errors_sent"] += 1
 
     def _answer_problem(self, packet: Packet, now: Now) -> None:
@@ -285,14 +379,33 @@ class HomeAgent:
             self._outbox.drop(Drop.MALFORMED)
         elif self._may_answer(packet, now):
             self._outbox.drop(Drop.MALFORMED)
-            self._outbox.send(Packet(self.settings.address, packet.source, packet.problem.answer))
+            self._outbox.send(Packet(packet.destination, packet.source, packet.problem.answer))
             self._outbox.counters["parameter_problems_sent"] += 1
+
+    # --- as a member of a set ---
+
+    def _primaries(self) -> Iterator[Binding]:
+        """The bindings whose primary home agent we are."""
+        own = self.roster.own
+        return (one for one in self.cache if one.primary == own and one.state == State.BOUND)
+
+    def _load(self) -> Load:
+        waiting = len(self._safekeeping)
+        return Load(self.cache.primaries[self.roster.own], waiting, max(0, ROOM - waiting))
+
+    def _hand_over(self, binding: Binding, member: int, now: Now) -> bool:
+        """Ask a mobile node of ours to go to another member."""
+        subscriber = self._subscribers.by_home_address(binding.home_address)
+        if self._switch is None or subscriber is None:
+            return False
+        association = next(iter(subscriber.associations), None)
+        return self._switch.request(binding, association, subscriber.identifier, self.settings.address, member, now)
 
     # --- failures of the host ---
 
     def _action_failed(self, action: Action, reason: str, now: Now) -> None:
         if isinstance(action, Persist):
-            self._registrar.not_persisted(action.token, reason)
+            self._safekeeping.not_persisted(action, reason, now)
             return
         self._outbox.counters["actions_failed"] += 1
         binding = self._binding_of(action)

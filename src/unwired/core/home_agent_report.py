@@ -10,9 +10,12 @@ from unwired.core.binding_cache import Binding, BindingCache
 from unwired.core.binding_states import State
 from unwired.core.discovery import Discovery
 from unwired.core.door import Now
+from unwired.core.durability import Safekeeping
+from unwired.core.home_agent_set import HomeAgentSet
 from unwired.core.home_link import HomeLink
 from unwired.core.intercept import Interception
 from unwired.core.outbox import Outbox
+from unwired.core.roster import Roster
 from unwired.core.settings import HomeAgentSettings
 from unwired.core.subscribers import SubscriberLookup
 from unwired.wire.address import Address, format_address, home_agents_anycast, in_prefix
@@ -34,7 +37,8 @@ def status(
     home_link: HomeLink,
     discovery: Discovery,
     outbox: Outbox,
-    acknowledgements_waiting: int,
+    safekeeping: Safekeeping,
+    members: HomeAgentSet | None,
     now: Now,
 ) -> dict[str, Any]:
     """The role in numbers."""
@@ -51,7 +55,8 @@ def status(
         "bindings_max": settings.bindings_max,
         "entries": states,
         "duplicate_address_detections": home_link.detections,
-        "acknowledgements_waiting_for_journal": acknowledgements_waiting,
+        "acknowledgements_waiting_for_journal": safekeeping.waiting_for_journal(),
+        "home_agent_set": None if members is None else _set_status(settings, safekeeping, members, now),
         "other_home_agents": [
             {
                 "link_local_address": format_address(entry.link_local_address),
@@ -66,16 +71,34 @@ def status(
     }
 
 
+def _set_status(
+    settings: HomeAgentSettings, safekeeping: Safekeeping, members: HomeAgentSet, now: Now
+) -> dict[str, Any] | None:
+    configured = settings.home_agent_set
+    if configured is None:
+        return None
+    return {
+        "member": configured.self.name,
+        "group_id": configured.group_id,
+        "durability": configured.durability.value,
+        "current": members.is_current,
+        "acknowledgements_waiting_for_members": safekeeping.waiting_for_members(),
+        "members": members.members_report(now),
+    }
+
+
 def bindings(
-    cache: BindingCache, subscribers: SubscriberLookup, interception: Interception, now: Now
+    cache: BindingCache, roster: Roster, subscribers: SubscriberLookup, interception: Interception, now: Now
 ) -> Iterator[dict[str, Any]]:
     """The bound entries by home address. There may be very many, and each is looked at only when it is asked for."""
     for binding in sorted((one for one in cache if one.state == State.BOUND), key=lambda one: one.home_address):
         if binding.state == State.BOUND:
-            yield _binding(binding, subscribers, interception, now)
+            yield _binding(binding, roster, subscribers, interception, now)
 
 
-def _binding(binding: Binding, subscribers: SubscriberLookup, interception: Interception, now: Now) -> dict[str, Any]:
+def _binding(
+    binding: Binding, roster: Roster, subscribers: SubscriberLookup, interception: Interception, now: Now
+) -> dict[str, Any]:
     subscriber = subscribers.by_home_address(binding.home_address)
     return {
         "home_address": format_address(binding.home_address),
@@ -86,6 +109,10 @@ def _binding(binding: Binding, subscribers: SubscriberLookup, interception: Inte
         "ends_at": _wall(binding.ends_at, now),
         "sequence": binding.sequence,
         "timestamp": round(wall_time(binding.timestamp), 6) if binding.timestamp else None,
+        "primary": roster.names[binding.primary] or None,
+        "primary_address": format_address(roster.addresses[binding.primary]),
+        "version": binding.version,
+        "switched": binding.switched,
         "tunnel": binding.tunnel,
         "tunnel_mtu": interception.tunnel_mtu(binding) or None,
         "previous_care_of_addresses": [format_address(address) for address, _ in binding.previous],
@@ -95,10 +122,12 @@ def _binding(binding: Binding, subscribers: SubscriberLookup, interception: Inte
 def explain(
     address: Address,
     settings: HomeAgentSettings,
+    roster: Roster,
     cache: BindingCache,
     subscribers: SubscriberLookup,
     home_link: HomeLink,
     interception: Interception,
+    members: HomeAgentSet | None,
     now: Now,
 ) -> list[str]:
     """Sentences about one address, the decisive one first."""
@@ -108,12 +137,16 @@ def explain(
             f"{text} is this home agent's own address.",
             "Mobility messages and tunnels that arrive for it are handled here.",
         ]
+    if members is not None:
+        for number in roster.numbers:
+            if address in (roster.addresses[number], roster.locators[number]):
+                return _explain_member(text, number, roster, members)
     for prefix in settings.home_prefixes:
         if address == home_agents_anycast(prefix.prefix, prefix.length):
             return [f"{text} is the home agents' anycast address: home agent address discovery is answered here."]
     binding = cache.get(address)
     if binding is not None:
-        return _explain_binding(text, binding, settings, home_link, interception, now)
+        return _explain_binding(text, binding, roster, home_link, interception, members, now)
     for other in cache:
         if other.state == State.BOUND and other.care_of_address == address:
             return [
@@ -127,9 +160,10 @@ def explain(
 def _explain_binding(
     text: str,
     binding: Binding,
-    settings: HomeAgentSettings,
+    roster: Roster,
     home_link: HomeLink,
     interception: Interception,
+    members: HomeAgentSet | None,
     now: Now,
 ) -> list[str]:
     care_of_address = format_address(binding.care_of_address)
@@ -148,9 +182,17 @@ def _explain_binding(
     lines = [
         f"{text} is bound to care-of address {care_of_address} for another {left} (lifetime "
         f"{binding.lifetime_units * LIFETIME_UNIT_S} s, sequence number {binding.sequence}).",
-        f"Packets to it go into tunnel {binding.tunnel} from {format_address(settings.address)} to {care_of_address}.",
+        f"Packets to it go into tunnel {binding.tunnel} from {format_address(interception.tunnel_local(binding))} to "
+        f"{care_of_address}.",
         f"Packets from it are accepted in a tunnel from {care_of_address} only.",
     ]
+    if members is not None and binding.primary != roster.own:
+        name = roster.names[binding.primary]
+        lines[1:2] = (
+            [f"Its primary home agent is {name}: packets to it go there, and from there to {care_of_address}."]
+            if members.is_up(binding.primary)
+            else [f"Its primary home agent {name} is not up: we take its place.", lines[1]]
+        )
     for previous, until in binding.previous:
         lines.append(
             f"They are also accepted from the previous care-of address {format_address(previous)} for "
@@ -161,6 +203,19 @@ def _explain_binding(
         lines.append(f"The path was found to carry packets of at most {mtu} bytes in this tunnel.")
     if home_link.is_real:
         lines.append("On the home link this home agent answers neighbour solicitations for it.")
+    return lines
+
+
+def _explain_member(text: str, number: int, roster: Roster, members: HomeAgentSet) -> list[str]:
+    if number == roster.own:
+        return [f"{text} is this home agent's locator.", "Tunnels from the other members of the set end here."]
+    which = "home agent address" if text == format_address(roster.addresses[number]) else "locator"
+    name = roster.names[number]
+    lines = [f"{text} is the {which} of member {name} of the home agent set."]
+    if members.is_up(number):
+        lines.append("What comes here for its home agent address goes on to it.")
+    else:
+        lines.append("It is not up: what comes here for its home agent address is handled here.")
     return lines
 
 

@@ -2,6 +2,9 @@
 
 A handover adds the new care-of address to those accepted from, then turns the tunnel; the previous care-of address is
 accepted for a while longer, because packets that left before the binding update are still on their way.
+
+Every member of a set has all of this for every binding: the tunnel that starts at the primary's address, which leads to
+the mobile node when the primary can't, and the row that sends packets to the primary as long as it can.
 """
 
 from unwired.core.binding_cache import Binding, BindingCache
@@ -19,6 +22,7 @@ from unwired.core.forwarding import (
 )
 from unwired.core.home_link import MAX_NEIGHBOR_ADVERTISEMENT, HomeLink, link_local_of
 from unwired.core.outbox import Outbox
+from unwired.core.roster import Roster
 from unwired.core.settings import HomeAgentSettings
 from unwired.core.timers import Agenda
 from unwired.wire.address import Address
@@ -36,17 +40,24 @@ class Interception:
     def __init__(
         self,
         settings: HomeAgentSettings,
+        roster: Roster,
         cache: BindingCache,
         home_link: HomeLink,
         outbox: Outbox,
         agenda: Agenda,
     ) -> None:
         self._settings = settings
+        self._own = roster.own
+        self._addresses = roster.addresses
         self._cache = cache
         self._home_link = home_link
         self._outbox = outbox
         self._agenda = agenda
         self._tunnel_mtu: dict[int, int] = {}
+
+    def tunnel_local(self, binding: Binding) -> Address:
+        """Where the tunnel to the mobile node starts: at its primary home agent, whoever sends."""
+        return self._addresses[binding.primary]
 
     def tunnel_mtu(self, binding: Binding) -> int:
         """The largest inner packet in bytes that the path was found to carry; 0 when nothing is known."""
@@ -58,21 +69,27 @@ class Interception:
         self._no_longer_previous(binding, binding.care_of_address)
         self._accept(binding)
         self._set_tunnel(binding)
-        actions.append(Forward(PLANE, Direction.TO_HOME_ADDRESS, binding.home_address, binding.tunnel))
+        actions.append(self._forward(binding))
         times = 1 if again else MAX_NEIGHBOR_ADVERTISEMENT
         self._home_link.defend(binding.home_address, now, times)
         if binding.link_local:
             self._home_link.defend(link_local_of(binding.home_address), now, times)
 
-    def move(self, binding: Binding, care_of_address: Address, now: Now) -> None:
-        """The mobile node is at another care-of address."""
-        previous = binding.care_of_address
-        self._no_longer_previous(binding, care_of_address)
+    def turn(self, binding: Binding, care_of_address: Address, primary: int, now: Now) -> None:
+        """The mobile node is at another care-of address, or has another primary home agent, or both."""
+        previous, moved = binding.care_of_address, care_of_address != binding.care_of_address
+        changed = primary != binding.primary
         binding.care_of_address = care_of_address
-        self._tunnel_mtu.pop(binding.tunnel, None)
-        self._accept(binding)
+        self._cache.set_primary(binding, primary)
+        if moved:
+            self._no_longer_previous(binding, care_of_address)
+            self._tunnel_mtu.pop(binding.tunnel, None)
+            self._accept(binding)
         self._set_tunnel(binding)
-        self._keep_as_previous(binding, previous, now)
+        if changed:
+            self._outbox.actions.append(self._forward(binding))
+        if moved:
+            self._keep_as_previous(binding, previous, now)
 
     def defend_link_local(self, binding: Binding, wanted: bool, now: Now) -> None:
         binding.link_local = wanted
@@ -123,8 +140,13 @@ class Interception:
                 self._outbox.actions.append(RemoveTunnel(binding.tunnel))
 
     def _set_tunnel(self, binding: Binding) -> None:
-        tunnel = Tunnel(binding.tunnel, self._settings.address, binding.care_of_address, mtu=self.tunnel_mtu(binding))
+        local = self._addresses[binding.primary]
+        tunnel = Tunnel(binding.tunnel, local, binding.care_of_address, mtu=self.tunnel_mtu(binding))
         self._outbox.actions.append(SetTunnel(tunnel))
+
+    def _forward(self, binding: Binding) -> Forward:
+        member = 0 if binding.primary == self._own else binding.primary
+        return Forward(PLANE, Direction.TO_HOME_ADDRESS, binding.home_address, binding.tunnel, member)
 
     def _accept(self, binding: Binding) -> None:
         self._outbox.actions.append(

@@ -1,31 +1,36 @@
 """Binding updates at the home agent: what each one that is taken does to the entry of its home address.
 
 ``admission.py`` says which are taken, ``binding_states.py`` which step follows from the entry's state. An
-acknowledgement that accepts is kept back until the journal has the binding: ``Persist`` and ``Persisted``.
+acknowledgement that accepts is kept back until the binding is safe: see ``durability.py``.
+
+In a home agent set a binding has as primary the member whose address its binding update was sent to, whoever answers in
+that member's place; each change gets a greater version and is published. ``merge.py`` takes the others' changes.
 """
 
-from collections import deque
 from collections.abc import Callable
 
 from unwired.core.acknowledgement import Request, acknowledge
 from unwired.core.admission import Admission
-from unwired.core.binding_cache import Binding, BindingCache, encode_record, record_key
+from unwired.core.binding_cache import Binding, BindingCache
 from unwired.core.binding_states import TABLE, Input, State, Step
-from unwired.core.door import Now, Persist, Send
+from unwired.core.door import Now
+from unwired.core.durability import Safekeeping
+from unwired.core.home_agent_set import HomeAgentSet
+from unwired.core.home_agent_switch import SwitchSender
 from unwired.core.home_link import HomeLink
 from unwired.core.intercept import Interception
 from unwired.core.notices import Drop, Level
 from unwired.core.outbox import Outbox
 from unwired.core.rate_limit import TokenBucket
+from unwired.core.replica import CLOCK_MARGIN_S, memory_s
+from unwired.core.roster import Roster
 from unwired.core.settings import HomeAgentSettings
-from unwired.wire.address import Address
+from unwired.wire.address import UNSPECIFIED, Address
 from unwired.wire.ipv6 import Packet
-from unwired.wire.rfc4285 import wall_time
+from unwired.wire.rfc4285 import ntp_timestamp, wall_time
 from unwired.wire.rfc6275 import LIFETIME_UNIT_S, BindingRefreshRequest, BindingStatus, BindingUpdate
 
 MAX_DELETE_BCE_TIMEOUT_S = 10.0
-CLOCK_MARGIN_S = 1.0
-"""How much longer a timestamp is kept than needed, should our clock be set back a little."""
 REFRESH_REQUESTS = 2
 """Binding refresh requests before a lifetime ends (RFC 6275 section 9.5.5)."""
 REFRESH_MARGIN_MAX_S = 20.0
@@ -37,21 +42,27 @@ class Registrar:
     def __init__(
         self,
         settings: HomeAgentSettings,
+        roster: Roster,
         admission: Admission,
         cache: BindingCache,
         home_link: HomeLink,
         interception: Interception,
+        safekeeping: Safekeeping,
         outbox: Outbox,
     ) -> None:
         self._settings = settings
+        self._roster = roster
         self._admission = admission
         self._cache = cache
         self._home_link = home_link
         self._interception = interception
+        self._safekeeping = safekeeping
         self._outbox = outbox
         self._told = TokenBucket(rate=10.0, burst=50)
-        self._token = 0
-        self._kept_back: deque[tuple[int, Request, Send]] = deque()
+        self._memory_s = memory_s(settings)
+        self._numbers = {roster.addresses[number]: number for number in roster.numbers}
+        self._members: HomeAgentSet | None = None
+        self._switch: SwitchSender | None = None
         self._detecting: dict[Address, Request] = {}
         self._register = Input.REGISTER_ON_LINK if home_link.is_real else Input.REGISTER
         self._requested: dict[Step, Callable[[Request, Binding, Now], None]] = {
@@ -63,6 +74,7 @@ class Registrar:
             Step.ACKNOWLEDGE_AGAIN: self._acknowledge_again,
             Step.REFUSE_UNKNOWN: self._refuse_unknown,
             Step.ABANDON: self._abandon,
+            Step.ACKNOWLEDGE_ONLY: self._acknowledge_only,
         }
         self._happened: dict[Step, Callable[[Binding, Now], None]] = {
             Step.EXPIRE: self._expire,
@@ -72,15 +84,17 @@ class Registrar:
         home_link.unique = self._unique
         home_link.duplicate = self._duplicate
 
-    @property
-    def kept_back(self) -> int:
-        """How many acknowledgements wait for the journal."""
-        return len(self._kept_back)
+    def join(self, members: HomeAgentSet, switch: SwitchSender) -> None:
+        """Be a member of a home agent set."""
+        self._members = members
+        self._switch = switch
+        self._safekeeping.released = self._released
 
-    def receive(self, packet: Packet, update: BindingUpdate, interface: int, now: Now) -> None:
-        """A binding update with a right checksum, sent to our address."""
+    def receive(self, packet: Packet, update: BindingUpdate, interface: int, now: Now, via: Address | None) -> None:
+        """A binding update with a right checksum, sent to our address or to one that we serve; ``via`` is the locator
+        of the member that sent it on."""
         self._outbox.counters["binding_updates_received"] += 1
-        request = Request(packet, update, interface)
+        request = Request(packet, update, interface, self._numbers.get(packet.destination, 0))
         binding = self._cache.get(request.home_address)
         verdict = self._admission.check(request, binding, now)
         if verdict is not None:
@@ -89,11 +103,17 @@ class Registrar:
             else:
                 self._refuse(request, now, *verdict)
             return
+        if self._members is not None and update.lifetime_units:
+            request.switch_to = self._nearer(request.member, via, self._members)
         if binding is None:
             # The subscriber's own bytes, if we know it: one object in memory for both.
             subscriber = request.subscriber
             binding = Binding(request.home_address if subscriber is None else subscriber.home_address)
-        event = self._register if update.lifetime_units else Input.DEREGISTER
+            binding.primary = request.member
+        if update.lifetime_units:
+            event = self._register
+        else:
+            event = Input.DEREGISTER if request.member == binding.primary else Input.DEREGISTER_ELSEWHERE
         step, following = TABLE[binding.state][event]
         self._cache.move(binding, following)
         self._requested[step](request, binding, now)
@@ -109,8 +129,7 @@ class Registrar:
         timestamp: int | None = None,
     ) -> None:
         sequence = request.update.sequence if sequence is None else sequence
-        own_address = self._settings.address
-        self._outbox.actions.append(acknowledge(request, own_address, status, sequence, timestamp=timestamp))
+        self._outbox.actions.append(acknowledge(request, status, sequence, timestamp=timestamp))
         self._outbox.counters[f"refused_{status.name.lower()}"] += 1
         # Anybody may cause refusals: all are counted, some are told.
         if self._told.take(now.monotonic):
@@ -124,72 +143,72 @@ class Registrar:
                 source=request.packet.source,
             )
 
-    def _accept(self, request: Request, binding: Binding, status: int, now: Now, advice_units: int = 0) -> None:
-        """Write the binding down and acknowledge it when that is done."""
-        token = self._persist(binding, now)
+    def _accept(
+        self, request: Request, binding: Binding, status: int, now: Now, lifetime_units: int, advice_units: int = 0
+    ) -> None:
+        """Write the binding down, publish it, and acknowledge it when it is safe."""
+        token = self._safekeeping.publish(binding, now)
         answer = acknowledge(
-            request,
-            self._settings.address,
-            status,
-            request.update.sequence,
-            binding.lifetime_units,
-            refresh_advice_units=advice_units,
+            request, status, request.update.sequence, lifetime_units, refresh_advice_units=advice_units
         )
-        self._kept_back.append((token, request, answer))
+        self._safekeeping.acknowledge(token, request, answer, binding, now)
 
-    def _persist(self, binding: Binding, now: Now, keep: bool = True) -> int:
-        self._token += 1
-        record = encode_record(binding, now) if keep else None
-        self._outbox.actions.append(Persist(self._token, record_key(binding.home_address), record))
-        return self._token
+    def _nearer(self, member: int, via: Address | None, members: HomeAgentSet) -> int:
+        """Which member the mobile node that sent this to ``member`` should change to: 0 if none."""
+        own = self._roster.own
+        if member != own:
+            return own  # we answer in the place of one that is not there any more
+        nearer = members.number_of(via) if via is not None else 0
+        return nearer if nearer != own and nearer and members.is_up(nearer) else 0
 
-    def persisted(self, token: int) -> None:
-        """Release the acknowledgements that the journal was waited for, unless the binding ended meanwhile."""
-        kept_back = self._kept_back
-        while kept_back and kept_back[0][0] <= token:
-            _, request, answer = kept_back.popleft()
-            if request.update.lifetime_units:
-                binding = self._cache.get(request.home_address)
-                if binding is None or binding.state != State.BOUND:
-                    continue
-            self._outbox.actions.append(answer)
-            self._outbox.counters["binding_updates_accepted"] += 1
-
-    def not_persisted(self, token: int, reason: str) -> None:
-        """The journal failed: what was not written is not acknowledged. The mobile node asks again."""
-        self._kept_back = deque(item for item in self._kept_back if item[0] != token)
-        self._outbox.counters["journal_failures"] += 1
-        self._outbox.notify("journal_failed", Level.ERROR, reason=reason)
+    def _released(self, request: Request, binding: Binding | None, now: Now) -> None:
+        """An acknowledgement has left: now the mobile node may be told of a nearer home agent."""
+        if not request.switch_to or binding is None or self._switch is None:
+            return
+        identifier = None if request.identifier is None else request.identifier.identifier
+        binding.switched = False  # what was published is made true, if the sender has room
+        self._switch.request(
+            binding, request.association, identifier, request.packet.destination, request.switch_to, now
+        )
 
     # --- steps on a binding update ---
 
     def _grant(self, request: Request, binding: Binding, now: Now) -> tuple[BindingStatus, int]:
-        """Set lifetime, sequence number, timestamp and timer; the status and the refresh advice to acknowledge with."""
+        """Set version, lifetime, sequence number, timestamp and timer; the status and the refresh advice to acknowledge
+        with. At most one switch for each care-of address, or equally good paths would make it go to and fro; but who
+        must be told that its home agent is gone is told so until it knows."""
         update = request.update
+        binding.version = _next_version(request, binding, now)
+        if request.switch_to and request.switch_to != self._roster.own:
+            if binding.switched:
+                request.switch_to = 0
+            binding.switched = True
         status, units = self._admission.grant(binding.home_address, update.lifetime_units)
         _remember_last(request, binding)
         binding.lifetime_units = units
         binding.requests = 0
         binding.ends_at = now.monotonic + units * LIFETIME_UNIT_S
-        self._cache.wheel.schedule(binding, self._next_look(binding))
+        self._cache.wheel.schedule(binding, self.next_look(binding))
         advice_units = self._settings.refresh_advice_s // LIFETIME_UNIT_S
         return status, advice_units if advice_units < units else 0
 
-    def _next_look(self, binding: Binding) -> float:
-        """When to send the next binding refresh request, or to end the binding."""
-        if binding.requests >= REFRESH_REQUESTS:
+    def next_look(self, binding: Binding) -> float:
+        """When to send the next binding refresh request, or to end the binding. Only the primary asks."""
+        if binding.requests >= REFRESH_REQUESTS or binding.primary != self._roster.own:
             return binding.ends_at
         margin_s = min(REFRESH_MARGIN_MAX_S, binding.lifetime_units * LIFETIME_UNIT_S / 8)
         return binding.ends_at - margin_s / (1 << binding.requests)
 
     def _bind(self, request: Request, binding: Binding, now: Now) -> None:
         binding.care_of_address = request.care_of_address
+        self._cache.set_primary(binding, request.member)
+        binding.switched = False
         binding.link_local = request.update.link_local_compatible and self._home_link.is_real
         self._cache.number_tunnel(binding)
         self._cache.add(binding)
         status, advice_units = self._grant(request, binding, now)
         self._interception.begin(binding, now)
-        self._accept(request, binding, status, now, advice_units)
+        self._accept(request, binding, status, now, binding.lifetime_units, advice_units)
         self._outbox.counters["bindings_created"] += 1
         self._outbox.notify(
             "binding_created",
@@ -200,13 +219,17 @@ class Registrar:
         )
 
     def _update(self, request: Request, binding: Binding, now: Now) -> None:
-        status, advice_units = self._grant(request, binding, now)
+        previous, moved = binding.care_of_address, request.care_of_address != binding.care_of_address
+        changed = request.member != binding.primary
         wanted = request.update.link_local_compatible and self._home_link.is_real
         if wanted != binding.link_local:
             self._interception.defend_link_local(binding, wanted, now)
-        if request.care_of_address != binding.care_of_address:
-            previous = binding.care_of_address
-            self._interception.move(binding, request.care_of_address, now)
+        if moved or changed:
+            binding.switched = not moved
+            self._interception.turn(binding, request.care_of_address, request.member, now)
+            if self._switch is not None:
+                self._switch.completed(binding.home_address, now)
+        if moved:
             self._outbox.counters["bindings_moved"] += 1
             self._outbox.notify(
                 "binding_updated",
@@ -215,9 +238,15 @@ class Registrar:
                 care_of_address=binding.care_of_address,
                 previous_care_of_address=previous,
             )
+        elif changed:
+            self._outbox.counters["bindings_switched"] += 1
+            self._outbox.notify(
+                "binding_switched", Level.INFO, binding.home_address, primary=self._roster.names[binding.primary]
+            )
         else:
             self._outbox.counters["bindings_refreshed"] += 1
-        self._accept(request, binding, status, now, advice_units)
+        status, advice_units = self._grant(request, binding, now)
+        self._accept(request, binding, status, now, binding.lifetime_units, advice_units)
 
     def _detect(self, request: Request, binding: Binding, now: Now) -> None:
         self._cache.add(binding)
@@ -235,7 +264,10 @@ class Registrar:
             self._home_link.detect(binding.home_address, True, now)
 
     def _unbind(self, request: Request, binding: Binding, now: Now) -> None:
+        """The entry becomes the tombstone of what it was: it ends no later version."""
         self._interception.end(binding, now, at_once=False)
+        if self._switch is not None:
+            self._switch.completed(binding.home_address, now)
         self._outbox.counters["bindings_removed"] += 1
         self._outbox.notify(
             "binding_removed",
@@ -250,8 +282,16 @@ class Registrar:
         _remember_last(request, binding)
         binding.lifetime_units = 0
         binding.ends_at = max(now.monotonic + MAX_DELETE_BCE_TIMEOUT_S, self._replay_ends_at(binding, now))
+        if self._roster.is_set:
+            binding.ends_at = max(binding.ends_at, now.monotonic + self._memory_s)
         self._cache.wheel.schedule(binding, binding.ends_at)
-        self._accept(request, binding, BindingStatus.BINDING_UPDATE_ACCEPTED, now)
+        self._accept(request, binding, BindingStatus.BINDING_UPDATE_ACCEPTED, now, 0)
+
+    def _acknowledge_only(self, request: Request, binding: Binding, now: Now) -> None:
+        """From where the mobile node is a former visitor only the time is learnt."""
+        _remember_last(request, binding)
+        self._outbox.counters["deregistrations_elsewhere"] += 1
+        self._accept(request, binding, BindingStatus.BINDING_UPDATE_ACCEPTED, now, 0)
 
     def _refuse_unknown(self, request: Request, binding: Binding, now: Now) -> None:
         self._refuse(request, now, BindingStatus.NOT_HOME_AGENT_FOR_THIS_MOBILE_NODE)
@@ -266,7 +306,7 @@ class Registrar:
 
     # --- steps on what happens by itself ---
 
-    def _happen(self, binding: Binding, event: Input, now: Now) -> None:
+    def happen(self, binding: Binding, event: Input, now: Now) -> None:
         step, following = TABLE[binding.state][event]
         if step is Step.IGNORE:
             return
@@ -298,17 +338,26 @@ class Registrar:
         return now.monotonic + too_old_at - now.wall
 
     def _remember(self, binding: Binding, now: Now) -> None:
-        """Keep what guards against replay for as long as it is needed, if it is."""
-        binding.lifetime_units = 0
-        binding.ends_at = self._replay_ends_at(binding, now)
+        """Keep what guards against replay, and in a set against older bindings, as long as it is needed, if it is."""
+        self._set_memory(binding, now)
         if binding.ends_at > now.monotonic:
             self._cache.wheel.schedule(binding, binding.ends_at)
-            self._persist(binding, now)
+            self._safekeeping.keep(binding, now)
         else:
-            self._happen(binding, Input.FORGET, now)
+            self.happen(binding, Input.FORGET, now)
+
+    def _set_memory(self, binding: Binding, now: Now) -> None:
+        """From the end of a lifetime to the end of its memory."""
+        if self._roster.is_set:
+            # The lifetime stays, because it says when the binding was made.
+            binding.ends_at += self._memory_s - binding.lifetime_units * LIFETIME_UNIT_S
+        else:
+            binding.lifetime_units = 0
+            binding.ends_at = self._replay_ends_at(binding, now)
 
     def _expire(self, binding: Binding, now: Now) -> None:
-        self._interception.end(binding, now, at_once=True)
+        """Nothing is published: the end of a lifetime is the same moment everywhere."""
+        self._end(binding, now)
         self._outbox.counters["bindings_expired"] += 1
         self._outbox.notify(
             "binding_expired",
@@ -320,21 +369,26 @@ class Registrar:
 
     def _give_up(self, binding: Binding, now: Now) -> None:
         """The host could not make the binding true: refuse what was not yet acknowledged."""
-        self._interception.end(binding, now, at_once=True)
+        self._end(binding, now)
         self._remember(binding, now)
-        waiting = [item for item in self._kept_back if item[1].home_address == binding.home_address]
-        self._kept_back = deque(item for item in self._kept_back if item[1].home_address != binding.home_address)
-        for _, request, _ in waiting[-1:]:
+        request = self._safekeeping.withdraw(binding.home_address)
+        if request is not None:
             self._refuse(request, now, BindingStatus.INSUFFICIENT_RESOURCES)
+
+    def _end(self, binding: Binding, now: Now) -> None:
+        self._interception.end(binding, now, at_once=True)
+        if self._switch is not None:
+            self._switch.completed(binding.home_address, now)
 
     def _forget(self, binding: Binding, now: Now) -> None:
         self._interception.forget(binding)
         self._cache.remove(binding)
-        self._persist(binding, now, keep=False)
+        self._safekeeping.forget(binding)
 
     def failed(self, binding: Binding, now: Now) -> None:
-        """Something that the binding needs could not be done."""
-        self._happen(binding, Input.FAILED, now)
+        """Something that the binding needs could not be done. Another member's binding is not ours to end."""
+        if binding.primary == self._roster.own:
+            self.happen(binding, Input.FAILED, now)
 
     def wake(self, now: Now) -> None:
         """Look at the entries whose second has come."""
@@ -342,7 +396,7 @@ class Registrar:
             if binding.state == State.DETECTING:
                 continue
             if binding.ends_at <= now.monotonic:
-                self._happen(binding, Input.EXPIRED if binding.state == State.BOUND else Input.FORGET, now)
+                self.happen(binding, Input.EXPIRED if binding.state == State.BOUND else Input.FORGET, now)
             elif binding.state == State.BOUND:
                 self._look(binding, now)
             else:
@@ -350,7 +404,7 @@ class Registrar:
 
     def _look(self, binding: Binding, now: Now) -> None:
         """Ask for a refresh if it is time to, and come back later."""
-        if self._next_look(binding) <= now.monotonic:
+        if self.next_look(binding) <= now.monotonic:
             binding.requests += 1
             self._outbox.counters["binding_refresh_requests_sent"] += 1
             # To the home address by way of the care-of address, as all that we send to it (section 9.3.2).
@@ -362,18 +416,21 @@ class Registrar:
                     routing_home_address=binding.home_address,
                 )
             )
-        self._cache.wheel.schedule(binding, self._next_look(binding))
+        self._cache.wheel.schedule(binding, self.next_look(binding))
 
     # --- restart ---
 
-    def restore(self, binding: Binding, now: Now) -> None:
-        """Take up an entry that the journal kept; what is over is remembered or forgotten at the next wake, and what
-        the configuration no longer has at once."""
+    def restore(self, binding: Binding, primary: Address, now: Now) -> None:
+        """Take up an entry that the journal kept, with its primary's locator; what is over is remembered or forgotten
+        at the next wake, and what the configuration no longer has at once."""
+        own = self._roster.own
         owner = self._admission.owner(binding.home_address)
-        if owner is None:
+        locators = self._roster.locators
+        if owner is None or (primary != UNSPECIFIED and primary not in locators):
             self._outbox.notify("binding_disowned", Level.WARNING, binding.home_address)
-            self._persist(binding, now, keep=False)
+            self._safekeeping.forget(binding)
             return
+        binding.primary = own if primary == UNSPECIFIED else locators.index(primary)
         binding.home_address = owner.home_address  # one object in memory for both
         state, binding.state = binding.state, State.ABSENT
         if state == State.BOUND:
@@ -381,14 +438,27 @@ class Registrar:
             binding.ends_at = min(binding.ends_at, now.monotonic + binding.lifetime_units * LIFETIME_UNIT_S)
             if binding.ends_at <= now.monotonic:
                 state = State.REMEMBERED
-                binding.ends_at = self._replay_ends_at(binding, now)
+                self._set_memory(binding, now)
         self._cache.add(binding)
         self._cache.move(binding, state)
-        self._cache.wheel.schedule(binding, self._next_look(binding) if state == State.BOUND else binding.ends_at)
+        self._cache.wheel.schedule(binding, self.next_look(binding) if state == State.BOUND else binding.ends_at)
+        self._safekeeping.count(binding)
+
+
+def _next_version(request: Request, binding: Binding, now: Now) -> int:
+    """The version of what a registration makes of a binding (docs/ha-ha.md): the mobile node's time where it is proven,
+    else ours, and greater than the version before in any case."""
+    if request.message_id is not None and request.association is not None:
+        time = request.message_id.timestamp
+    else:
+        time = ntp_timestamp(now.wall)
+    return max(time, binding.version + 1)
 
 
 def _remember_last(request: Request, binding: Binding) -> None:
-    """What the next update must be greater than: sequence number and, where it was proven, timestamp."""
-    binding.sequence = request.update.sequence
+    """What the next update must be greater than: where it was proven, the timestamp; and the sequence number, but that
+    only among those to the same home agent."""
+    if request.member == binding.primary:
+        binding.sequence = request.update.sequence
     if request.message_id is not None and request.association is not None:
         binding.timestamp = request.message_id.timestamp

@@ -81,7 +81,7 @@ class TunnelErrors:
         """
         try:
             outer = decode_headers(quoted)
-            if outer.protocol != IPV6_IN_IPV6 or outer.source != self._settings.address or outer.problem:
+            if outer.protocol != IPV6_IN_IPV6 or outer.problem:
                 return None
             inner = quoted[outer.start :]
             original = _inner_header(inner)
@@ -90,6 +90,8 @@ class TunnelErrors:
         source, destination, length = original
         binding = self._cache.get(destination)
         if binding is None or binding.state != State.BOUND or binding.care_of_address != outer.destination:
+            return None
+        if outer.source != self._interception.tunnel_local(binding):
             return None
         return binding, source, inner[:_QUOTED_MAX], length
 

@@ -1,0 +1,231 @@
+"""What other members of the set know, taken into the binding cache: the newer record wins (``GlobalBinding.order``).
+
+A member may be broken or its clock wrong: what could not be, or could not be undone by a later record, is refused under
+a name (``Refused``) and told. Everything else needs no proof, because only members are heard here.
+"""
+
+from collections.abc import Callable
+from enum import StrEnum
+
+from unwired.core.admission import Admission
+from unwired.core.binding_cache import Binding, BindingCache
+from unwired.core.binding_states import TABLE, Input, State, Step
+from unwired.core.door import BindingsReceived, Now
+from unwired.core.durability import Safekeeping
+from unwired.core.global_binding import GlobalBinding
+from unwired.core.intercept import Interception
+from unwired.core.notices import Level
+from unwired.core.outbox import Outbox
+from unwired.core.rate_limit import TokenBucket
+from unwired.core.replica import memory_s
+from unwired.core.roster import Roster
+from unwired.core.settings import HomeAgentSettings
+from unwired.core.subscribers import SubscriberLookup
+from unwired.wire.address import Address, is_ipv4, is_unicast_routable
+from unwired.wire.rfc4285 import ntp_timestamp
+from unwired.wire.rfc6275 import LIFETIME_UNIT_S
+
+CLOCK_AHEAD_MAX_S = 3600.0
+"""How far ahead of our clock a version may be. One that is farther would keep out every later registration."""
+_ERA = 1 << 64
+_UINT16 = 1 << 16
+
+
+class Refused(StrEnum):
+    """Why a record of another member is not taken."""
+
+    UNKNOWN_PRIMARY = "unknown_primary"
+    """Its primary home agent's locator is no member's."""
+    NOT_A_HOME_ADDRESS = "not_a_home_address"
+    """Its home address is in no home prefix, or a home agent's."""
+    BAD_CARE_OF_ADDRESS = "bad_care_of_address"
+    """No unicast address, or one that leads back to a home agent or a home address."""
+    IN_THE_FUTURE = "in_the_future"
+    """Its version or its timestamp is further ahead than clocks may differ."""
+    LASTS_TOO_LONG = "lasts_too_long"
+    """It ends later than any lifetime or tombstone that is given here."""
+    OUT_OF_RANGE = "out_of_range"
+    """A number that no message can carry."""
+    NO_ROOM = "no_room"
+    """This member has as many bindings as it may."""
+
+
+class Merger:
+    """Receives other members' records. ``turned`` is called with a home address whose binding moved, changed its
+    primary or ended."""
+
+    def __init__(
+        self,
+        settings: HomeAgentSettings,
+        roster: Roster,
+        subscribers: SubscriberLookup,
+        admission: Admission,
+        cache: BindingCache,
+        interception: Interception,
+        safekeeping: Safekeeping,
+        outbox: Outbox,
+        next_look: Callable[[Binding], float],
+    ) -> None:
+        self._own = roster.own
+        self._locators = roster.locators
+        self._numbers = {roster.locators[number]: number for number in roster.numbers}
+        self._names = roster.names
+        self._subscribers = subscribers
+        self._admission = admission
+        self._cache = cache
+        self._interception = interception
+        self._safekeeping = safekeeping
+        self._outbox = outbox
+        self._next_look = next_look
+        self._bindings_max = settings.bindings_max
+        self._binding_s = settings.lifetime_max_s + settings.timestamp_window_s
+        self._memory_s = memory_s(settings)
+        self._tombstone_s = self._memory_s + settings.timestamp_window_s
+        self._told = TokenBucket(rate=1.0, burst=10)
+        self._learnt: dict[Step, Callable[[GlobalBinding, Binding, int, State, Now], None]] = {
+            Step.ADOPT: self._adopt,
+            Step.FOLLOW: self._follow,
+            Step.BURY: self._bury,
+            Step.IGNORE: lambda record, binding, primary, before, now: None,
+        }
+        self.turned: Callable[[Address, Now], None] = lambda home_address, now: None
+
+    def receive(self, event: BindingsReceived, now: Now) -> None:
+        """Records from a member; told to it when they are durable here."""
+        latest = ntp_timestamp(now.wall + CLOCK_AHEAD_MAX_S)
+        for record in event.records:
+            self._receive(record, event.member, latest, now)
+        self._outbox.counters["global_bindings_received"] += len(event.records)
+        self._safekeeping.confirm(event.member, event.position)
+
+    def _receive(self, record: GlobalBinding, member: int, latest: int, now: Now) -> None:
+        binding = self._cache.get(record.home_address)
+        primary = self._numbers.get(record.primary, 0)
+        reason = self._reason_to_refuse(record, primary, binding, latest, now)
+        if reason is not None:
+            self._refuse(reason, record, member, now)
+            return
+        is_over = record.ends_at <= now.wall
+        if binding is None:
+            if is_over and self._memory_ends_at(record) <= now.wall:
+                self._outbox.counters["global_bindings_old"] += 1
+                return
+            owner = self._subscribers.by_home_address(record.home_address)
+            if owner is None:
+                # One list for the whole set, but it is not changed everywhere in the same moment.
+                self._outbox.counters["global_bindings_of_no_subscriber"] += 1
+            binding = Binding(record.home_address if owner is None else owner.home_address)
+        elif not self._is_newer(record, binding):
+            if record.timestamp > binding.timestamp:
+                binding.timestamp = record.timestamp
+                self._safekeeping.keep(binding, now)
+            self._outbox.counters["global_bindings_old"] += 1
+            return
+        event = Input.LEARN_DELETED if record.deleted else Input.LEARN_OVER if is_over else Input.LEARN
+        before = binding.state
+        step, following = TABLE[before][event]
+        self._cache.move(binding, following)
+        self._learnt[step](record, binding, primary, before, now)
+
+    def _memory_ends_at(self, record: GlobalBinding) -> float:
+        """Until when a record whose lifetime is over must beat older ones; a tombstone says so itself."""
+        if record.deleted:
+            return record.ends_at
+        return record.ends_at - record.lifetime_units * LIFETIME_UNIT_S + self._memory_s
+
+    def _is_newer(self, record: GlobalBinding, binding: Binding) -> bool:
+        if record.version != binding.version:
+            return record.version > binding.version
+        deleted = binding.state == State.DELETED
+        return (record.primary, record.deleted) > (self._locators[binding.primary], deleted)
+
+    def _reason_to_refuse(
+        self, record: GlobalBinding, primary: int, binding: Binding | None, latest: int, now: Now
+    ) -> Refused | None:
+        if not primary:
+            return Refused.UNKNOWN_PRIMARY
+        if not (
+            0 <= record.sequence < _UINT16
+            and 0 <= record.lifetime_units < _UINT16
+            and 0 <= record.version < _ERA
+            and 0 <= record.timestamp < _ERA
+        ):
+            return Refused.OUT_OF_RANGE
+        # Differences, because NTP's seconds begin again in 2036.
+        if 0 < (record.version - latest) % _ERA < _ERA >> 1 or (
+            record.timestamp and 0 < (record.timestamp - latest) % _ERA < _ERA >> 1
+        ):
+            return Refused.IN_THE_FUTURE
+        # Not a number is neither less nor more.
+        if not record.ends_at <= now.wall + (self._tombstone_s if record.deleted else self._binding_s):
+            return Refused.LASTS_TOO_LONG
+        if binding is None and not self._admission.is_servable(record.home_address):
+            return Refused.NOT_A_HOME_ADDRESS
+        if (binding is None or record.care_of_address != binding.care_of_address) and (
+            not is_unicast_routable(record.care_of_address)
+            or is_ipv4(record.care_of_address)
+            or self._admission.leads_back(record.care_of_address)
+        ):
+            return Refused.BAD_CARE_OF_ADDRESS
+        if binding is None or binding.state != State.BOUND:
+            is_full = not record.deleted and self._cache.in_use >= self._bindings_max
+            if is_full or (binding is None and len(self._cache) >= 2 * self._bindings_max):
+                return Refused.NO_ROOM
+        return None
+
+    def _refuse(self, reason: Refused, record: GlobalBinding, member: int, now: Now) -> None:
+        self._outbox.counters[f"global_bindings_refused_{reason.value}"] += 1
+        if self._told.take(now.monotonic):
+            self._outbox.notify(
+                "global_binding_refused",
+                Level.WARNING,
+                record.home_address,
+                reason=reason.value,
+                member=self._names[member] if 0 < member < len(self._names) else "",
+                care_of_address=record.care_of_address,
+                primary=record.primary,
+            )
+
+    # --- steps ---
+
+    def _adopt(self, record: GlobalBinding, binding: Binding, primary: int, before: State, now: Now) -> None:
+        binding.care_of_address = record.care_of_address
+        self._cache.set_primary(binding, primary)
+        self._cache.number_tunnel(binding)
+        self._cache.add(binding)
+        self._take(record, binding, now)
+        self._interception.begin(binding, now)
+        self._outbox.counters["global_bindings_learnt"] += 1
+
+    def _follow(self, record: GlobalBinding, binding: Binding, primary: int, before: State, now: Now) -> None:
+        if record.care_of_address != binding.care_of_address or primary != binding.primary:
+            self._interception.turn(binding, record.care_of_address, primary, now)
+            self.turned(binding.home_address, now)
+        self._take(record, binding, now)
+        self._outbox.counters["global_bindings_followed"] += 1
+
+    def _bury(self, record: GlobalBinding, binding: Binding, primary: int, before: State, now: Now) -> None:
+        """It has ended, and is remembered as long as what is older could come back."""
+        if before == State.BOUND:
+            self._interception.end(binding, now, at_once=not record.deleted)
+            self.turned(binding.home_address, now)
+        self._cache.add(binding)
+        binding.care_of_address = record.care_of_address
+        self._cache.set_primary(binding, primary)
+        self._take(record, binding, now)
+        self._outbox.counters["global_bindings_buried"] += 1
+
+    def _take(self, record: GlobalBinding, binding: Binding, now: Now) -> None:
+        """The rest of a record that won."""
+        binding.version = record.version
+        binding.timestamp = max(record.timestamp, binding.timestamp)
+        binding.sequence = record.sequence
+        binding.lifetime_units = record.lifetime_units
+        binding.link_local = False
+        binding.switched = record.switched
+        binding.requests = 0
+        ends_at = self._memory_ends_at(record) if binding.state == State.REMEMBERED else record.ends_at
+        binding.ends_at = ends_at - now.wall + now.monotonic
+        when = self._next_look(binding) if binding.state == State.BOUND else binding.ends_at
+        self._cache.wheel.schedule(binding, when)
+        self._safekeeping.keep(binding, now)
