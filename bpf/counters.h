@@ -25,9 +25,20 @@ static __always_inline __u32 packets_of(struct __sk_buff *skb)
 	return skb->gso_segs ?: 1;
 }
 
-static __always_inline void count_sent(__u32 tunnel, __u32 packets, __u32 bytes)
+static __always_inline struct tunnel_counters *counters_of(__u32 tunnel)
 {
 	struct tunnel_counters *row = bpf_map_lookup_elem(&tunnel_counters, &tunnel);
+	struct tunnel_counters zeros = {};
+
+	if (row)
+		return row;
+	bpf_map_update_elem(&tunnel_counters, &tunnel, &zeros, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&tunnel_counters, &tunnel);
+}
+
+static __always_inline void count_sent(__u32 tunnel, __u32 packets, __u32 bytes)
+{
+	struct tunnel_counters *row = counters_of(tunnel);
 
 	if (row) {
 		__sync_fetch_and_add(&row->packets_sent, packets);
@@ -37,7 +48,7 @@ static __always_inline void count_sent(__u32 tunnel, __u32 packets, __u32 bytes)
 
 static __always_inline void count_received(__u32 tunnel, __u32 packets, __u32 bytes)
 {
-	struct tunnel_counters *row = bpf_map_lookup_elem(&tunnel_counters, &tunnel);
+	struct tunnel_counters *row = counters_of(tunnel);
 
 	if (row) {
 		__sync_fetch_and_add(&row->packets_received, packets);

@@ -12,6 +12,8 @@
 #define ECN_CONGESTION_EXPERIENCED 3
 #define HOP_LIMIT_OF_THIS_LINK 255
 
+#define NOT_ACCEPTED (-2)
+
 /* The ECN field: bits 5 and 4 of the header's second byte. */
 static __always_inline __u8 ecn_of(const struct ipv6hdr *header)
 {
@@ -35,34 +37,15 @@ static __always_inline int is_of_one_link(const struct ipv6hdr *header)
 	       (destination[0] == 0xff && (destination[1] & 0x0f) <= 2);
 }
 
-/* Take `length` bytes of outer headers off the packet. Afterwards `inner` is as the packet's header at `l2`.
- * Returns the direction of the row that allows it, or -1 with the reason counted. */
-static __always_inline int decapsulate(struct __sk_buff *skb, const __u32 l2, const struct settings *settings,
-				       const struct ipv6hdr *outer, __u32 length, struct ipv6hdr *inner)
+/* Take `length` bytes of outer headers off the packet, which came in tunnel `number`. Afterwards `inner`, the header
+ * behind them, is as the packet's header at `l2`. Returns -1 with the reason counted. */
+static __always_inline int take_off(struct __sk_buff *skb, const __u32 l2, const struct ipv6hdr *outer, __u32 length,
+				    struct ipv6hdr *inner, __u32 number)
 {
-	const __u32 packets = packets_of(skb);
+	const __u32 packets = packets_of(skb), inner_length = skb->len - l2 - length;
 	const __u8 outer_ecn = ecn_of(outer);
-	struct accept_key key = { .plane = settings->plane, .direction = FROM_HOME_ADDRESS };
-	const struct accept_row *accept = 0;
-	__u32 number, inner_length;
 	__u8 inner_ecn, changed = 0;
 
-	if (bpf_skb_load_bytes(skb, l2 + length, inner, sizeof(*inner)) || inner->version != 6)
-		return refuse(COUNTER_MALFORMED);
-	inner_length = skb->len - l2 - length;
-
-	__builtin_memcpy(&key.outer_source, &outer->saddr, sizeof(key.outer_source));
-	__builtin_memcpy(&key.address, &inner->saddr, sizeof(key.address));
-	if (settings->flags & SETTING_ACCEPTS(FROM_HOME_ADDRESS))
-		accept = bpf_map_lookup_elem(&accepts, &key);
-	if (!accept && settings->flags & SETTING_ACCEPTS(TO_HOME_ADDRESS)) {
-		key.direction = TO_HOME_ADDRESS;
-		__builtin_memcpy(&key.address, &inner->daddr, sizeof(key.address));
-		accept = bpf_map_lookup_elem(&accepts, &key);
-	}
-	if (!accept)
-		return refuse(COUNTER_REVERSE_CHECK);
-	number = accept->tunnel;
 	if (is_of_one_link(inner))
 		return refuse(COUNTER_LINK_SCOPE);
 
@@ -90,7 +73,31 @@ static __always_inline int decapsulate(struct __sk_buff *skb, const __u32 l2, co
 		return refuse(COUNTER_DECAPSULATE_FAILED);
 	count(COUNTER_DECAPSULATED);
 	count_received(number, packets, inner_length);
-	return key.direction;
+	return 0;
+}
+
+/* Out of a tunnel with `length` bytes of outer headers, when a row allows it. `inner` gets the header behind them.
+ * Returns the row's direction, NOT_ACCEPTED, or -1 with the reason counted. */
+static __always_inline int decapsulate(struct __sk_buff *skb, const __u32 l2, const struct settings *settings,
+				       const struct ipv6hdr *outer, __u32 length, struct ipv6hdr *inner)
+{
+	struct accept_key key = { .plane = settings->plane, .direction = FROM_HOME_ADDRESS };
+	const struct accept_row *accept = 0;
+
+	if (bpf_skb_load_bytes(skb, l2 + length, inner, sizeof(*inner)) || inner->version != 6)
+		return refuse(COUNTER_MALFORMED);
+	__builtin_memcpy(&key.outer_source, &outer->saddr, sizeof(key.outer_source));
+	__builtin_memcpy(&key.address, &inner->saddr, sizeof(key.address));
+	if (settings->flags & SETTING_ACCEPTS(FROM_HOME_ADDRESS))
+		accept = bpf_map_lookup_elem(&accepts, &key);
+	if (!accept && settings->flags & SETTING_ACCEPTS(TO_HOME_ADDRESS)) {
+		key.direction = TO_HOME_ADDRESS;
+		__builtin_memcpy(&key.address, &inner->daddr, sizeof(key.address));
+		accept = bpf_map_lookup_elem(&accepts, &key);
+	}
+	if (!accept)
+		return NOT_ACCEPTED;
+	return take_off(skb, l2, outer, length, inner, accept->tunnel) ? -1 : key.direction;
 }
 
 #endif

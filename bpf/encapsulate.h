@@ -8,7 +8,6 @@
 #include "route.h"
 
 #define EALREADY 114
-#define NO_VERDICT (-2) /* not sent: the caller decides */
 #define OUTER_HOP_LIMIT 64
 #define IPV6_PAYLOAD_MAX 65535
 #define TOO_BIG_QUOTED 1200 /* bytes of a packet that the daemon gets to tell its sender */
@@ -46,7 +45,8 @@ struct head {
 
 /* What leaves by `route` carries less than this packet, and the kernel, which sends Packet Too Big, does not know. The
  * daemon makes it known when it is told, at most once a jiffy: it gets the packet as encapsulated, cut, with the MTU of
- * the way as flow label. Nothing else that is punted starts with a tunnel's header. */
+ * the way as flow label and hop limit 0. The only other punts that start with a tunnel's header are what comes from
+ * members, which never has that hop limit (members.h); host/driver.py tells the two apart by it. */
 static __always_inline int tell_too_big(struct __sk_buff *skb, const struct settings *settings, struct head *head,
 					const struct route *route)
 {
@@ -60,6 +60,7 @@ static __always_inline int tell_too_big(struct __sk_buff *skb, const struct sett
 	*told_at = now;
 	*(__be32 *)&head->outer = VERSION_6 | bpf_htonl(route->mtu & 0xfffff);
 	head->outer.payload_len = bpf_htons(TOO_BIG_QUOTED);
+	head->outer.hop_limit = 0;
 	if (skb->len < TOO_BIG_QUOTED || bpf_skb_change_tail(skb, TOO_BIG_QUOTED, 0) ||
 	    bpf_skb_change_head(skb, ETH_HLEN, 0) || grow(skb) ||
 	    bpf_skb_store_bytes(skb, ETH_HLEN, &head->outer, sizeof(head->outer), BPF_F_RECOMPUTE_CSUM))
@@ -85,7 +86,8 @@ static __always_inline int encapsulate(struct __sk_buff *skb, const __u32 l2, co
 	limit = tunnel->mtu;
 	interface = tunnel->interface;
 	/* RFC 6040 section 4.1, normal mode: the whole traffic class is copied, congestion experienced included. */
-	*(__be32 *)&head.outer = VERSION_6 | (first_word(inner) & TRAFFIC_CLASS) | outer_flow_label(skb, l2, inner);
+	*(__be32 *)&head.outer = VERSION_6 | (first_word(inner) & TRAFFIC_CLASS) |
+				 (bpf_htonl(tunnel->flow_label) & FLOW_LABEL ?: outer_flow_label(skb, l2, inner));
 	head.outer.payload_len = bpf_htons(length);
 	head.outer.nexthdr = PROTOCOL_IPV6;
 	head.outer.hop_limit = OUTER_HOP_LIMIT;
@@ -108,7 +110,7 @@ static __always_inline int encapsulate(struct __sk_buff *skb, const __u32 l2, co
 		limit = settings->tunnel_mtu;
 	if (route->mtu && (!limit || limit > route->mtu - sizeof(head.outer)))
 		limit = route->mtu - sizeof(head.outer);
-	if (length > IPV6_PAYLOAD_MAX || (limit && length > limit && segment_length(skb, l2, inner) > limit))
+	if (length > IPV6_PAYLOAD_MAX || (limit && length > limit && segment_length(skb, l2, inner->nexthdr) > limit))
 		return at_ingress ? NO_VERDICT : tell_too_big(skb, settings, &head, route);
 
 	/* bpf_redirect_neigh wants a link header to overwrite. */

@@ -12,6 +12,7 @@
 #define CAPACITY 131072
 #define COUNTERS_MAX 64
 #define ROUTES 1024
+#define MEMBERS_MAX 1024
 
 /* The same numbers under cls_bpf's direct action and tcx. */
 enum verdict {
@@ -19,6 +20,7 @@ enum verdict {
 	VERDICT_PASS = 0,
 	VERDICT_DROP = 2,
 };
+#define NO_VERDICT (-2) /* of a part of a program: not decided yet */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -52,8 +54,22 @@ struct {
 	__type(value, struct listen_row);
 } listens SEC(".maps");
 
-/* Apart from the tunnels, so that a handover rewrites a tunnel without losing its counts. Not per processor: that would
- * make a new tunnel ten times as dear, and take kilobytes of each on a large machine. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MEMBERS_MAX);
+	__type(key, struct member_key);
+	__type(value, struct member_row);
+} members SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 2 * MEMBERS_MAX);
+	__type(key, struct member_address_key);
+	__type(value, struct member_address_row);
+} member_addresses SEC(".maps");
+
+/* Apart from the tunnels, so that a handover rewrites a tunnel without losing its counts; a row appears with a tunnel's first
+ * packet. Not per processor: that would take kilobytes for each on a large machine. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

@@ -3,6 +3,8 @@
 #ifndef UNWIRED_PARSE_H
 #define UNWIRED_PARSE_H
 
+#include <stddef.h>
+
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ipv6.h>
@@ -55,21 +57,6 @@ static __always_inline int same_address(const struct address *a, const struct ad
 	return a->half[0] == b->half[0] && a->half[1] == b->half[1];
 }
 
-/* The length of one packet on the wire: of each segment when this one is to be segmented. */
-static __always_inline __u32 segment_length(struct __sk_buff *skb, __u32 l2, const struct ipv6hdr *header)
-{
-	__u32 length = sizeof(*header) + skb->gso_size;
-	__u8 data_offset;
-
-	if (!skb->gso_size)
-		return skb->len - l2;
-	if (header->nexthdr == IPPROTO_UDP)
-		return length + sizeof(struct udphdr);
-	if (header->nexthdr == IPPROTO_TCP && !bpf_skb_load_bytes(skb, l2 + sizeof(*header) + 12, &data_offset, 1))
-		return length + (data_offset >> 4) * 4;
-	return length;
-}
-
 /* Whether a next header value can lead to anything that the daemon wants to see. */
 static __always_inline int may_be_control(__u8 next_header)
 {
@@ -79,6 +66,29 @@ static __always_inline int may_be_control(__u8 next_header)
 }
 
 /* Global functions below: the verifier checks each once, whatever calls it. */
+
+/* The length of one packet on the wire: of each segment when this one is to be segmented. `protocol` is the next header
+ * of the IPv6 header at `l2`. */
+__noinline int segment_length(struct __sk_buff *skb, __u32 l2, __u32 protocol)
+{
+	__u32 headers = sizeof(struct ipv6hdr);
+	__u8 inner_protocol, data_offset;
+
+	if (!skb->gso_size)
+		return skb->len - l2;
+	if (protocol == PROTOCOL_IPV6) { /* a mobile node's tunnel, on its way to a member */
+		if (bpf_skb_load_bytes(skb, l2 + headers + offsetof(struct ipv6hdr, nexthdr), &inner_protocol, 1))
+			return skb->len - l2;
+		protocol = inner_protocol;
+		headers += sizeof(struct ipv6hdr);
+	}
+	if (protocol == IPPROTO_UDP)
+		headers += sizeof(struct udphdr);
+	else if (protocol == IPPROTO_TCP && !bpf_skb_load_bytes(skb, l2 + headers + 12, &data_offset, 1))
+		headers += (data_offset >> 4) * 4;
+	return headers + skb->gso_size;
+}
+
 __noinline int has_home_address_option(struct __sk_buff *skb, __u32 offset, __u32 end)
 {
 	struct {

@@ -13,14 +13,6 @@
 #define ICMPV6_HOME_AGENT_DISCOVERY_REQUEST 144
 #define ICMPV6_MOBILE_PREFIX_ADVERTISEMENT 147
 
-static __always_inline int listened(const struct settings *settings, const struct in6_addr *destination)
-{
-	struct listen_key key = { .plane = settings->plane };
-
-	__builtin_memcpy(&key.address, destination, sizeof(key.address));
-	return bpf_map_lookup_elem(&listens, &key) != 0;
-}
-
 /* Whether the ICMPv6 message at `offset` is the daemon's: discovery (RFC 6275 sections 6.5 to 6.8), or an error that
  * quotes a packet of a tunnel or of the mobility protocol sent by `destination` (RFC 2473 section 8). */
 __noinline int icmpv6_is_control(struct __sk_buff *skb, __u32 offset, __u32 header_offset)

@@ -8,7 +8,7 @@
 #include <linux/bpf.h>
 #include <linux/types.h>
 
-#define ROWS_LAYOUT 1
+#define ROWS_LAYOUT 2
 
 struct address {
 	__u64 half[2];
@@ -32,18 +32,20 @@ struct forward_key {
 
 struct forward_row {
 	__u32 tunnel;
-	__u32 flags;
+	__u32 member; /* while this home agent is up, into the tunnel to it instead; 0: none */
 };
 
 struct tunnel_row {
 	struct address local;
 	struct address peer;
-	__u32 interface; /* the only one the outer packet may leave by; 0: any */
-	__u32 mtu;       /* largest inner packet; 0: no limit of the tunnel's own */
+	__u32 interface;  /* the only one the outer packet may leave by; 0: any */
+	__u32 mtu;        /* largest inner packet; 0: no limit of the tunnel's own */
+	__u32 flow_label; /* of every outer packet; 0: by inner flow */
+	__u32 flags;
 	__u16 encapsulation;
 	__u16 local_port; /* network order, 0 without UDP */
 	__u16 peer_port;
-	__u16 flags;
+	__u16 unused;
 };
 
 struct tunnel_counters {
@@ -74,8 +76,37 @@ struct listen_key {
 	struct address address;
 };
 
+#define LISTEN_TO_MEMBERS (1 << 0) /* tunnels to this address are opened for members only */
+
 struct listen_row {
 	__u32 flags;
+};
+
+/* The other home agents of the set. A member's death is one write: its member_row. */
+struct member_key {
+	__u32 plane;
+	__u32 number;
+};
+
+struct member_row {
+	__u32 tunnel; /* to its locator */
+	__u32 up;
+};
+
+enum member_address_kind {
+	MEMBER_HOME_AGENT_ADDRESS = 0, /* from the home prefix: what comes for it may arrive here */
+	MEMBER_LOCATOR = 1,            /* where its tunnels to us come from */
+};
+
+struct member_address_key {
+	__u32 plane;
+	__u32 kind;
+	struct address address;
+};
+
+struct member_address_row {
+	__u32 member;
+	__u32 tunnel;
 };
 
 /* Forward from ingress to egress without the kernel's forwarding path (and its netfilter hooks). */
@@ -83,6 +114,7 @@ struct listen_row {
 /* There have been rows of this kind and direction: the others need no lookup. */
 #define SETTING_FORWARDS(direction) (1 << (1 + (direction)))
 #define SETTING_ACCEPTS(direction) (1 << (3 + (direction)))
+#define SETTING_MEMBERS (1 << 5)
 
 struct settings {
 	__u32 layout;         /* ROWS_LAYOUT of who made the maps */
@@ -114,6 +146,8 @@ enum counter {
 	COUNTER_ENCAPSULATE_FAILED,
 	COUNTER_DECAPSULATE_FAILED,
 	COUNTER_LINK_SCOPE,
+	COUNTER_NOT_A_MEMBER,
+	COUNTER_MEMBER_NO_FORWARD,
 	COUNTER_COUNT,
 };
 

@@ -24,19 +24,13 @@ static __always_inline int is_plain(struct __sk_buff *skb, __u32 l2, const struc
 	return header->hop_limit > 1 && source[0] && source[0] < 0xfe && destination[0] && destination[0] < 0xfe;
 }
 
-/* Into a tunnel, when the packet at `l2` is for a home address. NO_VERDICT: it is the kernel's. */
+/* Into tunnel `number`. NO_VERDICT: the packet at `l2` is the kernel's. */
 static __always_inline int shortcut_into_tunnel(struct __sk_buff *skb, const __u32 l2, const struct settings *settings,
-						const struct ipv6hdr *header)
+						const struct ipv6hdr *header, __u32 number)
 {
-	struct forward_key key = { .plane = settings->plane, .direction = TO_HOME_ADDRESS };
-	const struct forward_row *forward;
-
-	if (!(settings->flags & SETTING_SHORTCUT) || !(settings->flags & SETTING_FORWARDS(TO_HOME_ADDRESS)) ||
-	    !is_plain(skb, l2, header))
+	if (!(settings->flags & SETTING_SHORTCUT) || !is_plain(skb, l2, header))
 		return NO_VERDICT;
-	__builtin_memcpy(&key.address, &header->daddr, sizeof(key.address));
-	forward = bpf_map_lookup_elem(&forwards, &key);
-	return forward ? encapsulate(skb, l2, settings, header, forward->tunnel, 1) : NO_VERDICT;
+	return encapsulate(skb, l2, settings, header, number, 1);
 }
 
 /* On to its destination, when the packet at `l2` has come out of a tunnel from a mobile node. */
@@ -55,7 +49,7 @@ static __always_inline int shortcut_out_of_tunnel(struct __sk_buff *skb, const _
 		return NO_VERDICT;
 	length = skb->len - l2;
 	if (length > IPV6_PAYLOAD_MAX || !route->mtu ||
-	    (length > route->mtu && segment_length(skb, l2, header) > route->mtu))
+	    (length > route->mtu && segment_length(skb, l2, header->nexthdr) > route->mtu))
 		return NO_VERDICT;
 	if (bpf_skb_store_bytes(skb, l2 + offsetof(struct ipv6hdr, hop_limit), &hop_limit, 1, BPF_F_RECOMPUTE_CSUM))
 		return NO_VERDICT;

@@ -9,6 +9,7 @@
 
 #include "decapsulate.h"
 #include "encapsulate.h"
+#include "members.h"
 #include "punt.h"
 #include "shortcut.h"
 
@@ -20,44 +21,61 @@ SEC("tc")
 int tunnel_egress(struct __sk_buff *skb)
 {
 	const struct settings *settings = read_settings();
-	const struct forward_row *forward = 0;
-	struct forward_key key = { .direction = TO_HOME_ADDRESS };
+	const struct forward_row *forward;
 	struct ipv6hdr inner;
+	int from_member = 0;
+	__u32 tunnel;
 
 	if (!settings || skb->protocol != bpf_htons(ETH_P_IPV6))
 		return VERDICT_NEXT;
+	if (settings->flags & SETTING_MEMBERS && skb->mark & MARK_FROM_MEMBER) {
+		from_member = 1;
+		skb->mark &= ~MARK_FROM_MEMBER;
+	}
 	if (bpf_skb_load_bytes(skb, 0, &inner, sizeof(inner)))
 		return drop(COUNTER_MALFORMED);
 	if (inner.daddr.s6_addr[0] == 0xff)
 		return VERDICT_NEXT; /* multicast stays on its link */
-	key.plane = settings->plane;
-	__builtin_memcpy(&key.address, &inner.daddr, sizeof(key.address));
-	if (settings->flags & SETTING_FORWARDS(TO_HOME_ADDRESS))
-		forward = bpf_map_lookup_elem(&forwards, &key);
-	if (!forward && settings->flags & SETTING_FORWARDS(FROM_HOME_ADDRESS)) {
-		key.direction = FROM_HOME_ADDRESS;
-		__builtin_memcpy(&key.address, &inner.saddr, sizeof(key.address));
-		forward = bpf_map_lookup_elem(&forwards, &key);
+	tunnel = tunnel_to(settings, &inner.daddr, from_member);
+	if (!tunnel && from_member)
+		return drop(COUNTER_MEMBER_NO_FORWARD);
+	if (!tunnel) {
+		forward = find_forward(settings, FROM_HOME_ADDRESS, &inner.saddr);
+		if (forward)
+			tunnel = forward->tunnel;
+		else
+			find_member_owner(settings, &inner.daddr, &tunnel);
 	}
-	if (!forward) {
+	if (!tunnel) {
 		/* A home address without binding: whoever reads the device may have it. */
 		count(COUNTER_NO_FORWARD);
 		return VERDICT_NEXT;
 	}
-	return encapsulate(skb, 0, settings, &inner, forward->tunnel, 0);
+	return encapsulate(skb, 0, settings, &inner, tunnel, 0);
 }
+
+/* How far a packet has been opened. */
+enum opened {
+	OPENED_NOT,
+	OPENED_FROM_MEMBER,
+	OPENED_FROM_MOBILE_NODE,
+};
 
 static __always_inline int uplink_ingress(struct __sk_buff *skb, const __u32 l2)
 {
 	const struct settings *settings = read_settings();
+	enum opened opened = OPENED_NOT;
 	struct ipv6hdr header, inner;
-	int direction, verdict;
-	__u32 walk;
+	int direction, verdict, from_member = 0;
+	__u32 walk, tunnel = 0;
+	enum owner owner;
 
 	/* A frame of a VLAN is seen again at the VLAN's own device. */
 	if (!settings || skb->protocol != bpf_htons(ETH_P_IPV6) || skb->vlan_present ||
 	    skb->pkt_type != PACKET_HOST)
 		return VERDICT_NEXT;
+	if (settings->flags & SETTING_MEMBERS && skb->mark & MARK_FROM_MEMBER)
+		skb->mark &= ~MARK_FROM_MEMBER; /* only we say that */
 	if (bpf_skb_load_bytes(skb, l2, &header, sizeof(header)))
 		return VERDICT_NEXT;
 
@@ -65,34 +83,74 @@ static __always_inline int uplink_ingress(struct __sk_buff *skb, const __u32 l2)
 	if (may_be_control(header.nexthdr))
 		walk = walk_headers(skb, l2 + sizeof(header), header.nexthdr);
 	else if (header.nexthdr != PROTOCOL_IPV6)
-		goto forward;
-	if (!listened(settings, &header.daddr))
-		goto forward;
-	if (walk & WALK_FRAGMENT) {
-		count(COUNTER_FRAGMENT);
+		goto to_home_address;
+	owner = find_owner(settings, &header.daddr, &tunnel);
+	if (owner == OWNER_OTHER)
+		goto to_home_address;
+	if (owner != OWNER_MEMBER) {
+		if (walk & WALK_FRAGMENT) {
+			count(COUNTER_FRAGMENT);
+			return VERDICT_NEXT;
+		}
+		if (is_control(skb, l2, walk))
+			return punt(settings);
+	}
+	if (walk & (WALK_CUT | WALK_FRAGMENT) || WALK_PROTOCOL(walk) != PROTOCOL_IPV6) {
+		if (owner == OWNER_MEMBER)
+			goto into_tunnel;
 		return VERDICT_NEXT;
 	}
-	if (is_control(skb, l2, walk))
-		return punt(settings);
-	if (walk & WALK_CUT || WALK_PROTOCOL(walk) != PROTOCOL_IPV6)
-		return VERDICT_NEXT;
+
+	if (owner == OWNER_SELF_FOR_MEMBERS) {
+		verdict = open_from_member(skb, l2, settings, &header, &inner);
+		if (verdict != NO_VERDICT)
+			return verdict;
+		opened = OPENED_FROM_MEMBER;
+		from_member = 1;
+		header = inner;
+		owner = find_owner(settings, &header.daddr, &tunnel);
+		if (owner != OWNER_SELF)
+			goto to_home_address;
+		walk = header.nexthdr | (l2 + sizeof(header)) << 16;
+		if (may_be_control(header.nexthdr))
+			walk = walk_headers(skb, l2 + sizeof(header), header.nexthdr);
+		if (walk & (WALK_CUT | WALK_FRAGMENT) || WALK_PROTOCOL(walk) != PROTOCOL_IPV6)
+			return VERDICT_PASS;
+	}
 
 	direction = decapsulate(skb, l2, settings, &header, WALK_OFFSET(walk) - l2, &inner);
+	if (direction == NOT_ACCEPTED) {
+		if (owner == OWNER_MEMBER)
+			goto into_tunnel;
+		return drop(COUNTER_REVERSE_CHECK);
+	}
 	if (direction < 0)
 		return VERDICT_DROP;
-	if (may_be_control(inner.nexthdr) && listened(settings, &inner.daddr) &&
+	if (may_be_control(inner.nexthdr) && is_ours(settings, &inner.daddr) &&
 	    is_control(skb, l2, walk_headers(skb, l2 + sizeof(inner), inner.nexthdr)))
 		return punt(settings);
 	if (direction == TO_HOME_ADDRESS)
 		return VERDICT_PASS;
-	verdict = shortcut_into_tunnel(skb, l2, settings, &inner);
-	if (verdict == NO_VERDICT)
-		verdict = shortcut_out_of_tunnel(skb, l2, settings, &inner);
-	return verdict == NO_VERDICT ? VERDICT_PASS : verdict;
+	opened = OPENED_FROM_MOBILE_NODE;
+	header = inner;
 
-forward:
-	verdict = shortcut_into_tunnel(skb, l2, settings, &header);
-	return verdict == NO_VERDICT ? VERDICT_NEXT : verdict;
+to_home_address:
+	tunnel = 0;
+	if (settings->flags & SETTING_SHORTCUT || from_member)
+		tunnel = tunnel_to(settings, &header.daddr, from_member);
+	if (!tunnel && opened == OPENED_FROM_MEMBER)
+		return drop(COUNTER_MEMBER_NO_FORWARD);
+into_tunnel:
+	verdict = NO_VERDICT;
+	if (tunnel)
+		verdict = shortcut_into_tunnel(skb, l2, settings, &header, tunnel);
+	else if (opened == OPENED_FROM_MOBILE_NODE)
+		verdict = shortcut_out_of_tunnel(skb, l2, settings, &header);
+	if (verdict != NO_VERDICT)
+		return verdict;
+	if (from_member)
+		skb->mark |= MARK_FROM_MEMBER;
+	return opened ? VERDICT_PASS : VERDICT_NEXT;
 }
 
 SEC("tc")

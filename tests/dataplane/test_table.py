@@ -87,14 +87,18 @@ def test_removal(any_table: ForwardingTable) -> None:
     assert any_table.rows() == Rows()
 
 
-def test_sweep_removes_what_is_not_kept(any_table: ForwardingTable) -> None:
+def test_sweep_removes_what_is_not_asked_for_again(any_table: ForwardingTable) -> None:
     _fill(any_table)
     stale = Accept(0, Direction.FROM_HOME_ADDRESS, HOME, AGENT, 7)
     any_table.apply(stale)
     any_table.apply(SetTunnel(Tunnel(8, AGENT, HOME)))
-    assert any_table.sweep(ALL) == 2
+    any_table.begin_adoption()
+    _fill(any_table)
+    assert any_table.sweep() == 2
     assert any_table.rows() == ALL
-    assert any_table.sweep(Rows()) == 4
+    assert any_table.sweep() == 0
+    any_table.begin_adoption()
+    assert any_table.sweep() == 4
     assert any_table.rows() == Rows()
 
 
@@ -242,7 +246,8 @@ def test_narrow_tunnels_are_adopted_with_their_routes(table: BpfTable, table_nam
     with namespace:
         heir = BpfTable(table_name, object_path())
         heir.attach_tunnel_device(device)
-    heir.sweep(Rows())
+    heir.begin_adoption()
+    heir.sweep()
     assert namespace.run("ip -6 route show 2001:db8::1") == ""
     heir.remove()
 

@@ -1,7 +1,7 @@
 """The forwarding table in the kernel: rows in pinned BPF maps, programs on interfaces.
 
 Everything is pinned under ``/sys/fs/bpf/unwired/NAME/``: without a process, packets go on being forwarded; the next
-process adopts what it finds, asks for ``rows()``, and sweeps what it does not want.
+process adopts what it finds and sweeps what it does not want.
 """
 
 import ctypes
@@ -9,7 +9,8 @@ import os
 import shutil
 import struct
 from collections.abc import Callable, Iterable
-from errno import E2BIG, EBUSY, EEXIST
+from dataclasses import replace
+from errno import EBUSY, EEXIST
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +21,24 @@ from unwired.core.forwarding import (
     Forward,
     ForwardingAction,
     Listen,
+    ListenToMembers,
+    RemoveMember,
     RemoveTunnel,
+    SetMember,
     SetTunnel,
     Tunnel,
     Unaccept,
     Unforward,
     Unlisten,
+    UnlistenToMembers,
 )
 from unwired.dataplane import devices, layout
 from unwired.dataplane.attach import Attachments
-from unwired.dataplane.layout import Counter, Layout
-from unwired.dataplane.libbpf import BPF_ANY, BPF_NOEXIST, BpfObject, Libbpf
+from unwired.dataplane.bpf_map import BpfMap
+from unwired.dataplane.layout import Counter, Layout, MemberAddressKind
+from unwired.dataplane.libbpf import BpfObject, Libbpf
 from unwired.dataplane.narrow import NarrowTunnels
-from unwired.dataplane.table import DataplaneError, Rows, TunnelCounters, stale_rows
+from unwired.dataplane.table import DataplaneError, Rows, TunnelCounters
 from unwired.wire.address import Address
 
 BPFFS = Path("/sys/fs/bpf")
@@ -40,39 +46,6 @@ _BPFFS_MAGIC = 0xCAFE4A11
 _CAPACITIES = ("forwards", "tunnels", "accepts", "listens", "tunnel_counters")
 _NANOSECONDS = 1_000_000_000
 _ZERO = bytes(4)
-
-
-class _Writer:
-    """One map and reused buffers: a row is packed and written without allocating."""
-
-    def __init__(self, library: Libbpf, name: str, descriptor: int, key: struct.Struct, value: struct.Struct) -> None:
-        self._update = library.c.bpf_map_update_elem
-        self._delete = library.c.bpf_map_delete_elem
-        self._name = name
-        self._descriptor = ctypes.c_int(descriptor)
-        self._key_buffer = ctypes.create_string_buffer(key.size)
-        self._value_buffer = ctypes.create_string_buffer(value.size)
-        self._key_pointer = ctypes.c_void_p(ctypes.addressof(self._key_buffer))
-        self._value_pointer = ctypes.c_void_p(ctypes.addressof(self._value_buffer))
-        self._flags = {flags: ctypes.c_uint64(flags) for flags in (BPF_ANY, BPF_NOEXIST)}
-        self._any = self._flags[BPF_ANY]
-        self._pack_key = key.pack_into
-        self._pack_value = value.pack_into
-
-    def write(self, key: tuple[object, ...], value: tuple[object, ...]) -> None:
-        self._pack_key(self._key_buffer, 0, *key)
-        self._pack_value(self._value_buffer, 0, *value)
-        result = self._update(self._descriptor, self._key_pointer, self._value_pointer, self._any)
-        if result:
-            self._fail(result)
-
-    def remove(self, *key: object) -> None:
-        self._pack_key(self._key_buffer, 0, *key)
-        self._delete(self._descriptor, self._key_pointer)  # only ENOENT is possible
-
-    def _fail(self, result: int) -> None:
-        reason = "it is full" if -result == E2BIG else os.strerror(-result)
-        raise DataplaneError(f"the kernel refuses a row of {self._name}: {reason}")
 
 
 class BpfTable:
@@ -112,23 +85,30 @@ class BpfTable:
         self._descriptors = {name: self._object.map_descriptor(name) for name in self._object.map_names()}
         self._attachments = Attachments(library, self.directory, allow_tcx)
         self._possible_cpus = library.possible_cpus()
-        writer = self._writer
-        self._forwards = writer("forwards", layout.FORWARD_KEY, layout.FORWARD_ROW)
-        self._tunnels = writer("tunnels", None, layout.TUNNEL_ROW)
-        self._accepts = writer("accepts", layout.ACCEPT_KEY, layout.ACCEPT_ROW)
-        self._listens = writer("listens", layout.LISTEN_KEY, layout.LISTEN_ROW)
-        self._counted: set[int] = set()
+        self._forwards = self._map("forwards", layout.FORWARD_KEY, layout.FORWARD_ROW)
+        self._tunnels = self._map("tunnels", layout.TUNNEL_KEY, layout.TUNNEL_ROW)
+        self._accepts = self._map("accepts", layout.ACCEPT_KEY, layout.ACCEPT_ROW)
+        self._listens = self._map("listens", layout.LISTEN_KEY, layout.LISTEN_ROW)
+        self._members = self._map("members", layout.MEMBER_KEY, layout.MEMBER_ROW)
+        self._member_addresses = self._map("member_addresses", layout.MEMBER_ADDRESS_KEY, layout.MEMBER_ADDRESS_ROW)
+        self._tunnel_counters = self._map("tunnel_counters", layout.TUNNEL_KEY, layout.TUNNEL_COUNTERS)
+        self._known_members: dict[tuple[int, int], SetMember] = {}
         self._narrow = NarrowTunnels(self._read_forwards, self._forwards_into)
         self._behind: dict[int, Address | set[Address]] = {}
+        listens = self._listens
         self._apply: dict[type, Callable[..., None]] = {
             SetTunnel: self._set_tunnel,
-            RemoveTunnel: self._remove_tunnel,
+            RemoveTunnel: lambda a: self._remove_tunnel(a.number),
             Forward: self._set_forward,
-            Unforward: self._remove_forward,
+            Unforward: lambda a: self._remove_forward(a.plane, a.direction, a.address),
             Accept: self._set_accept,
             Unaccept: lambda a: self._accepts.remove(a.plane, a.direction, a.address, a.outer_source, 0, 0),
-            Listen: lambda a: self._listens.write((a.plane, 0, a.address), (0,)),
-            Unlisten: lambda a: self._listens.remove(a.plane, 0, a.address),
+            Listen: lambda a: listens.write((a.plane, 0, a.address), (0,)),
+            Unlisten: lambda a: listens.remove(a.plane, 0, a.address),
+            ListenToMembers: lambda a: listens.write((a.plane, 0, a.locator), (layout.LISTEN_TO_MEMBERS,)),
+            UnlistenToMembers: lambda a: listens.remove(a.plane, 0, a.locator),
+            SetMember: self._set_member,
+            RemoveMember: lambda a: self._remove_member(a.plane, a.number),
         }
         before = self._read_settings()
         self._settings = {
@@ -150,30 +130,52 @@ class BpfTable:
 
     def rows(self) -> Rows:
         return Rows(
-            self._read_tunnels(),
+            tuple(_tunnel(number, row) for (number,), row in self._tunnels.rows()),
             self._read_forwards(),
             tuple(
                 Accept(plane, Direction(direction), address, outer_source, tunnel)
-                for (plane, direction, address, outer_source, *_), (tunnel, _) in self._items(
-                    "accepts", layout.ACCEPT_KEY, layout.ACCEPT_ROW
-                )
+                for (plane, direction, address, outer_source, *_), (tunnel, _) in self._accepts.rows()
             ),
             tuple(
-                Listen(plane, address)
-                for (plane, _, address), _ in self._items("listens", layout.LISTEN_KEY, layout.LISTEN_ROW)
+                ListenToMembers(plane, address) if flags & layout.LISTEN_TO_MEMBERS else Listen(plane, address)
+                for (plane, _, address), (flags,) in self._listens.rows()
             ),
+            self._read_members(),
         )
 
     def tunnel_of(self, plane: int, direction: Direction, address: Address) -> Tunnel | None:
         number = self._forward_of(plane, direction, address)
-        value = self._library.lookup(self._descriptors["tunnels"], struct.pack("=I", number), layout.TUNNEL_ROW.size)
-        return _tunnel(number, layout.TUNNEL_ROW.packer.unpack(value)) if number and value else None
+        row = self._tunnels.find(number)
+        return _tunnel(number, row) if number and row else None
 
-    def sweep(self, keep: Rows) -> int:
-        stale = stale_rows(self.rows(), keep)
-        for action in stale:
-            self.apply(action)
-        return len(stale)
+    def begin_adoption(self) -> None:
+        for rows in (
+            self._forwards,
+            self._accepts,
+            self._listens,
+            self._members,
+            self._member_addresses,
+            self._tunnels,
+        ):
+            rows.begin_adoption()
+
+    def sweep(self) -> int:
+        """The users of a tunnel go before the tunnel."""
+        swept = 0
+        for rows, remove in (
+            (self._forwards, self._remove_forward),
+            (self._accepts, self._accepts.remove),
+            (self._listens, self._listens.remove),
+            (self._member_addresses, self._member_addresses.remove),
+            (self._members, self._members.remove),
+            (self._tunnels, self._remove_tunnel),
+        ):
+            unclaimed = rows.unclaimed()
+            for key in unclaimed:
+                remove(*key)
+            if rows is not self._member_addresses:  # a member is one row to whoever asks
+                swept += len(unclaimed)
+        return swept
 
     # --- counters -----------------------------------------------------------------------------------------------------
 
@@ -181,10 +183,7 @@ class BpfTable:
         return {counter.name.lower(): self._counter(counter) for counter in Counter}
 
     def tunnel_counters(self, number: int) -> TunnelCounters:
-        row = layout.TUNNEL_COUNTERS
-        key = struct.pack("=I", number)
-        value = self._library.lookup(self._descriptors["tunnel_counters"], key, row.size)
-        return TunnelCounters(*row.packer.unpack(value)) if value else TunnelCounters()
+        return TunnelCounters(*(self._tunnel_counters.find(number) or ()))
 
     def _counter(self, counter: Counter) -> int:
         value = self._library.lookup(self._descriptors["counters"], struct.pack("=I", counter), 8 * self._possible_cpus)
@@ -214,7 +213,8 @@ class BpfTable:
         mtu = devices.mtu(ifindex)
         self._settings |= {"tunnel_interface": ifindex, "tunnel_mtu": mtu}
         self._write_settings()
-        self._narrow.use_device(ifindex, mtu, self._read_tunnels())
+        narrow = {number: mtu for (number,), (_, _, _, mtu, *_) in self._tunnels.rows() if mtu}
+        self._narrow.use_device(ifindex, mtu, narrow)
 
     def set_punt_device(self, ifindex: int) -> None:
         """Where control packets go."""
@@ -291,14 +291,10 @@ class BpfTable:
                 os.close(descriptor)
         return problems
 
-    def _read_tunnels(self) -> tuple[Tunnel, ...]:
-        return tuple(_tunnel(number, row) for (number,), row in self._items("tunnels", None, layout.TUNNEL_ROW))
-
     def _forward_of(self, plane: int, direction: Direction, address: Address) -> int:
         """The number of the tunnel that a forward leads into, 0 when there is none."""
-        key = layout.FORWARD_KEY.packer.pack(plane, direction, address)
-        value = self._library.lookup(self._descriptors["forwards"], key, layout.FORWARD_ROW.size)
-        return int(layout.FORWARD_ROW.packer.unpack(value)[0]) if value else 0
+        row = self._forwards.find(plane, direction, address)
+        return int(row[0]) if row else 0
 
     def _forwards_into(self, number: int) -> Iterable[Forward]:
         """The forwards of one tunnel, without reading a hundred thousand others."""
@@ -322,38 +318,66 @@ class BpfTable:
 
     def _read_forwards(self) -> tuple[Forward, ...]:
         return tuple(
-            Forward(plane, Direction(direction), address, tunnel)
-            for (plane, direction, address), (tunnel, _) in self._items(
-                "forwards", layout.FORWARD_KEY, layout.FORWARD_ROW
-            )
+            Forward(plane, Direction(direction), address, tunnel, member)
+            for (plane, direction, address), (tunnel, member) in self._forwards.rows()
         )
 
-    def _writer(self, name: str, key: Layout | None, value: Layout) -> _Writer:
-        packer = key.packer if key else struct.Struct("=I")
-        return _Writer(self._library, name, self._descriptors[name], packer, value.packer)
+    def _read_members(self) -> tuple[SetMember, ...]:
+        addresses = {(plane, row[0], kind): address for (plane, kind, address), row in self._member_addresses.rows()}
+        nowhere = bytes(16)
+        return tuple(
+            SetMember(
+                plane,
+                number,
+                addresses.get((plane, number, MemberAddressKind.HOME_AGENT_ADDRESS), nowhere),
+                addresses.get((plane, number, MemberAddressKind.LOCATOR), nowhere),
+                tunnel,
+                bool(up),
+            )
+            for (plane, number), (tunnel, up) in self._members.rows()
+        )
 
-    def _items(self, name: str, key: Layout | None, value: Layout) -> list[tuple[Any, Any]]:
-        packer = key.packer if key else struct.Struct("=I")
-        return [
-            (packer.unpack(key_bytes), value.packer.unpack(value_bytes))
-            for key_bytes, value_bytes in self._library.items(self._descriptors[name], packer.size, value.size)
-        ]
+    def _map(self, name: str, key: Layout, value: Layout) -> BpfMap:
+        return BpfMap(self._library, name, self._descriptors[name], key, value)
 
     def _set_forward(self, action: Forward) -> None:
         self._use(layout.SETTING_FORWARDS[action.direction])
-        self._forwards.write((action.plane, action.direction, action.address), (action.tunnel, 0))
+        self._forwards.write((action.plane, action.direction, action.address), (action.tunnel, action.member))
         self._remember(action.tunnel, action.address)
         self._narrow.forward(action)
 
-    def _remove_forward(self, action: Unforward) -> None:
-        self._forwards.remove(action.plane, action.direction, action.address)
-        self._narrow.unforward(action.direction, action.address)
+    def _remove_forward(self, plane: int, direction: Direction, address: Address) -> None:
+        self._forwards.remove(plane, direction, address)
+        self._narrow.unforward(direction, address)
 
     def _set_accept(self, action: Accept) -> None:
         self._use(layout.SETTING_ACCEPTS[action.direction])
         self._accepts.write(
             (action.plane, action.direction, action.address, action.outer_source, 0, 0), (action.tunnel, 0)
         )
+
+    def _set_member(self, action: SetMember) -> None:
+        """That one is up or not any more is one write."""
+        plane, number = key = (action.plane, action.number)
+        before = self._known_members.get(key)
+        self._members.write(key, (action.tunnel, action.up))
+        if before is None or replace(before, up=action.up) != action:
+            for kind, address in _member_addresses(action):
+                self._member_addresses.write((plane, kind, address), (number, action.tunnel))
+            if before is not None:
+                self._forget_addresses(before, set(_member_addresses(action)))
+        self._known_members[key] = action
+        self._use(layout.SETTING_MEMBERS)
+
+    def _remove_member(self, plane: int, number: int) -> None:
+        self._members.remove(plane, number)
+        before = self._known_members.pop((plane, number), None)
+        if before is not None:
+            self._forget_addresses(before, set())
+
+    def _forget_addresses(self, member: SetMember, but: set[tuple[MemberAddressKind, Address]]) -> None:
+        for kind, address in set(_member_addresses(member)) - but:
+            self._member_addresses.remove(member.plane, kind, address)
 
     def _use(self, setting: int) -> None:
         """Switch a lookup on; it stays on."""
@@ -363,26 +387,28 @@ class BpfTable:
 
     def _set_tunnel(self, action: SetTunnel) -> None:
         tunnel = action.tunnel
-        if tunnel.number not in self._counted:
-            zeros = bytes(layout.TUNNEL_COUNTERS.size)
-            key = struct.pack("=I", tunnel.number)
-            try:
-                self._library.update(self._descriptors["tunnel_counters"], key, zeros, BPF_NOEXIST)
-            except OSError as error:
-                raise DataplaneError(f"the kernel refuses a row of tunnel_counters: {error.strerror}") from error
-            self._counted.add(tunnel.number)
         self._tunnels.write(
             (tunnel.number,),
-            (tunnel.local, tunnel.peer, tunnel.interface, tunnel.mtu, tunnel.encapsulation, 0, 0, 0),
+            (
+                tunnel.local,
+                tunnel.peer,
+                tunnel.interface,
+                tunnel.mtu,
+                tunnel.flow_label,
+                0,
+                tunnel.encapsulation,
+                0,
+                0,
+                0,
+            ),
         )
         self._narrow.tunnel(tunnel.number, tunnel.mtu)
 
-    def _remove_tunnel(self, action: RemoveTunnel) -> None:
-        self._tunnels.remove(action.number)
-        self._library.delete(self._descriptors["tunnel_counters"], struct.pack("=I", action.number))
-        self._counted.discard(action.number)
-        self._narrow.tunnel(action.number, 0)
-        self._behind.pop(action.number, None)
+    def _remove_tunnel(self, number: int) -> None:
+        self._tunnels.remove(number)
+        self._tunnel_counters.remove(number)
+        self._narrow.tunnel(number, 0)
+        self._behind.pop(number, None)
 
     def _read_settings(self) -> dict[str, int]:
         value = self._library.lookup(self._descriptors["settings"], _ZERO, layout.SETTINGS.size)
@@ -396,8 +422,12 @@ class BpfTable:
 
 
 def _tunnel(number: int, row: tuple[Any, ...]) -> Tunnel:
-    local, peer, interface, mtu, encapsulation, *_ = row
-    return Tunnel(number, local, peer, Encapsulation(encapsulation), interface, mtu)
+    local, peer, interface, mtu, flow_label, _, encapsulation, *_ = row
+    return Tunnel(number, local, peer, Encapsulation(encapsulation), interface, mtu, flow_label)
+
+
+def _member_addresses(member: SetMember) -> tuple[tuple[MemberAddressKind, Address], ...]:
+    return (MemberAddressKind.HOME_AGENT_ADDRESS, member.address), (MemberAddressKind.LOCATOR, member.locator)
 
 
 def mount_bpffs(directory: Path) -> None:

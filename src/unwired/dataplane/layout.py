@@ -4,7 +4,7 @@ import struct
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-ROWS_LAYOUT = 1
+ROWS_LAYOUT = 2
 """Increased with bpf/rows.h when a row changes its meaning without changing its size."""
 
 
@@ -25,7 +25,9 @@ class Layout:
 
 
 FORWARD_KEY = Layout("forward_key", (("plane", "I"), ("direction", "I"), ("address", "16s")))
-FORWARD_ROW = Layout("forward_row", (("tunnel", "I"), ("flags", "I")))
+FORWARD_ROW = Layout("forward_row", (("tunnel", "I"), ("member", "I")))
+TUNNEL_KEY = Layout("", (("number", "I"),))
+"""A plain number in C."""
 TUNNEL_ROW = Layout(
     "tunnel_row",
     (
@@ -33,10 +35,12 @@ TUNNEL_ROW = Layout(
         ("peer", "16s"),
         ("interface", "I"),
         ("mtu", "I"),
+        ("flow_label", "I"),
+        ("flags", "I"),
         ("encapsulation", "H"),
         ("local_port", "H"),
         ("peer_port", "H"),
-        ("flags", "H"),
+        ("unused", "H"),
     ),
 )
 TUNNEL_COUNTERS = Layout(
@@ -57,6 +61,12 @@ ACCEPT_KEY = Layout(
 ACCEPT_ROW = Layout("accept_row", (("tunnel", "I"), ("flags", "I")))
 LISTEN_KEY = Layout("listen_key", (("plane", "I"), ("flags", "I"), ("address", "16s")))
 LISTEN_ROW = Layout("listen_row", (("flags", "I"),))
+LISTEN_TO_MEMBERS = 1
+"""Flag of a listen row: tunnels to the address are opened for members only."""
+MEMBER_KEY = Layout("member_key", (("plane", "I"), ("number", "I")))
+MEMBER_ROW = Layout("member_row", (("tunnel", "I"), ("up", "I")))
+MEMBER_ADDRESS_KEY = Layout("member_address_key", (("plane", "I"), ("kind", "I"), ("address", "16s")))
+MEMBER_ADDRESS_ROW = Layout("member_address_row", (("member", "I"), ("tunnel", "I")))
 SETTINGS = Layout(
     "settings",
     (
@@ -75,6 +85,10 @@ SETTING_SHORTCUT = 1
 SETTING_FORWARDS = (2, 4)
 """By direction: there have been forwards of it, look them up."""
 SETTING_ACCEPTS = (8, 16)
+SETTING_MEMBERS = 32
+"""There have been members."""
+MARK_FROM_MEMBER = 1 << 29
+"""The bit of a packet's mark that says, on its way through the kernel, that it came from a member (bpf/members.h)."""
 LAYOUTS = (
     FORWARD_KEY,
     FORWARD_ROW,
@@ -84,8 +98,19 @@ LAYOUTS = (
     ACCEPT_ROW,
     LISTEN_KEY,
     LISTEN_ROW,
+    MEMBER_KEY,
+    MEMBER_ROW,
+    MEMBER_ADDRESS_KEY,
+    MEMBER_ADDRESS_ROW,
     SETTINGS,
 )
+
+
+class MemberAddressKind(IntEnum):
+    """Which of a member's addresses a row is about: ``enum member_address_kind``."""
+
+    HOME_AGENT_ADDRESS = 0
+    LOCATOR = 1
 
 
 class Counter(IntEnum):
@@ -122,5 +147,10 @@ class Counter(IntEnum):
     ENCAPSULATE_FAILED = 14
     """The kernel could not make room."""
     DECAPSULATE_FAILED = 15
-    LINK_SCOPE = 16
     """The kernel could not take the outer headers off."""
+    LINK_SCOPE = 16
+    """In a tunnel, but from or to an address that means something on one link only."""
+    NOT_A_MEMBER = 17
+    """In a tunnel to our locator that is no member's."""
+    MEMBER_NO_FORWARD = 18
+    """From a member, neither for us nor for a home address that has a row: it goes to no other member."""

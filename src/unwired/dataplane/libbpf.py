@@ -6,18 +6,18 @@ libbpf's own words where it has any.
 
 import ctypes
 import os
-from collections.abc import Iterator
 from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
 from dataclasses import dataclass
-from errno import EEXIST, ENOENT
+from errno import ENOENT
 from pathlib import Path
 
 from unwired.dataplane.table import DataplaneError
 
 BPF_ANY = 0
-BPF_NOEXIST = 1
 TCX_INGRESS = 46
 TCX_EGRESS = 47
+_BATCH = 16_384
+"""Rows read at once; more than any bucket of a hash can hold."""
 
 _Printer = ctypes.CFUNCTYPE(c_int, c_int, c_char_p, c_void_p)
 
@@ -115,8 +115,9 @@ class Libbpf:
         self.c.bpf_link_create.argtypes = [c_int, c_int, c_int, c_void_p]
         self.c.bpf_link_update.argtypes = [c_int, c_int, c_void_p]
         self.c.bpf_obj_get_info_by_fd.argtypes = [c_int, c_void_p, POINTER(c_uint32)]
-        for name in ("bpf_map_update_elem", "bpf_map_lookup_elem", "bpf_map_get_next_key"):
-            getattr(self.c, name).argtypes = [c_int, c_void_p, c_void_p] + ([c_uint64] if "update" in name else [])
+        self.c.bpf_map_update_elem.argtypes = [c_int, c_void_p, c_void_p, c_uint64]
+        self.c.bpf_map_lookup_elem.argtypes = [c_int, c_void_p, c_void_p]
+        self.c.bpf_map_lookup_batch.argtypes = [c_int, *(6 * [c_void_p])]
         self.c.bpf_map_delete_elem.argtypes = [c_int, c_void_p]
         self.c.bpf_prog_test_run_opts.argtypes = [c_int, c_void_p]
 
@@ -202,28 +203,30 @@ class Libbpf:
         result = self.c.bpf_map_lookup_elem(descriptor, key, value)
         return None if result == -ENOENT else (self.check(result, "look up"), value.raw)[1]
 
-    def update(self, descriptor: int, key: bytes, value: bytes, flags: int = BPF_ANY) -> None:
-        result = self.c.bpf_map_update_elem(descriptor, key, value, flags)
-        if not (result == -EEXIST and flags == BPF_NOEXIST):
-            self.check(result, "update")
+    def update(self, descriptor: int, key: bytes, value: bytes) -> None:
+        self.check(self.c.bpf_map_update_elem(descriptor, key, value, BPF_ANY), "update")
 
     def delete(self, descriptor: int, key: bytes) -> None:
         result = self.c.bpf_map_delete_elem(descriptor, key)
         if result != -ENOENT:
             self.check(result, "delete")
 
-    def items(self, descriptor: int, key_size: int, value_size: int) -> Iterator[tuple[bytes, bytes]]:
-        """Every (key, value) of a hash that nobody else deletes from meanwhile."""
-        key, following = ctypes.create_string_buffer(key_size), ctypes.create_string_buffer(key_size)
-        value = ctypes.create_string_buffer(value_size)
-        result = self.c.bpf_map_get_next_key(descriptor, None, following)
-        while result == 0:
-            key, following = following, key
-            if self.c.bpf_map_lookup_elem(descriptor, key, value) == 0:
-                yield key.raw, value.raw
-            result = self.c.bpf_map_get_next_key(descriptor, key, following)
-        if result != -ENOENT:
-            self.check(result, "walk a map")
+    def read_all(self, descriptor: int, key_size: int, value_size: int) -> tuple[bytes, bytes]:
+        """All keys and all values of a hash, each joined, in the same order."""
+        keys = ctypes.create_string_buffer(_BATCH * key_size)
+        values = ctypes.create_string_buffer(_BATCH * value_size)
+        place, count = c_uint64(0), c_uint32(_BATCH)
+        all_keys, all_values = bytearray(), bytearray()
+        before = None
+        while True:
+            result = self.c.bpf_map_lookup_batch(descriptor, before, byref(place), keys, values, byref(count), None)
+            if result != -ENOENT:  # at the end it says that, and gives the rest
+                self.check(result, "read a map")
+            all_keys += memoryview(keys)[: count.value * key_size]
+            all_values += memoryview(values)[: count.value * value_size]
+            if result:
+                return bytes(all_keys), bytes(all_values)
+            before, count.value = byref(place), _BATCH
 
 
 class BpfObject:

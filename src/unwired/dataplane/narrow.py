@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from unwired.core.forwarding import Direction, Forward, Tunnel
+from unwired.core.forwarding import Direction, Forward
 from unwired.dataplane.path_mtu import PathMtu
 from unwired.wire.address import Address
 
@@ -28,10 +28,11 @@ class NarrowTunnels:
         self._own: dict[Address, int] = {}
         """Home addresses of this host in narrow tunnels: the tunnel's number."""
 
-    def use_device(self, ifindex: int, mtu: int, tunnels: Iterable[Tunnel]) -> None:
-        """The tunnel device and its MTU, by which all tunnels are measured; ``tunnels`` are those already there."""
+    def use_device(self, ifindex: int, mtu: int, narrow: dict[int, int]) -> None:
+        """The tunnel device and its MTU, by which all tunnels are measured; ``narrow`` has the MTU of those already
+        there that have one, by number."""
         self._device, self._device_mtu = ifindex, mtu
-        self._narrow = {tunnel.number: tunnel.mtu for tunnel in tunnels if tunnel.mtu}
+        self._narrow = narrow
         if self._narrow:
             for forward in self._find_forwards():
                 self.forward(forward)

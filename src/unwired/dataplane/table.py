@@ -1,8 +1,8 @@
 """The forwarding table as engines' rows see it, and its implementation in memory for the simulator and for tests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from unwired.core.forwarding import (
     Accept,
@@ -10,12 +10,16 @@ from unwired.core.forwarding import (
     Forward,
     ForwardingAction,
     Listen,
+    ListenToMembers,
+    RemoveMember,
     RemoveTunnel,
+    SetMember,
     SetTunnel,
     Tunnel,
     Unaccept,
     Unforward,
     Unlisten,
+    UnlistenToMembers,
 )
 from unwired.wire.address import Address
 
@@ -35,7 +39,8 @@ class Rows:
     tunnels: tuple[Tunnel, ...] = ()
     forwards: tuple[Forward, ...] = ()
     accepts: tuple[Accept, ...] = ()
-    listens: tuple[Listen, ...] = ()
+    listens: tuple[Listen | ListenToMembers, ...] = ()
+    members: tuple[SetMember, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +63,15 @@ class ForwardingTable(Protocol):
         """What is there now, whoever installed it."""
 
     def tunnel_of(self, plane: int, direction: Direction, address: Address) -> Tunnel | None:
-        """The tunnel that a forward leads into; None when there is no such forward or tunnel."""
+        """The tunnel that a forward leads into, to the mobile node; None when there is no such forward or tunnel."""
 
-    def sweep(self, keep: Rows) -> int:
-        """Remove every row that is not in ``keep`` (compared by key); the number of rows removed."""
+    def begin_adoption(self) -> None:
+        """From now on until ``sweep`` rows that are there have to be applied anew to stay; that is cheap for a row that
+        is there as it should be."""
+
+    def sweep(self) -> int:
+        """Remove every row that was there at ``begin_adoption`` and has not been applied since; the number of rows
+        removed."""
 
     def counters(self) -> dict[str, int]:
         """Packets by what became of them, named as in docs/data-plane.md."""
@@ -70,52 +80,77 @@ class ForwardingTable(Protocol):
         """What the tunnel has carried; zeros when there is no such tunnel."""
 
 
-ForwardKey = tuple[int, Direction, Address]
-AcceptKey = tuple[int, Direction, Address, Address]
-ListenKey = tuple[int, Address]
+_KEYS: dict[type, tuple[type, Callable[[Any], Hashable]]] = {
+    SetTunnel: (SetTunnel, lambda a: a.tunnel.number),
+    Forward: (Forward, lambda a: (a.plane, a.direction, a.address)),
+    Accept: (Accept, lambda a: (a.plane, a.direction, a.address, a.outer_source)),
+    Listen: (Listen, lambda a: (a.plane, a.address)),
+    ListenToMembers: (Listen, lambda a: (a.plane, a.locator)),
+    SetMember: (SetMember, lambda a: (a.plane, a.number)),
+    RemoveTunnel: (SetTunnel, lambda a: a.number),
+    Unforward: (Forward, lambda a: (a.plane, a.direction, a.address)),
+    Unaccept: (Accept, lambda a: (a.plane, a.direction, a.address, a.outer_source)),
+    Unlisten: (Listen, lambda a: (a.plane, a.address)),
+    UnlistenToMembers: (Listen, lambda a: (a.plane, a.locator)),
+    RemoveMember: (SetMember, lambda a: (a.plane, a.number)),
+}
+"""By kind of action: the kind of row it is about, and that row's key. An address is listened to in one way."""
+_REMOVALS = (RemoveTunnel, Unforward, Unaccept, Unlisten, UnlistenToMembers, RemoveMember)
 
 
 class MemoryTable:
-    """The table without a kernel. ``forward_for`` and ``accepts`` answer what the programs would."""
+    """The table without a kernel. The methods from ``forward_for`` on answer what the programs would."""
 
     def __init__(self) -> None:
-        self._tunnels: dict[int, Tunnel] = {}
-        self._forwards: dict[ForwardKey, Forward] = {}
-        self._accepts: dict[AcceptKey, Accept] = {}
-        self._listens: dict[ListenKey, Listen] = {}
+        self._tunnels: dict[Hashable, SetTunnel] = {}
+        self._forwards: dict[Hashable, Forward] = {}
+        self._accepts: dict[Hashable, Accept] = {}
+        self._listens: dict[Hashable, Listen | ListenToMembers] = {}
+        self._members: dict[Hashable, SetMember] = {}
+        self._rows: dict[type, dict[Hashable, Any]] = {
+            Forward: self._forwards,
+            Accept: self._accepts,
+            Listen: self._listens,
+            SetMember: self._members,
+            SetTunnel: self._tunnels,
+        }
+        self._unclaimed: dict[type, set[Hashable]] = {kind: set() for kind in self._rows}
         self._counters: dict[str, int] = {}
         self._carried: dict[int, TunnelCounters] = {}
-        self._apply: dict[type, Callable[..., object]] = {
-            SetTunnel: self._set_tunnel,
-            RemoveTunnel: lambda a: self._tunnels.pop(a.number, None),
-            Forward: lambda a: self._forwards.__setitem__((a.plane, a.direction, a.address), a),
-            Unforward: lambda a: self._forwards.pop((a.plane, a.direction, a.address), None),
-            Accept: lambda a: self._accepts.__setitem__((a.plane, a.direction, a.address, a.outer_source), a),
-            Unaccept: lambda a: self._accepts.pop((a.plane, a.direction, a.address, a.outer_source), None),
-            Listen: lambda a: self._listens.__setitem__((a.plane, a.address), a),
-            Unlisten: lambda a: self._listens.pop((a.plane, a.address), None),
-        }
 
     def apply(self, action: ForwardingAction) -> None:
-        self._apply[type(action)](action)
+        kind, key_of = _KEYS[type(action)]
+        key = key_of(action)
+        self._unclaimed[kind].discard(key)
+        if isinstance(action, _REMOVALS):
+            self._rows[kind].pop(key, None)
+        else:
+            self._rows[kind][key] = action
 
     def rows(self) -> Rows:
         return Rows(
-            tuple(self._tunnels.values()),
+            tuple(row.tunnel for row in self._tunnels.values()),
             tuple(self._forwards.values()),
             tuple(self._accepts.values()),
             tuple(self._listens.values()),
+            tuple(self._members.values()),
         )
 
     def tunnel_of(self, plane: int, direction: Direction, address: Address) -> Tunnel | None:
         row = self._forwards.get((plane, direction, address))
-        return self._tunnels.get(row.tunnel) if row else None
+        return self._tunnel(row.tunnel) if row else None
 
-    def sweep(self, keep: Rows) -> int:
-        stale = stale_rows(self.rows(), keep)
-        for action in stale:
-            self.apply(action)
-        return len(stale)
+    def begin_adoption(self) -> None:
+        self._unclaimed = {kind: set(rows) for kind, rows in self._rows.items()}
+
+    def sweep(self) -> int:
+        swept = 0
+        for kind, unclaimed in self._unclaimed.items():
+            for key in unclaimed:
+                del self._rows[kind][key]
+            swept += len(unclaimed)
+            unclaimed.clear()
+        return swept
 
     def counters(self) -> dict[str, int]:
         return dict(self._counters)
@@ -123,13 +158,22 @@ class MemoryTable:
     def tunnel_counters(self, number: int) -> TunnelCounters:
         return self._carried.get(number, TunnelCounters())
 
-    def forward_for(self, plane: int, source: Address, destination: Address, length: int = 0) -> Tunnel | None:
-        """The tunnel that a packet entering the tunnel device takes, counted as one packet of ``length`` bytes."""
-        row = self._forwards.get((plane, Direction.TO_HOME_ADDRESS, destination)) or self._forwards.get(
-            (plane, Direction.FROM_HOME_ADDRESS, source)
-        )
-        tunnel = self._tunnels.get(row.tunnel) if row else None
-        self._count("encapsulated" if tunnel else "no_tunnel" if row else "no_forward")
+    def forward_for(
+        self, plane: int, source: Address, destination: Address, length: int = 0, from_member: bool = False
+    ) -> Tunnel | None:
+        """The tunnel that a packet takes, counted as one packet of ``length`` bytes. ``from_member``: it came in a
+        member's tunnel, so it goes to a mobile node or nowhere."""
+        row = self._forwards.get((plane, Direction.TO_HOME_ADDRESS, destination))
+        if row is None and not from_member:
+            row = self._forwards.get((plane, Direction.FROM_HOME_ADDRESS, source))
+        number = row.tunnel if row else 0
+        if not from_member:
+            member = self._members.get((plane, row.member)) if row else self.live_member(plane, destination)
+            if member is not None and member.up:
+                number = member.tunnel
+        tunnel = self._tunnel(number)
+        unknown = "member_no_forward" if from_member else "no_forward"
+        self._count("encapsulated" if tunnel else "no_tunnel" if number else unknown)
         if tunnel:
             carried = self._carried.get(tunnel.number, TunnelCounters())
             self._carried[tunnel.number] = TunnelCounters(
@@ -148,32 +192,34 @@ class MemoryTable:
         self._count("decapsulated" if accepted else "reverse_check")
         return accepted
 
-    def listens(self, plane: int, address: Address) -> bool:
-        """Whether control packets to ``address`` are the daemon's."""
-        return (plane, address) in self._listens
+    def accepts_from_member(self, plane: int, outer_source: Address) -> bool:
+        """Whether a tunnel from ``outer_source`` to a locator that members are listened to at is opened: it is a
+        member's."""
+        accepted = any(row.plane == plane and row.locator == outer_source for row in self._members.values())
+        self._count("decapsulated" if accepted else "not_a_member")
+        return accepted
 
-    def _set_tunnel(self, action: SetTunnel) -> None:
-        self._tunnels[action.tunnel.number] = action.tunnel
+    def listens(self, plane: int, address: Address) -> bool:
+        """Whether control packets to ``address`` are the daemon's: it is ours, or a member's that is not up."""
+        return (plane, address) in self._listens or any(
+            row.plane == plane and row.address == address and not row.up for row in self._members.values()
+        )
+
+    def listens_to_members(self, plane: int, address: Address) -> bool:
+        """Whether tunnels from members end there."""
+        return isinstance(self._listens.get((plane, address)), ListenToMembers)
+
+    def live_member(self, plane: int, address: Address) -> SetMember | None:
+        """The member that is up and has this home agent address: what comes for it goes on to it, but for tunnelled
+        packets that ``accepts`` allows."""
+        for row in self._members.values():
+            if row.plane == plane and row.address == address and row.up:
+                return row
+        return None
+
+    def _tunnel(self, number: int) -> Tunnel | None:
+        row = self._tunnels.get(number)
+        return row.tunnel if row else None
 
     def _count(self, name: str) -> None:
         self._counters[name] = self._counters.get(name, 0) + 1
-
-
-def stale_rows(there: Rows, keep: Rows) -> list[ForwardingAction]:
-    """The removals that leave of ``there`` only rows whose key is in ``keep``, users of a tunnel before the tunnel."""
-    forwards = {(row.plane, row.direction, row.address) for row in keep.forwards}
-    accepts = {(row.plane, row.direction, row.address, row.outer_source) for row in keep.accepts}
-    listens = {(row.plane, row.address) for row in keep.listens}
-    tunnels = {tunnel.number for tunnel in keep.tunnels}
-    stale: list[ForwardingAction] = []
-    for forward in there.forwards:
-        if (forward.plane, forward.direction, forward.address) not in forwards:
-            stale.append(Unforward(forward.plane, forward.direction, forward.address))
-    for accept in there.accepts:
-        if (accept.plane, accept.direction, accept.address, accept.outer_source) not in accepts:
-            stale.append(Unaccept(accept.plane, accept.direction, accept.address, accept.outer_source))
-    for listen in there.listens:
-        if (listen.plane, listen.address) not in listens:
-            stale.append(Unlisten(listen.plane, listen.address))
-    stale.extend(RemoveTunnel(tunnel.number) for tunnel in there.tunnels if tunnel.number not in tunnels)
-    return stale

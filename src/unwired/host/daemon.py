@@ -19,7 +19,7 @@ from unwired.core.home_agent import HomeAgent
 from unwired.core.mobile_node import MobileNode
 from unwired.core.notices import Level
 from unwired.core.subscribers import Subscribers
-from unwired.dataplane.table import DataplaneError, MemoryTable
+from unwired.dataplane.table import DataplaneError
 from unwired.host import config as configuration
 from unwired.host.config import Config, HomeAgentConfig
 from unwired.host.control import ControlServer
@@ -231,7 +231,7 @@ class Daemon:
 
     def _start_role(self) -> None:
         """Adopt what is there, ask for what is wanted, sweep the rest."""
-        self.driver.shadow = MemoryTable()
+        self.plane.table.begin_adoption()
         engine = self._make_engine()
         self.engine = engine
         self.driver.drive(engine, self._host)
@@ -242,8 +242,7 @@ class Daemon:
         self.driver.perform()
         self.driver.handle(link_local_first(self.links.everything()))
         self.driver.start()
-        swept = self.plane.table.sweep(self.driver.shadow.rows())
-        self.driver.shadow = None
+        swept = self.plane.table.sweep()
         stale = self.state.sweep()
         for entry in stale:
             self.board.say("swept", Level.DEBUG, object=str(entry))

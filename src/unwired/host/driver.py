@@ -25,25 +25,34 @@ from unwired.core.door import (
 )
 from unwired.core.forwarding import ForwardingAction
 from unwired.core.notices import Drop
-from unwired.dataplane.table import DataplaneError, ForwardingTable, MemoryTable
+from unwired.dataplane.table import DataplaneError, ForwardingTable
 from unwired.host.notice_board import NoticeBoard
 from unwired.host.sockets import BATCH, NeighborDiscovery, Sender
 from unwired.store.journal import Journal
+from unwired.wire.address import Address
 from unwired.wire.errors import DecodeError
 from unwired.wire.icmpv6 import PacketTooBig
 from unwired.wire.ipv6 import IPV6_IN_IPV6, Packet, decode_packet, encode_packet
 
 _PACKET_MAX = 65_535
+_HEADER = 40
 _ROUNDS = 16
 """How often failed actions may lead to more before everybody else gets a turn."""
 
 
-def _too_big(data: bytes) -> Packet:
-    """What the data plane says when a packet is too big to leave in its tunnel (bpf/encapsulate.h), as the error that
-    the first router of the path would have sent: it reads the same to an engine."""
-    mtu = int.from_bytes(data[1:4]) & 0xFFFFF
+def _decode_punted(data: bytes) -> tuple[Packet, Address | None]:
+    """A punted packet, and the locator of the member that sent it on to us. Raises DecodeError.
+
+    Two kinds begin with a tunnel's header. With hop limit 0: what the data plane says when a packet is too big to leave
+    in its tunnel (bpf/encapsulate.h), as the error that the first router of the path would have sent: it reads the same
+    to an engine. Else: what came in a member's tunnel, from its locator to ours (bpf/members.h).
+    """
+    if len(data) < _HEADER or data[6] != IPV6_IN_IPV6:
+        return decode_packet(data), None
+    if data[7]:
+        return decode_packet(data[_HEADER:]), data[8:24]
     local = data[8:24]
-    return Packet(local, local, PacketTooBig(mtu, data))
+    return Packet(local, local, PacketTooBig(int.from_bytes(data[1:4]) & 0xFFFFF, data)), None
 
 
 class HostRole(Protocol):
@@ -61,7 +70,7 @@ def now() -> Now:
 
 
 class Driver:
-    """``shadow`` holds, during adoption, the rows the engine has asked for; ``drops`` counts what never reached it."""
+    """``drops`` counts what never reached the engine."""
 
     def __init__(
         self,
@@ -84,7 +93,6 @@ class Driver:
         self._engine: Engine
         self._host: HostRole
         self._records: list[Persist] = []
-        self.shadow: MemoryTable | None = None
         self.drops: Counter[str] = Counter()
         self.counters: Counter[str] = Counter()
         self._handlers: Final[dict[type, Callable[[Any], None]]] = {
@@ -125,11 +133,11 @@ class Driver:
                 self._loop.remove_reader(descriptor)
                 break
             try:
-                packet = _too_big(data) if data[6] == IPV6_IN_IPV6 else decode_packet(data)
-            except (DecodeError, IndexError):
+                packet, via = _decode_punted(data)
+            except DecodeError:
                 self.drops[Drop.MALFORMED] += 1
                 continue
-            receive(packet, 0, moment)
+            receive(packet, 0, moment, via)
         self.perform()
 
     def discovery_readable(self) -> None:
@@ -197,8 +205,6 @@ class Driver:
         try:
             if isinstance(action, ForwardingAction):
                 self._table.apply(action)
-                if self.shadow is not None:
-                    self.shadow.apply(action)
             else:
                 self._host.carry_out(action)
         except (OSError, DataplaneError) as error:

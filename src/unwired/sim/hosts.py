@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from unwired.core.door import (
     Action,
     AddressAdded,
+    Announce,
+    BindingsKept,
     DefendAddress,
     DropHomeAddress,
     Engine,
@@ -16,14 +18,19 @@ from unwired.core.door import (
     HoldHomeAddress,
     JoinGroup,
     LeaveGroup,
+    LeaveSet,
     LinkDown,
     LinkUp,
     Notify,
     Persist,
     Persisted,
+    Publish,
     ReleaseAddress,
     Send,
+    SendHello,
+    ShareKey,
     UseCareOfAddress,
+    Withdraw,
 )
 from unwired.core.home_agent import HomeAgent
 from unwired.core.mobile_node import MobileNode
@@ -60,7 +67,6 @@ class Host(ABC):
         self.journal: dict[bytes, bytes] = {}
         self.notices: list[tuple[float, Notice]] = []
         self.engine: Engine | None = None
-        self._wanted = MemoryTable()
         self._life = 0
         self._woken_at = 0.0
         self._wakes = 0
@@ -72,7 +78,8 @@ class Host(ABC):
         """Start an engine with what the journal kept."""
         self._life += 1
         self.engine = engine
-        life, self._wanted = self._life, MemoryTable()
+        life = self._life
+        self.table.begin_adoption()
         self.network.timeline.after(SWEEP_AFTER_S, lambda: self._sweep(life))
         now = self.network.timeline.now(self.clock_error_s)
         engine.restore(list(self.journal.items()), now)
@@ -135,11 +142,17 @@ class Host(ABC):
                     | ForgetCareOfAddress()
                     | GoAway()
                     | GoHome()
+                    | Publish()
+                    | BindingsKept()
+                    | ShareKey()
+                    | SendHello()
+                    | Announce()
+                    | Withdraw()
+                    | LeaveSet()
                 ):
                     self.perform(action)
                 case _:
                     self.table.apply(action)
-                    self._wanted.apply(action)
         deadline, life = engine.deadline(), self._life
         if deadline is not None:
             self.network.timeline.at(deadline, lambda: self._wake(deadline, life))
@@ -147,7 +160,7 @@ class Host(ABC):
     def _sweep(self, life: int) -> None:
         """Remove what an earlier daemon left in the table and this one did not ask for."""
         if life == self._life:
-            self.table.sweep(self._wanted.rows())
+            self.table.sweep()
 
     def _wake(self, deadline: float, life: int) -> None:
         engine = self.engine
