@@ -21,6 +21,8 @@ from unwired.lab.processes import LabError, Process, module, wait_until
 from unwired.lab.record import NoticeRecord
 from unwired.lab.scenario import Node, Role, Scenario
 from unwired.lab.scenario_file import ScenarioError
+from unwired.plane import certificates
+from unwired.wire.address import parse_address
 
 PINS = Path("/sys/fs/bpf/unwired")
 """Where a daemon pins its maps and links, in a directory of its name. Shared by all namespaces."""
@@ -89,6 +91,22 @@ def check(scenario: Scenario, path: Path) -> None:
         raise ScenarioError(problems)
 
 
+def make_credentials(scenario: Scenario, directory: Path) -> None:
+    """An authority for this run, and a certificate for every member of a home agent set. Raises LabError."""
+    members = [node for node in daemons(scenario) if "home_agent_set" in scenario.daemon_configuration(node)]
+    if not members:
+        return
+    try:
+        where = directory / "certificates"
+        authority, authority_key = certificates.create_authority(where, "authority")
+        for node in members:
+            said = scenario.daemon_configuration(node)
+            locator = next(one["locator"] for one in said["member"] if one["name"] == said["home_agent_set"]["member"])
+            certificates.create_member(where, authority, authority_key, node.name, parse_address(locator))
+    except certificates.CertificateError as error:
+        raise LabError(f"no certificates could be made: {error}") from None
+
+
 class Agent:
     """One node's daemon. ``notices`` grow as ``pull`` reads what it tells."""
 
@@ -101,12 +119,17 @@ class Agent:
         self.control_socket = lab.directory / "run" / self.name / "control.sock"
         self.process: Process | None = None
         self.notices: list[NoticeRecord] = []
-        self._told: Path | None = None
-        self._read = 0
+        self._listeners: list[_Listener] = []
 
     @property
     def _namespace(self) -> Namespace:
         return self._lab.namespaces[self.node.name]
+
+    @property
+    def member(self) -> str | None:
+        """Its name in the home agent set, if it is in one."""
+        section = self._lab.scenario.daemon_configuration(self.node).get("home_agent_set")
+        return str(section.get("member")) if isinstance(section, dict) else None
 
     def start(self) -> None:
         """Write the file, start the daemon, wait until it answers. Raises LabError."""
@@ -114,14 +137,23 @@ class Agent:
         self.path.write_text(configuration(self._lab.scenario, self.node, self.name, self._lab.directory))
         self._lab.ledger.add("pins", path=str(PINS / self.name))
         command = module("unwired", "run", "-c", self.path)
-        self.process = process = self._lab.processes.start(f"daemon-{self.node.name}", command, self._namespace)
+        # Each start has logs of its own: what was read of the last one's stays valid.
+        suffix = f"{self.node.name}-{len(self._listeners) + 1}" if self._listeners else self.node.name
+        self.process = process = self._lab.processes.start(f"daemon-{suffix}", command, self._namespace)
         if not wait_until(lambda: self._answers() or not process.is_running, _START_TIMEOUT_S, 0.02):
             raise LabError(f"the daemon of {self.node.name} does not answer: {process.log_tail()}")
         if not process.is_running:
             raise LabError(f"the daemon of {self.node.name} ended: {process.log_tail(8) or 'it printed nothing'}")
         events = module("unwired", "events", "--follow", "--json", "-c", self.path)
-        listener = self._lab.processes.start(f"events-{self.node.name}", events, self._namespace, foreground=False)
-        self._told = listener.log
+        listener = self._lab.processes.start(f"events-{suffix}", events, self._namespace, foreground=False)
+        self._listeners.append(_Listener(listener.log))
+
+    def kill(self) -> None:
+        """End the daemon as a crash would."""
+        if self.process is not None:
+            self.process.expected_to_run = False
+            self.process.popen.kill()
+            self.process.popen.wait()
 
     def ask(self, verb: str, **values: Any) -> dict[str, Any]:
         """One request over the control socket. Raises OSError and ValueError when there is no proper answer."""
@@ -144,16 +176,25 @@ class Agent:
 
     def pull(self) -> list[NoticeRecord]:
         """What the daemon has told since the last call."""
-        if self._told is None:
-            return []
-        with self._told.open("rb") as file:
+        new = [notice for listener in self._listeners for notice in listener.pull(self.node.name)]
+        self.notices += new
+        return new
+
+
+class _Listener:
+    """The log of one `unwired events --follow`, and how far it was read."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._read = 0
+
+    def pull(self, node: str) -> Iterator[NoticeRecord]:
+        with self._log.open("rb") as file:
             file.seek(self._read)
             data = file.read()
         complete = data[: data.rfind(b"\n") + 1]
         self._read += len(complete)
-        new = list(_notices(self.node.name, complete))
-        self.notices += new
-        return new
+        yield from _notices(node, complete)
 
 
 def _notices(node: str, lines: bytes) -> Iterator[NoticeRecord]:

@@ -1,4 +1,4 @@
-"""Configuration of BIRD for a scenario whose routers speak BGP: between autonomous systems, and inside those of several.
+"""Configuration of BIRD for a scenario whose routers speak BGP: between autonomous systems, and inside one of several.
 
 The way is chosen as BGP chooses it: the fewest systems, then what was learned from outside before what a router inside
 told, then the shortest delay to the neighbour outside. For the last one, every next hop is looked up among our own
@@ -116,15 +116,15 @@ def _learned() -> str:
 
 
 def _outside(router: Node, neighbour: Neighbour) -> str:
-    heard = "filter learned"
-    announced = "filter announced"
+    heard, announced, role = "filter learned", "filter announced", ""
     if neighbour.prefixes is not None:
+        role = " local role provider;"
         heard = f"filter {{ if net ~ [ {', '.join(neighbour.prefixes)} ] then hear(); reject; }}"
         announced = "none"
     return (
         f"protocol bgp {_identifier(neighbour.node)} {{\n"
         f"  local {neighbour.own_address} as {router.autonomous_system};\n"
-        f"  neighbor {neighbour.address} as {neighbour.autonomous_system};\n  direct; {_SESSION}\n"
+        f"  neighbor {neighbour.address} as {neighbour.autonomous_system};\n  direct;{role} {_SESSION}\n"
         f"  ipv6 {{ gateway recursive; import {heard}; export {announced}; }};\n}}"
     )
 

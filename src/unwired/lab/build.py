@@ -15,7 +15,7 @@ from pathlib import Path
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from unwired.lab import advertise, bird, plug, relay
+from unwired.lab import advertise, bird, cut, plug, relay
 from unwired.lab.ledger import Ledger
 from unwired.lab.namespace import Namespace
 from unwired.lab.netem import add_netem, has_netem
@@ -47,7 +47,7 @@ class Lab:
         """Movable interfaces to the network that they are in."""
         self.relay: Process | None = None
         self._bridges: dict[str, int] = {}
-        self._relayed: list[dict[str, str | float | None]] = []
+        self._relayed: list[dict[str, str | float | list[str] | None]] = []
         # An interface whose index differs from its peer's has its carrier changes announced at once; the kernel may
         # hold others back for a second (net/core/link_watch.c). Peers get small numbers, so these never collide.
         self._indexes = itertools.count(_FIRST_INDEX)
@@ -144,16 +144,17 @@ class Lab:
         for name, master in ((inner, 0), (outer, self._bridges[network.name])):
             _set(self._wires.netlink, self._wires.netlink.link_lookup(ifname=name)[0], master=master)
         segment_in_software(self._wires, outer)
-        self._relay(port, inner, network)
+        self._relay(port, inner, network, [end])
 
     def _build_links(self) -> None:
+        cuttable = {link.between for link in self.scenario.links_that_fail()}
         for link in self.scenario.link:
             first, second = link.between
-            if link.is_shaped and not self._netem:
+            if link.between in cuttable or (link.is_shaped and not self._netem):
                 first_port, _ = self._cable_to_wires(first)
                 second_port, _ = self._cable_to_wires(second)
                 self._segment_ends(link)
-                self._relay(first_port, second_port, link)
+                self._relay(first_port, second_port, link, list(link.between))
                 continue
             node, _, interface = second.partition(".")
             place: dict[str, str | int] = {"ifname": interface, "net_ns_fd": self.namespaces[node].descriptor}
@@ -218,15 +219,16 @@ class Lab:
 
     # --- the relay ---
 
-    def _relay(self, a: str, b: str, shape: Shape) -> None:
+    def _relay(self, a: str, b: str, shape: Shape, ends: list[str]) -> None:
         fields = {name: getattr(shape, name) for name in Shape.model_fields}
-        self._relayed.append({"a": a, "b": b, **fields})
+        self._relayed.append({"a": a, "b": b, "ends": ends, **fields})
 
     def _start_relay(self) -> None:
         if not self._relayed:
             return
-        specification = self.directory / "relay.json"
-        specification.write_text(json.dumps({"seed": self.scenario.seed, "wires": self._relayed}))
+        specification = self.directory / cut.SPECIFICATION
+        control = str(self.directory / cut.CONTROL)
+        specification.write_text(json.dumps({"seed": self.scenario.seed, "control": control, "wires": self._relayed}))
         command = module("unwired.lab.relay", specification)
         self.relay = self.processes.start("relay", command, self._wires, niceness=-10)
         self.processes.wait_for_line(self.relay, relay.READY)
@@ -294,10 +296,11 @@ class Lab:
             self._birds.append(process)
             started.append((process, control))
         for process, control in started:
-            if (
-                not wait_until(lambda p=process, c=control: c.exists() or not p.is_running, 10)
-                or not process.is_running
-            ):  # type: ignore[misc]
+
+            def answers(process: Process = process, control: Path = control) -> bool:
+                return control.exists() or not process.is_running
+
+            if not wait_until(answers, 10) or not process.is_running:
                 raise LabError(f"{process.name} did not start: {process.log_tail()}")
         if self.scenario.routing is not Routing.STATIC:
             self.wait_for_routes(set(wanted_routes(self.scenario)))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from unwired.lab.result import PathMeasured
 from unwired.lab.scenario import Scenario
 
 
@@ -67,6 +68,18 @@ class NoticeRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class FailureRecord:
+    """Something that broke, or was mended (``what`` is ``heal``), and when. ``node`` is the node concerned or the cut
+    links. ``bindings_before`` and ``bindings_after`` are what each home agent that was not concerned held."""
+
+    what: str
+    node: str
+    at: float
+    bindings_before: dict[str, int]
+    bindings_after: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class CaptureRecord:
     """A capture of the signalling on one interface: IPv6 packets with a mobility header, destination options or a
     routing header, and ICMPv6. Nanosecond pcap whose time stamps are seconds since 1970."""
@@ -90,4 +103,8 @@ class RunRecord:
     flows: tuple[FlowRecord, ...] = ()
     notices: tuple[NoticeRecord, ...] = ()
     captures: tuple[CaptureRecord, ...] = ()
+    paths: tuple[PathMeasured, ...] = ()
+    failures: tuple[FailureRecord, ...] = ()
+    bindings: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """What each home agent held at the end, as ``unwired bindings --json`` prints it, by its node's name."""
     problems: tuple[str, ...] = ()

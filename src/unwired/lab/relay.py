@@ -8,6 +8,9 @@ and sendmmsg carry a batch of frames for little more than one costs.
 
 Memory is bounded: all frames wait in one pool; frames that find it full, or a rate's queue longer than its
 ``queue_ms``, are dropped and counted. At SIGTERM the counters are printed as a JSON object.
+
+While it runs, a datagram to the socket ``control`` of the specification cuts wires, which then swallow every frame, or
+heals them: see ``cut.py``.
 """
 
 import ctypes
@@ -27,6 +30,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Any
+
+from unwired.lab import cut
 
 READY = "relay: ready"
 _BATCH = 64
@@ -139,6 +144,7 @@ class Counters:
     queue_full: int = 0
     pool_full: int = 0
     refused: int = 0
+    cut: int = 0
 
 
 class Direction:
@@ -155,6 +161,7 @@ class Direction:
         self._busy_until = 0.0
         self._waiting: deque[tuple[float, list[int]]] = deque()
         self.is_on_agenda = False
+        self._is_cut = False
         self.counters = Counters()
 
     @property
@@ -166,12 +173,26 @@ class Direction:
         while True:
             received, slots = self._pool.receive(self._source)
             self.counters.frames += received
-            if slots:
+            if slots and self._is_cut:
+                self._swallow(slots)
+            elif slots:
                 self._schedule(monotonic(), slots)
             else:
                 self.counters.pool_full += received
             if received < _BATCH:
                 return
+
+    def cut(self, cut: bool) -> None:
+        """Swallow every frame from now on, those on their way included; or carry them again."""
+        self._is_cut = cut
+        if cut:
+            for _, slots in self._waiting:
+                self._swallow(slots)
+            self._waiting.clear()
+
+    def _swallow(self, slots: list[int]) -> None:
+        self.counters.cut += len(slots)
+        self._pool.give_back(slots)
 
     def _schedule(self, now: float, slots: list[int]) -> None:
         if self._loss:
@@ -246,6 +267,8 @@ def run(specification: dict[str, Any]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     epoll.register(stop_reader.fileno(), select.EPOLLIN)
+    control = cut.open_control(Path(specification["control"]))
+    epoll.register(control.fileno(), select.EPOLLIN)
     by_source: dict[int, Direction] = {}
     ports: list[socket.socket] = []
     names: list[str] = []
@@ -273,6 +296,7 @@ def run(specification: dict[str, Any]) -> None:
             heapq.heappush(agenda, (due, places[direction]))
 
     while True:
+        # A direction that was cut may stay on the agenda with nothing due: push finds nothing.
         timer.set(agenda[0][0] if agenda else None)
         for descriptor, _ in epoll.poll():
             if descriptor == timer.descriptor:
@@ -282,6 +306,8 @@ def run(specification: dict[str, Any]) -> None:
                 print(json.dumps(counted), flush=True)
                 signal.set_wakeup_fd(-1)
                 return
+            elif descriptor == control.fileno():
+                cut.obey(control, directions)
             else:
                 direction = by_source[descriptor]
                 direction.pull()

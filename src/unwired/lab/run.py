@@ -6,20 +6,27 @@ import json
 import os
 import shutil
 import signal
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from unwired.lab import capture
-from unwired.lab.agents import Agent, daemons
+from pyroute2.netlink.exceptions import NetlinkError
+
+from unwired.lab import capture, paths
+from unwired.lab.agents import Agent, daemons, make_credentials
+from unwired.lab.analysis import SETTLED
+from unwired.lab.breaking import HEAL, Breaker
 from unwired.lab.build import Lab
 from unwired.lab.ledger import Ledger, Run
-from unwired.lab.processes import LabError, Process, module
+from unwired.lab.processes import LabError, Process, module, wait_until
 from unwired.lab.record import CaptureRecord, FlowRecord, MoveRecord, NoticeRecord, RunRecord
-from unwired.lab.scenario import Move, Probe, Role, Scenario, Stream
+from unwired.lab.result import PathMeasured
+from unwired.lab.scenario import Fail, Move, Probe, Role, Routing, Scenario, Stream
 
 
 class Watcher(Protocol):
@@ -37,7 +44,10 @@ _FIRST_PORT = 40_000
 _LOOK_EVERY_S = 0.1
 _DRAIN_S = 0.5
 _STOP_SOURCES_S = 12.0
-_AT_HOME_TIMEOUT_S = 10.0
+_SETTLED_AFTER_S = 1.5
+"""After a registration or a failure: when the paths are measured."""
+_FIRST_REGISTRATION_TIMEOUT_S = 20.0
+_ASIDE_TIMEOUT_S = 30.0
 
 
 @contextmanager
@@ -95,13 +105,31 @@ def _check_root() -> None:
 
 def start_agents(lab: Lab, watcher: Watcher) -> list[Agent]:
     """Start every daemon, home agents first. Raises LabError when one does not come up."""
-    agents = []
+    agents: list[Agent] = []
+    make_credentials(lab.scenario, lab.directory)
     for number, node in enumerate(daemons(lab.scenario), 1):
         watcher.say(None, f"starting the daemon of {node.name}")
+        if agents and agents[-1].node.role is Role.HOME_AGENT is not node.role:
+            _wait_for_home_prefixes(lab, watcher)
         agent = Agent(lab, node, number)
         agent.start()
         agents.append(agent)
     return agents
+
+
+def _wait_for_home_prefixes(lab: Lab, watcher: Watcher) -> None:
+    """With BGP, until every router knows the way to the home prefixes that the home agents announce."""
+    if lab.scenario.routing is not Routing.BGP:
+        return
+    announced = {
+        prefix
+        for node in daemons(lab.scenario)
+        if (said := lab.scenario.daemon_configuration(node)).get("bgp")
+        for prefix in said["home_agent"]["home_prefixes"]
+    }
+    routers = [node.name for node in lab.scenario.node if node.role is Role.ROUTER]
+    watcher.say(None, f"waiting until {len(routers)} routers know the way to the home agents")
+    lab.wait_for_routes({(router, prefix) for router in routers for prefix in announced})
 
 
 def run(lab: Lab, watcher: Watcher, pcap: Path | None = None) -> RunRecord:
@@ -116,6 +144,9 @@ class _Runner:
         self._watcher = watcher
         self._pcap = pcap
         self._agents: list[Agent] = []
+        self._asides: list[threading.Thread] = []
+        self._paths: list[PathMeasured] = []
+        self._registrations: Counter[str] = Counter()
         self._moves: list[MoveRecord] = []
         self._flows: list[FlowRecord] = []
         self._captures: list[CaptureRecord] = []
@@ -123,6 +154,7 @@ class _Runner:
         self._sources: list[Process] = []
         self._source_logs: list[tuple[Process, Path]] = []
         self._sinks: list[Process] = []
+        self._breaker = Breaker(lab, {}, self._aside)
         self._started_at = 0.0
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
@@ -131,17 +163,24 @@ class _Runner:
         traffic_directory = self._lab.directory / "traffic"
         traffic_directory.mkdir(exist_ok=True)
         captures = self._start_captures()
+        if self._scenario.measure_paths:
+            paths.start_echo(self._lab)
         self._agents = start_agents(self._lab, self._watcher)
+        self._wait_for_registrations()
         self._plan_moves()
+        self._plan_failures()
         self._plan_traffic(traffic_directory)
         self._look()
         self._started_at = time.monotonic()
         self._watcher.say(0.0, f"running for {self._scenario.duration_s:g} s")
         self._carry_out()
         ended_at = time.monotonic()
+        failures = self._breaker.finish()
+        bindings = dict(paths.tables(self._by_name()))
         self._watcher.advance(self._scenario.duration_s, self._scenario.duration_s)
         self._watcher.say(ended_at - self._started_at, "stopping the traffic")
         self._stop_traffic()
+        self._finish_asides()
         self._look()
         if captures is not None:
             captures.end()
@@ -156,6 +195,9 @@ class _Runner:
             flows=tuple(self._flows),
             notices=tuple(sorted(self._notices(), key=lambda notice: notice.at)),
             captures=tuple(self._captures),
+            paths=tuple(sorted(self._paths, key=lambda path: path.at_s)),
+            failures=failures,
+            bindings=bindings,
             problems=tuple(self._problems),
         )
 
@@ -189,6 +231,8 @@ class _Runner:
             at_s = notice.at - self._started_at if self._started_at else None
             details = " ".join(f"{key}={_plain(value)}" for key, value in notice.fields.items() if value is not None)
             self._watcher.say(at_s, f"{notice.node}: {notice.name} {details}".rstrip())
+            if notice.name in SETTLED and not notice.fields.get("refresh"):
+                self._measure_paths_soon(notice.node)
 
     def _elapsed_s(self) -> float:
         return time.monotonic() - self._started_at
@@ -196,6 +240,84 @@ class _Runner:
     def _notices(self) -> Iterator[NoticeRecord]:
         for agent in self._agents:
             yield from agent.notices
+
+    def _by_name(self) -> dict[str, Agent]:
+        return {agent.node.name: agent for agent in self._agents}
+
+    # --- beside the timeline ---
+
+    def _aside(self, what: Callable[[], None]) -> None:
+        """Do what takes time without holding up the timeline."""
+
+        def do() -> None:
+            try:
+                what()
+            except (LabError, OSError, NetlinkError) as error:
+                self._problems.append(str(error))
+
+        thread = threading.Thread(target=do, daemon=True)
+        self._asides.append(thread)
+        thread.start()
+
+    def _finish_asides(self) -> None:
+        deadline = time.monotonic() + _ASIDE_TIMEOUT_S
+        for thread in self._asides:
+            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.is_alive():
+                self._problems.append("Something begun in the run did not come to its end.")
+
+    # --- paths ---
+
+    def _wait_for_registrations(self) -> None:
+        """Traffic starts when the mobile nodes that start away from home are registered."""
+        waiting = {
+            end.partition(".")[0]
+            for end, network in self._lab.attached.items()
+            if (node := self._scenario.find_node(end.partition(".")[0])).config
+            and node.role is Role.MOBILE_NODE
+            and network != self._scenario.home_network(node)
+        }
+
+        def registered() -> bool:
+            self._look()
+            return waiting <= {notice.node for notice in self._notices() if notice.name in SETTLED}
+
+        if waiting and not wait_until(registered, _FIRST_REGISTRATION_TIMEOUT_S, 0.02):
+            self._problems.append(f"{', '.join(sorted(waiting))}: not registered when the traffic started.")
+
+    def _measure_paths_soon(self, node: str) -> None:
+        """Unless the node registers again before, which begins the wait anew."""
+        self._registrations[node] += 1
+        count = self._registrations[node]
+
+        def measure() -> None:
+            if self._registrations[node] == count:
+                self._aside(lambda: self._measure_paths(node))
+
+        if self._scenario.measure_paths:
+            elapsed_s = self._elapsed_s() if self._started_at else 0.0
+            self._at(elapsed_s + _SETTLED_AFTER_S, measure)
+
+    def _measure_paths(self, node: str) -> None:
+        found = paths.measure(self._lab, self._by_name(), self._scenario.find_node(node), self._started_at)
+        self._paths += found
+        self._watcher.say(self._elapsed_s(), f"{node}: measured the paths to {len(found)} correspondents")
+
+    # --- failures ---
+
+    def _plan_failures(self) -> None:
+        self._breaker = Breaker(self._lab, self._by_name(), self._aside)
+        for fail in self._scenario.fail:
+            self._at(fail.at_s, lambda fail=fail: self._fail(fail, self._breaker.break_it, fail.what.value))  # type: ignore[misc]
+            if fail.until_s is not None:
+                self._at(fail.until_s, lambda fail=fail: self._fail(fail, self._breaker.mend, HEAL))  # type: ignore[misc]
+
+    def _fail(self, fail: Fail, how: Callable[[Fail], None], what: str) -> None:
+        how(fail)
+        self._watcher.say(self._elapsed_s(), f"{what}: {fail.subject}")
+        for agent in self._agents:
+            if agent.node.role is Role.MOBILE_NODE:
+                self._measure_paths_soon(agent.node.name)
 
     # --- moves ---
 

@@ -297,6 +297,11 @@ class Scenario(_Part):
     duration_s: float = Field(gt=0, le=86_400, description="From the start of the traffic to its end.")
     seed: int = Field(1, ge=0, description="Chooses what is lost and the link-layer addresses.")
     routing: Routing = Routing.STATIC
+    measure_paths: bool = Field(
+        False,
+        description="Measure how a mobile node reaches every correspondent, through home agents and directly, "
+        "whenever it has registered and after every failure.",
+    )
     common: dict[Role, dict[str, Any]] = Field(
         default_factory=dict,
         description="By role, what the configurations of all its nodes with a daemon have in common. A node's own keys "
@@ -321,6 +326,14 @@ class Scenario(_Part):
 
     def find_network(self, name: str) -> Network:
         return next(network for network in self.network if network.name == name)
+
+    def links_that_fail(self) -> list[Link]:
+        """The links that some failure cuts."""
+        named = {end for fail in self.fail for end in fail.links}
+        nodes = {fail.node for fail in self.fail if fail.what is FailureKind.SITE}
+        return [
+            link for link in self.link if any(end in named or end.partition(".")[0] in nodes for end in link.between)
+        ]
 
     def daemon_configuration(self, node: Node) -> dict[str, Any]:
         """What the file says of a node's daemon: its own keys over the common ones of its role. Empty: no daemon."""
