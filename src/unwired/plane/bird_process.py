@@ -127,9 +127,9 @@ class BirdProcess:
 
 
 def _dies_with(parent: int) -> Callable[[], None]:
-    """Killed when its supervisor is: what nobody watches over must not go on announcing. Without a word: its connections
-    are then reset, and neighbours without BFD keep its routes until the next BIRD is there (graceful restart), whereas
-    one that ends in order withdraws everything."""
+    """Killed when its supervisor is: what nobody watches over must not go on announcing. Without a word: its
+    connections are then reset, and neighbours without BFD keep its routes until the next BIRD is there (graceful
+    restart), whereas one that ends in order withdraws everything."""
     libc = ctypes.CDLL(None)
 
     def ask() -> None:
