@@ -76,9 +76,9 @@ class _Refused(Exception):
 class Mesh:
     """``jitter()`` gives numbers from 0 to 1; times are monotonic seconds. Tokens only grow."""
 
-    def __init__(self, settings: HomeAgentSetSettings, store: BindingStore, jitter: Callable[[], float]) -> None:
+    def __init__(self, settings: HomeAgentSetSettings, jitter: Callable[[], float]) -> None:
         self._settings = settings
-        self._store = store
+        self._store: BindingStore
         self._jitter = jitter
         self._links: dict[int, Link] = {}
         self._positions: Counter[int] = Counter()
@@ -100,7 +100,9 @@ class Mesh:
 
     # --- what happens ------------------------------------------------------------------------------------------------
 
-    def start(self, now: float) -> None:
+    def start(self, store: BindingStore, now: float) -> None:
+        """Before the first stream; what is published or shared earlier counts all the same."""
+        self._store = store
         if not self._others:
             self._current = True
             self._outputs.append(SetCurrent(alone=True))
