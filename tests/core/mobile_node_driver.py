@@ -27,7 +27,8 @@ from unwired.wire.ipv6 import Packet, decode_packet, encode_packet
 from unwired.wire.mobility import MobilityMessage, MobilityOption
 from unwired.wire.nd_options import AdvertisementInterval, NdOption, PrefixInformation, SourceLinkLayerAddress
 from unwired.wire.rfc4283 import MobileNodeIdentifier
-from unwired.wire.rfc4285 import MessageId
+from unwired.wire.rfc4285 import MessageId, ntp_timestamp
+from unwired.wire.rfc5142 import HomeAgentSwitch
 from unwired.wire.rfc6275 import BindingAcknowledgement, BindingUpdate
 
 HOME_ADDRESS = parse_address("2001:db8:100::1000")
@@ -172,7 +173,7 @@ class Driver:
         _, packet, update = self.updates()[-back]
         message_id = update.option(MessageId)
         identifier = update.option(MobileNodeIdentifier)
-        answered = tuple(option for option in (identifier,) if option)
+        answered: tuple[MobilityOption, ...] = tuple(option for option in (identifier,) if option)
         if message_id is not None:
             answered += (MessageId(changes.get("timestamp", message_id.timestamp)),)
         message = BindingAcknowledgement(
@@ -194,6 +195,32 @@ class Driver:
             data=data,
         )
         self.receives(answer)
+
+    def switch(
+        self,
+        *agents: Address,
+        association: SecurityAssociation | None = ASSOCIATION,
+        options: tuple[MobilityOption, ...] = (),
+        **changes: Any,
+    ) -> Packet:
+        """A Home Agent Switch from our home agent to the care-of address. Changes: ``source``, ``care_of_address``,
+        ``authenticated_care_of_address``, ``home_address``, ``timestamp`` (None: without), ``corrupt``, ``cut``."""
+        source = changes.get("source", self.node.machine.entry.home_agent or HOME_AGENT)
+        destination = changes.get("care_of_address", self.node.machine.entry.care_of_address or HOME_ADDRESS)
+        covered = changes.get("authenticated_care_of_address", destination)
+        timestamp = changes.get("timestamp", ntp_timestamp(self.now.wall))
+        if timestamp is not None and association is not None:
+            options = (*options, MessageId(timestamp))
+        message = HomeAgentSwitch(agents, options=options)
+        data = b""
+        if association is not None:
+            message, data = sign(message, association, covered, HOME_ADDRESS)
+        if changes.get("corrupt"):
+            data = data[:-1] + bytes((data[-1] ^ 1,))
+        home_address = changes.get("home_address", HOME_ADDRESS)
+        packet = Packet(source, destination, message, routing_home_address=home_address, data=data)
+        self.receives(packet)
+        return packet
 
     def from_home_agent(self, message: MobilityMessage | IcmpMessage) -> None:
         source = self.node.machine.entry.home_agent or HOME_AGENT
@@ -218,6 +245,10 @@ class Driver:
             if action.record is not None:
                 records[action.key] = action.record
         return list(records.items())
+
+    def clear_actions(self) -> None:
+        """Forget what it did, but not what it sent."""
+        self.actions.clear()
 
     def clear(self) -> None:
         self.actions.clear()

@@ -37,6 +37,7 @@ from unwired.wire.mobility import MobilityOption, UnknownMessage
 from unwired.wire.nd_options import AdvertisementInterval, PrefixInformation, SourceLinkLayerAddress
 from unwired.wire.rfc4283 import MobileNodeIdentifier
 from unwired.wire.rfc4285 import MessageId, MobilityMessageAuthentication
+from unwired.wire.rfc5142 import HomeAgentSwitch
 from unwired.wire.rfc6275 import BindingAcknowledgement, BindingError, BindingRefreshAdvice, BindingRefreshRequest
 
 ROUTER = parse_address("fe80::5")
@@ -58,6 +59,7 @@ PAYLOADS = (
     BindingAcknowledgement(0, 259, 105, options=OPTIONS),
     BindingAcknowledgement(135, 9, 0, options=OPTIONS),
     BindingRefreshRequest(),
+    HomeAgentSwitch((HOME_AGENT, prefix(9)), options=OPTIONS),
     BindingError(1, HOME_ADDRESS),
     ParameterProblem(1, 6, encode_packet(Packet(care_of(1), HOME_AGENT, BindingRefreshRequest()))),
     PacketTooBig(1300, encode_packet(Packet(care_of(1), HOME_AGENT, BindingRefreshRequest()))),

@@ -80,6 +80,7 @@ def test_every_state_takes_every_input_anywhere(state: State, given_input: Input
             assert deadline is None or deadline > driver.time
 
 
+AGENTS = [HOME_AGENT, parse_address("2001:db8:100::2"), parse_address("2001:db8:100::3")]
 events = st.one_of(
     st.tuples(st.just("visit"), st.integers(1, 3), st.sampled_from([2, 3])),
     st.tuples(st.just("home"), st.sampled_from([2, 3])),
@@ -90,6 +91,7 @@ events = st.one_of(
     st.tuples(st.just("message"), st.integers(0, 4)),
     st.tuples(st.just("run"), st.sampled_from([0.0, 0.05, 1.0, 5.0, 100.0, 1000.0])),
     st.tuples(st.just("restart")),
+    st.tuples(st.just("switch"), st.lists(st.sampled_from(AGENTS), max_size=3)),
 )
 MESSAGES = (
     BindingRefreshRequest(),
@@ -122,6 +124,8 @@ def test_whatever_happens_it_goes_on_and_ends_registered(configured: Any, schedu
                 status, back = arguments
                 if len(driver.updates()) >= back:
                     driver.acknowledge(status, back=back)
+            case "switch":
+                driver.switch(*arguments[0], association=configured.association)
             case "message":
                 driver.from_home_agent(MESSAGES[arguments[0]])
                 source = parse_address("fe80::77")
@@ -144,6 +148,8 @@ def test_whatever_happens_it_goes_on_and_ends_registered(configured: Any, schedu
         if driver.state is State.REGISTERED:
             bound = driver.node.machine.entry.bound
             assert bound is not None and tunnel is not None and tunnel.local == bound.care_of_address
+            assert tunnel.peer == driver.node.machine.entry.home_agent
+        assert (driver.state is State.SWITCHING) == (driver.node.machine.candidate is not None)
     if driver.node.machine._forbidden:
         return
     for interface in (2, 3):

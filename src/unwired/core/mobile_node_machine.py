@@ -546,6 +546,7 @@ class MobileNodeMachine:
             self.input(Input.SWITCH)
             return
         self._notify("home_agent_switch_failed", Level.WARNING, reason="no other home agent serves us")
+        self._end_candidate()
         bound = self.entry.bound
         here = bound is not None and bound.care_of_address == self.entry.care_of_address
         self.input(Input.SWITCH_FAILED if here else Input.AGENT_FOUND)
