@@ -70,7 +70,7 @@ def test_a_member(directory: Path) -> None:
     ]
     assert settings.durability is Durability.ONE_PEER
     assert (settings.hello_interval_s, settings.hello_misses) == (0.05, 3)
-    assert role.home_agent_set.certificate == directory / "tokyo.crt"
+    assert role.home_agent_set.credentials.certificate == directory / "tokyo.crt"
 
 
 @pytest.mark.parametrize(

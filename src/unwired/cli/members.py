@@ -5,10 +5,20 @@ from typing import Annotated, Any
 
 import typer
 
-from unwired.cli.daemon_client import ConfigOption, JsonOption, SocketOption, ask, control_socket, fail
+from unwired.cli.daemon_client import (
+    EXIT_USAGE,
+    ConfigOption,
+    JsonOption,
+    SocketOption,
+    ask,
+    control_socket,
+    fail,
+)
 from unwired.cli.output import print_json, print_table
 
 _COLUMNS = ("name", "state", "address", "locator", "primaries", "rtt_ms", "lag_ms", "false_detections")
+
+AUTHORITY = "authority"
 
 members = typer.Typer(invoke_without_command=True, help=__doc__)
 
@@ -57,17 +67,17 @@ def drain(config: ConfigOption = None, socket: SocketOption = None, as_json: Jso
 
 @members.command("authority")
 def authority(
-    directory: Annotated[Path, typer.Argument(help="Where the authority's files go; made when missing.")],
-    name: Annotated[str, typer.Option(help="The set's name, for people who read the certificate.")] = "home agent set",
+    directory: Annotated[Path, typer.Argument(help="Where its files go.")],
+    name: Annotated[str, typer.Option(help="Names the files, and the authority in certificates.")] = AUTHORITY,
 ) -> None:
     """Make the set's own certificate authority, once. Its private key signs members: keep it off the home agents."""
-    from unwired.plane import certificates
+    from unwired.plane.certificates import CertificateError, create_authority
 
     try:
-        made = certificates.create_authority(directory, name)
-    except OSError as error:
-        raise fail(f"the authority can't be made in {directory}: {error.strerror or error}") from None
-    print(f"made {made.certificate} (to every member) and {made.private_key} (keep it safe)")
+        certificate, key = create_authority(directory, name)
+    except CertificateError as error:
+        raise fail(str(error)) from None
+    print(f"made {certificate} (to every member) and {key} (keep it safe)")
 
 
 @members.command("certificate")
@@ -75,19 +85,23 @@ def certificate(
     directory: Annotated[Path, typer.Argument(help="The directory of the authority; the new files go there, too.")],
     member: Annotated[str, typer.Argument(help="The member's name.")],
     locator: Annotated[str, typer.Argument(help="The member's locator address.")],
+    authority: Annotated[str, typer.Option(help="The authority's name.")] = AUTHORITY,
 ) -> None:
     """Make a member's certificate and private key, signed by the set's authority."""
-    from unwired.plane import certificates
+    from unwired.plane.certificates import CertificateError, create_member
     from unwired.wire.address import parse_address
 
     try:
-        made = certificates.create_member(
-            directory, certificates.authority_in(directory), member, parse_address(locator)
+        address = parse_address(locator)
+    except ValueError as error:
+        raise fail(str(error), EXIT_USAGE) from None
+    try:
+        made, key = create_member(
+            directory, directory / f"{authority}.crt", directory / f"{authority}.key", member, address
         )
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise fail(f"the certificate can't be made: {reason}") from None
-    print(f"made {made.certificate} and {made.private_key}: both to {member}, with the authority's certificate")
+    except CertificateError as error:
+        raise fail(str(error)) from None
+    print(f"made {made} and {key}: both to {member}, with {directory / f'{authority}.crt'}")
 
 
 def _plain(value: Any) -> Any:

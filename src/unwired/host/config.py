@@ -21,6 +21,9 @@ from unwired.core.settings import (
     SecurityAssociation,
     Subscriber,
 )
+from unwired.host.config_bgp import BgpSection
+from unwired.host.config_bgp import check as check_bgp
+from unwired.host.config_bgp import settings as bgp_settings
 from unwired.host.config_models import (
     DaemonSection,
     HomeAgentSection,
@@ -33,6 +36,7 @@ from unwired.host.config_set import HomeAgentSetConfig, HomeAgentSetSection, Mem
 from unwired.host.config_set import check as check_set
 from unwired.host.config_set import settings as set_settings
 from unwired.host.problems import ConfigError, Problem
+from unwired.plane.bgp import BgpConfig
 from unwired.wire.address import Address, format_address, in_prefix
 
 __all__ = ["Config", "ConfigError", "DaemonConfig", "HomeAgentConfig", "MobileNodeConfig", "Problem", "load"]
@@ -40,7 +44,7 @@ __all__ = ["Config", "ConfigError", "DaemonConfig", "HomeAgentConfig", "MobileNo
 Model = TypeVar("Model", bound=BaseModel)
 SOCKET_PATH_MAX = 107
 ROLES: dict[str, type[BaseModel]] = {"home_agent": HomeAgentSection, "mobile_node": MobileNodeSection}
-OF_A_SET = ("home_agent_set", "member")
+OF_A_SET = ("home_agent_set", "member", "bgp")
 """Sections that belong to a home agent that is a member of a set."""
 
 
@@ -81,6 +85,7 @@ class HomeAgentConfig:
     home_link: str | None
     subscribers: tuple[Subscriber, ...]
     home_agent_set: HomeAgentSetConfig | None = None
+    bgp: BgpConfig | None = None
 
     def on_link(self, interface: int, link_layer_address: bytes, link_local_address: Address) -> HomeAgentSettings:
         return replace(
@@ -237,10 +242,11 @@ class _Loader:
         if "home_agent_set" not in document:
             return HomeAgentConfig(settings, section.home_link, subscribers)
         home_agent_set = self._home_agent_set(document, section, subscribers)
+        bgp = self._bgp(document["bgp"], section) if "bgp" in document else None
         if home_agent_set is None:
             return None
         settings = replace(settings, home_agent_set=home_agent_set.settings)
-        return HomeAgentConfig(settings, None, subscribers, home_agent_set)
+        return HomeAgentConfig(settings, None, subscribers, home_agent_set, bgp)
 
     def _home_agent_set(
         self, document: dict[str, Any], agent: HomeAgentSection, subscribers: tuple[Subscriber, ...]
@@ -258,6 +264,15 @@ class _Loader:
         for problem in found:
             self._say(*problem)
         return None if found else set_settings(section, complete)
+
+    def _bgp(self, raw: Any, agent: HomeAgentSection) -> BgpConfig | None:
+        section = self._validate(BgpSection, raw, "bgp")
+        if section is None or self._wrong["bgp"]:
+            return None
+        found = list(check_bgp(section, agent))
+        for problem in found:
+            self._say(*problem)
+        return None if found else bgp_settings(section, agent.address)
 
     def _mobile_node(self, raw: Any) -> MobileNodeConfig | None:
         where = "mobile_node"
@@ -478,7 +493,7 @@ def _keys(model: type[BaseModel], location: list[str | int]) -> list[str]:
     for part in location:
         if isinstance(part, str):
             model = _section_in(model.model_fields[part].annotation)
-    return list(model.model_fields)
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _section_in(annotation: Any) -> type[BaseModel]:

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo
 
 from unwired.core.settings import Durability, HomeAgentSetSettings, Member
 from unwired.host.config_models import HomeAgentSection, HostAddress, Section, refusal
+from unwired.plane.certificates import Credentials
 from unwired.wire.address import format_address, in_prefix
 
 PORT = 7691
@@ -70,9 +71,7 @@ class HomeAgentSetConfig:
 
     settings: HomeAgentSetSettings
     port: int
-    certificate: Path
-    private_key: Path
-    authority: Path
+    credentials: Credentials
 
 
 def check(
@@ -168,7 +167,5 @@ def settings(section: HomeAgentSetSection, members: list[MemberSection]) -> Home
             join_timeout_s=section.join_timeout_s,
         ),
         section.port,
-        section.certificate,
-        section.private_key,
-        section.authority,
+        Credentials(section.certificate, section.private_key, section.authority),
     )

@@ -12,9 +12,10 @@ import signal
 import sys
 import time
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from unwired.core.door import Engine
+from unwired.core.global_binding import BindingStore
 from unwired.core.home_agent import HomeAgent
 from unwired.core.mobile_node import MobileNode
 from unwired.core.notices import Level
@@ -36,13 +37,14 @@ from unwired.host.optimistic import NewLink
 from unwired.host.problems import ConfigError
 from unwired.host.ready import tell_supervisor
 from unwired.host.runtime import DaemonError, Runtime
+from unwired.host.set_host import SetHost
 from unwired.host.sockets import NeighborDiscovery, Sender
 from unwired.host.verbs import Verbs
+from unwired.plane.announcement import Announcer
+from unwired.plane.bgp import Announcement
+from unwired.plane.mesh import MeshCarrier
 from unwired.store.journal import Journal, JournalError
 from unwired.wire.address import Address
-
-if TYPE_CHECKING:
-    from unwired.host.set_host import SetHost
 
 SWITCH_INTERVAL_S = 0.0005
 """How long the journal's thread may wait for the interpreter: Python's 5 ms would be most of a handover."""
@@ -136,6 +138,7 @@ class Daemon:
         self.links = Links(self.kernel, frozenset((daemon.tunnel_device, daemon.punt_device)), self._appeared)
         self._control = ControlServer(self.runtime.control_socket, Verbs(self).table(), self.board)
         self._set_role()
+        self.member = self._make_member()
         self.links.read_all()
         self._host.prepare(self.links)
         self._loop.add_reader(self._changes.fileno(), self._netlink_readable)
@@ -143,6 +146,8 @@ class Daemon:
         for index in self.plane.uplinks() - self.uplinks:
             self.plane.detach(index)  # an earlier daemon's, by another configuration or of an interface that has gone
         self._start_role_when_ready()
+        if self.member is not None:
+            await self.member.start(self._binding_store())
         await self._control.start()
 
     def end(self) -> None:
@@ -178,11 +183,15 @@ class Daemon:
         self._loop.remove_reader(self._changes.fileno())
         if self._put_back_timer is not None:
             self._put_back_timer.cancel()
+        if self.member is not None:
+            await self.member.stop_announcing()
         if self.engine is not None:
             self.driver.stop()
             self.engine.stop(now())
             self.driver.perform()
             self.driver.stop()
+        if self.member is not None:
+            await self.member.stop()
         self.journal.close()
         self.state.give_back()
         self.state.close()
@@ -204,7 +213,7 @@ class Daemon:
         config, tunnel = self.config, self.plane.tunnel
         self._host: HomeAgentHost | MobileNodeHost
         if isinstance(config.role, HomeAgentConfig):
-            self._host = HomeAgentHost(config.role, self.state, self._discovery, tunnel)
+            self._host = HomeAgentHost(config.daemon, config.role, self.state, self._discovery, tunnel)
         else:
             self._host = MobileNodeHost(
                 config.daemon, config.role, self.state, self._discovery, NewLink(self.kernel, self._optimistic), tunnel
@@ -219,6 +228,41 @@ class Daemon:
         if link is not None:
             settings = role.on_link(link.index, link.link_layer_address, link_local_address(link) or bytes(16))
         return HomeAgent(settings, Subscribers(role.subscribers), os.urandom)
+
+    def _make_member(self) -> SetHost | None:
+        """What ties us to the other members, where the configuration names any."""
+        role = self.config.role
+        if not isinstance(role, HomeAgentConfig) or role.home_agent_set is None:
+            return None
+        ours = role.home_agent_set
+        announcer = None
+        if role.bgp is not None:
+            prefixes = tuple((home.prefix, home.length) for home in role.settings.home_prefixes)
+            announcement = Announcement(prefixes, role.bgp)
+            announcer = Announcer(self.runtime.directory, announcement, self._announcement_problem)
+        member = SetHost(
+            ours,
+            MeshCarrier(ours.settings, ours.credentials, ours.port),
+            announcer,
+            self.driver.handle,
+            self._why_not_serving,
+            self.end,
+            self.board,
+        )
+        self.driver.join(member.carry_out)
+        return member
+
+    def _why_not_serving(self) -> str | None:
+        return None
+
+    def _binding_store(self) -> BindingStore:
+        engine = self.engine
+        if not isinstance(engine, HomeAgent) or engine.binding_store is None:
+            raise DaemonError("the home agent has not started: it can't be a member of a set")
+        return engine.binding_store
+
+    def _announcement_problem(self, reason: str) -> None:
+        self.board.say("announcement_problem", Level.WARNING, reason=reason)
 
     def _start_role_when_ready(self) -> None:
         """Start the role, or say what it waits for (a home link that is not up yet)."""

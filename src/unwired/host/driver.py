@@ -9,7 +9,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, get_args
 
 from unwired.core.door import (
     Action,
@@ -22,6 +22,7 @@ from unwired.core.door import (
     Persist,
     Persisted,
     Send,
+    SetAction,
 )
 from unwired.core.forwarding import ForwardingAction
 from unwired.core.notices import Drop
@@ -105,6 +106,11 @@ class Driver:
         """From now on this engine."""
         self._engine = engine
         self._host = host
+
+    def join(self, carry_out: Callable[[SetAction], None]) -> None:
+        """From now on, what a member asks of its set is carried out so."""
+        for kind in get_args(SetAction):
+            self._handlers[kind] = carry_out
 
     def start(self) -> None:
         self._loop.add_reader(self._punted, self.punt_readable)

@@ -9,10 +9,12 @@ from unwired.core.door import Drain
 from unwired.core.home_agent import HomeAgent
 from unwired.core.mobile_node import MobileNode
 from unwired.host.control import Refused, Verb
+from unwired.host.driver import now
 from unwired.host.path import explain_path
 from unwired.wire.address import Address, format_address, is_ipv4, parse_address
 
 if TYPE_CHECKING:
+    from unwired.core.home_agent_set import HomeAgentSet
     from unwired.host.daemon import Daemon
     from unwired.host.set_host import SetHost
 
@@ -81,13 +83,14 @@ class Verbs:
         return {"schema": "unwired.bindings/1", "bindings": bindings}
 
     def members(self, request: dict[str, Any]) -> dict[str, Any]:
-        links = self._set_host().links()
-        members = [{**member, **links.get(member["number"], {})} for member in self._member().members()]
-        return {"schema": "unwired.members/1", "members": members}
+        members, host = self._member()
+        links = host.links()
+        report = [{**member, **links.get(member["number"], {})} for member in members.members_report(now())]
+        return {"schema": "unwired.members/1", "members": report}
 
     def drain(self, request: dict[str, Any]) -> dict[str, Any]:
-        self._set_host()
-        primaries = sum(member["primaries"] for member in self._member().members() if member["self"])
+        members, _ = self._member()
+        primaries = sum(1 for _ in members.primaries())
         self._daemon.driver.handle((Drain(),))
         return {"schema": "unwired.drain/1", "primaries": primaries}
 
@@ -108,17 +111,11 @@ class Verbs:
         self._daemon.end()
         return {"schema": "unwired.stop/1"}
 
-    def _member(self) -> HomeAgent:
-        engine = self._engine()
-        if not isinstance(engine, HomeAgent):
-            raise Refused("a mobile node is no member of a home agent set")
-        return engine
-
-    def _set_host(self) -> "SetHost":
-        member = self._daemon.member
-        if member is None:
+    def _member(self) -> "tuple[HomeAgentSet, SetHost]":
+        engine, host = self._engine(), self._daemon.member
+        if not isinstance(engine, HomeAgent) or engine.members is None or host is None:
             raise Refused("this daemon is no member of a home agent set: its file has no [home_agent_set]")
-        return member
+        return engine.members, host
 
     def _engine(self) -> HomeAgent | MobileNode:
         engine = self._daemon.engine

@@ -1,0 +1,184 @@
+"""What a member of a home agent set needs of the host: the carrier to the others, the HELLO socket, who announces the
+prefix, and a look every second at whether this host can serve at all."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from unwired.core.door import (
+    Announce,
+    BindingsKept,
+    Event,
+    Health,
+    HelloReceived,
+    LeaveSet,
+    Publish,
+    SendHello,
+    SetAction,
+    ShareKey,
+    Withdraw,
+)
+from unwired.core.global_binding import BindingStore
+from unwired.core.notices import Level
+from unwired.host.config_set import HomeAgentSetConfig
+from unwired.host.notice_board import NoticeBoard
+from unwired.host.runtime import DaemonError
+from unwired.host.sockets import BATCH
+from unwired.plane.announcement import AnnouncementError, Announcer
+from unwired.plane.carrier import Carrier, CarrierError
+from unwired.wire.address import format_address
+
+HEALTH_INTERVAL_S = 1.0
+_DATAGRAM_MAX = 2048
+
+
+class SetHost:
+    """Carries out a member's ``SetAction`` and tells its events to ``handle``. ``health()`` gives what is missing on
+    this host, None when nothing is; ``leave()`` is called when draining is over. Without ``announcer`` nothing is
+    announced."""
+
+    def __init__(
+        self,
+        config: HomeAgentSetConfig,
+        carrier: Carrier,
+        announcer: Announcer | None,
+        handle: Callable[[Iterable[Event]], None],
+        health: Callable[[], str | None],
+        leave: Callable[[], None],
+        board: NoticeBoard,
+    ) -> None:
+        self._config = config
+        self._carrier = carrier
+        self._announcer = announcer
+        self._handle = handle
+        self._health = health
+        self._leave = leave
+        self._board = board
+        self._loop = asyncio.get_running_loop()
+        self._socket = _hello_socket(format_address(config.settings.self.locator), config.port)
+        self._started = False
+        self._early: list[SetAction] = []
+        self._handlers: Final[dict[type, Callable[[Any], None]]] = {
+            Publish: lambda action: self._carrier.publish(action.token, action.record),
+            BindingsKept: lambda action: self._carrier.kept(action.member, action.position),
+            ShareKey: lambda action: self._carrier.share_key(action.epoch, action.key),
+            SendHello: self._send_hello,
+            Announce: lambda action: self._announce(),
+            Withdraw: self._withdraw,
+            LeaveSet: lambda action: self._leave(),
+        }
+        self._health_timer: asyncio.TimerHandle | None = None
+        self._healthy: str | None = ""
+        """What was last told: None is healthy, the empty text is nothing yet."""
+        self.counters: dict[str, int] = {"hello_send_failed": 0}
+
+    async def start(self, store: BindingStore) -> None:
+        """Reach for the others. Raises DaemonError."""
+        self._loop.add_reader(self._socket, self._hello_readable)
+        try:
+            if self._announcer is not None:
+                await self._announcer.start()
+            await self._carrier.start(self._happened, store)
+        except (AnnouncementError, CarrierError) as error:
+            raise DaemonError(str(error)) from None
+        self._started = True
+        for action in self._early:
+            self._handlers[type(action)](action)
+        self._early.clear()
+        self._look()
+
+    async def stop_announcing(self) -> None:
+        """Before the engine stops: nobody's packets may still be on their way here."""
+        if self._health_timer is not None:
+            self._health_timer.cancel()
+        if self._announcer is not None:
+            await self._announcer.stop()
+
+    async def stop(self) -> None:
+        """After the engine has said good-bye."""
+        await self._carrier.stop()
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+
+    def carry_out(self, action: SetAction) -> None:
+        """What is asked before the start is done at the start."""
+        if self._started:
+            self._handlers[type(action)](action)
+        else:
+            self._early.append(action)
+
+    def links(self) -> dict[int, dict[str, Any]]:
+        """How it stands with the other members' streams, by member number, ready for JSON."""
+        return {
+            number: {
+                "connected": link.connected,
+                "waiting": link.waiting,
+                "lag_ms": round(link.lag_ms, 3),
+                **({"problem": link.problem} if link.problem else {}),
+            }
+            for number, link in self._carrier.links().items()
+        }
+
+    def status(self) -> dict[str, Any]:
+        return {
+            "carrier": self._carrier.counters() | self.counters,
+            "announcement": None if self._announcer is None else self._announcer.status(),
+        }
+
+    # --- in ---
+
+    def _happened(self, event: Event) -> None:
+        self._handle((event,))
+
+    def _hello_readable(self) -> None:
+        events = []
+        for _ in range(BATCH):
+            try:
+                data, (source, *_) = self._socket.recvfrom(_DATAGRAM_MAX)
+            except BlockingIOError:
+                break
+            except OSError:
+                continue  # an ICMPv6 error about an earlier datagram: silence says the same
+            events.append(HelloReceived(socket.inet_pton(socket.AF_INET6, source.partition("%")[0]), data))
+        if events:
+            self._handle(events)
+
+    def _look(self) -> None:
+        self._health_timer = self._loop.call_later(HEALTH_INTERVAL_S, self._look)
+        missing = self._health()
+        if missing != self._healthy:
+            self._healthy = missing
+            self._handle((Health(missing is None, missing or ""),))
+
+    # --- out ---
+
+    def _send_hello(self, action: SendHello) -> None:
+        try:
+            self._socket.sendto(action.data, (socket.inet_ntop(socket.AF_INET6, action.locator), self._config.port))
+        except OSError:
+            self.counters["hello_send_failed"] += 1  # no way to a dead site: its silence says the same
+
+    def _announce(self) -> None:
+        if self._announcer is not None:
+            self._announcer.announce()
+        self._board.say("prefix_announced", Level.INFO)
+
+    def _withdraw(self, action: Withdraw) -> None:
+        if self._announcer is not None:
+            self._announcer.withdraw(action.graceful, action.reason)
+        self._board.say("prefix_withdrawn", Level.WARNING, reason=action.reason, graceful=action.graceful)
+
+
+def _hello_socket(locator: str, port: int) -> socket.socket:
+    """Raises DaemonError."""
+    hello = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+    try:
+        hello.bind((locator, port))
+    except OSError as error:
+        hello.close()
+        raise DaemonError(
+            f"{locator} port {port} can't be used for HELLO datagrams ({error.strerror}): a member's locator must be "
+            "an address of this host, and the port free"
+        ) from None
+    return hello
