@@ -36,6 +36,11 @@ class BirdProcess:
         self._keeper: asyncio.Task[None] | None = None
 
     @property
+    def kept(self) -> bool:
+        """Whether a BIRD is wanted; it may just be between two runs."""
+        return self._keeper is not None
+
+    @property
     def running(self) -> bool:
         return self._process is not None and self._process.returncode is None
 

@@ -138,9 +138,10 @@ class Supervisor:
 
     async def _configure(self, fresh: Announcement, recover: bool = False) -> None:
         """Raises Refused, and everything is as before then."""
-        if fresh == self._announcement:
+        managed = fresh.bgp.mode is BgpMode.MANAGED
+        if fresh == self._announcement and managed == self._bird.kept:
             return
-        if fresh.bgp.mode is BgpMode.MANAGED:
+        if managed:
             try:
                 await self._bird.use(fresh, recover)
             except bird.BirdError as error:
@@ -203,8 +204,11 @@ class Supervisor:
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             self._problem(f"what the supervisor before this one left can't be read: {error!r}")
             return
-        self._state = State.ANNOUNCED if state is State.ANNOUNCED else State.WITHDRAWN
-        self._reason = "taken up from the supervisor before this one"
+        self._announcement = announcement  # whatever becomes of BIRD: what was announced has to be withdrawn one day
+        self._become(
+            State.ANNOUNCED if state is State.ANNOUNCED else State.WITHDRAWN,
+            "taken up from the supervisor before this one",
+        )
         try:
             await self._configure(announcement, recover=True)
         except Refused as refused:
@@ -245,6 +249,8 @@ class Supervisor:
             try:
                 answer = await self._do(request)
             except Refused as refused:
+                if self._announcement is None and request.get("command") == "configure":
+                    self._ended.set()  # the daemon can't go on with this
                 return {"error": str(refused)}
             self._heard_at = time.monotonic()
         if request["command"] == "stop":
