@@ -189,12 +189,12 @@ def _probe(directory: Path, moves: tuple[MadeUpMove, ...], source: str, destinat
     sent, received = [], []
     for number in range(round(DURATION_S / INTERVAL_S)):
         sent_s = number * INTERVAL_S + chance.uniform(0, 0.0004)
-        sent.append(f"{number},{_ns(sent_s)},0")
+        sent.append(f"{number},{ns(sent_s)},0")
         network, delay_s = _network(moves, sent_s if outward else sent_s + 0.02, outward)
         if network is None:
             continue
         received_s = sent_s + delay_s + chance.expovariate(2500)
-        received.append((received_s, f"{number},{_ns(sent_s)},{_ns(received_s)}"))
+        received.append((received_s, f"{number},{ns(sent_s)},{ns(received_s)}"))
     rows = [row for _, row in sorted(received)]
     return FlowRecord(
         kind="udp",
@@ -202,8 +202,8 @@ def _probe(directory: Path, moves: tuple[MadeUpMove, ...], source: str, destinat
         destination=destination,
         source_address=HOME_ADDRESS if outward else CORRESPONDENT,
         destination_address=CORRESPONDENT if outward else HOME_ADDRESS,
-        source_log=_write(directory / f"udp-{source}-source.csv", "udp-probe-source", sent),
-        sink_log=_write(directory / f"udp-{source}-sink.csv", "udp-probe-sink", rows),
+        source_log=write_log(directory / f"udp-{source}-source.csv", "udp-probe-source", sent),
+        sink_log=write_log(directory / f"udp-{source}-sink.csv", "udp-probe-sink", rows),
         interval_ms=INTERVAL_S * 1e3,
     )
 
@@ -211,38 +211,38 @@ def _probe(directory: Path, moves: tuple[MadeUpMove, ...], source: str, destinat
 def _stream(directory: Path, moves: tuple[MadeUpMove, ...], resets: int, source: str, destination: str) -> FlowRecord:
     outward = source == "mobile-node"
     tick = 2500
-    sent = [f"{_ns(0.01)},connected,0"]
-    received = [f"{_ns(0.03)},accepted,0"]
+    sent = [f"{ns(0.01)},connected,0"]
+    received = [f"{ns(0.03)},accepted,0"]
     total = good = 0
     for number in range(1, round((DURATION_S - 2) / INTERVAL_S)):
         at_s = number * INTERVAL_S
         total += tick
-        sent.append(f"{_ns(at_s)},sent,{total}")
+        sent.append(f"{ns(at_s)},sent,{total}")
         network, delay_s = _network(moves, at_s, outward)
         if network is not None and not any(0 <= at_s - move.at_s < move.gap_s + move.in_s + 0.2 for move in moves):
             good = total
-            received.append(f"{_ns(at_s + delay_s)},received,{good}")
-    sent += [f"{_ns(DURATION_S - 1)},reset,104"] * resets
-    sent.append(f"{_ns(DURATION_S - 1)},delivered,{total}")
-    received += [f"{_ns(DURATION_S - 1)},received,{total}", f"{_ns(DURATION_S - 1)},finished,{total}"]
+            received.append(f"{ns(at_s + delay_s)},received,{good}")
+    sent += [f"{ns(DURATION_S - 1)},reset,104"] * resets
+    sent.append(f"{ns(DURATION_S - 1)},delivered,{total}")
+    received += [f"{ns(DURATION_S - 1)},received,{total}", f"{ns(DURATION_S - 1)},finished,{total}"]
     return FlowRecord(
         kind="tcp",
         source=source,
         destination=destination,
         source_address=HOME_ADDRESS if outward else CORRESPONDENT,
         destination_address=CORRESPONDENT if outward else HOME_ADDRESS,
-        source_log=_write(directory / f"tcp-{source}-source.csv", "tcp-source", sent),
-        sink_log=_write(directory / f"tcp-{source}-sink.csv", "tcp-sink", received),
+        source_log=write_log(directory / f"tcp-{source}-source.csv", "tcp-source", sent),
+        sink_log=write_log(directory / f"tcp-{source}-sink.csv", "tcp-sink", received),
     )
 
 
-def _ns(seconds: float) -> int:
+def ns(seconds: float) -> int:
     return round((STARTED_AT + seconds) * 1e9)
 
 
-def _write(path: Path, kind: str, rows: list[str]) -> Path:
-    head = f'# {{"schema": "{SCHEMA}", "kind": "{kind}", "ready_at_ns": {_ns(-0.5)}, "interval_s": {INTERVAL_S}}}'
-    tail = f'# {{"ended_at_ns": {_ns(DURATION_S + 1)}}}'
+def write_log(path: Path, kind: str, rows: list[str], duration_s: float = DURATION_S) -> Path:
+    head = f'# {{"schema": "{SCHEMA}", "kind": "{kind}", "ready_at_ns": {ns(-0.5)}, "interval_s": {INTERVAL_S}}}'
+    tail = f'# {{"ended_at_ns": {ns(duration_s + 1)}}}'
     path.write_text("\n".join([head, *rows, tail]) + "\n")
     return path
 

@@ -1,7 +1,8 @@
 """The report of a run: one HTML page that needs nothing but itself.
 
-Figures first, then the drawings, then the tables and the configuration. Everything that comes from a scenario or a log
-is escaped. ``write`` makes ``index.html`` and beside it ``result.json``.
+Figures first, then the drawings, then the tables and the configuration; what a scenario does not have, its page does
+not have either. Everything that comes from a scenario or a log is escaped. ``write`` makes ``index.html`` and beside it
+``result.json``. A baseline is the result of another scenario, the same journey without what is to be shown.
 """
 
 import json
@@ -13,14 +14,26 @@ from pathlib import Path
 from string import Template
 
 from unwired import __version__
-from unwired.lab import analysis, report_ladder, report_run, report_sequence, report_tables, report_topology, sequence
+from unwired.lab import (
+    analysis,
+    report_compare,
+    report_failures,
+    report_ladder,
+    report_run,
+    report_scenes,
+    report_sequence,
+    report_switches,
+    report_tables,
+    report_topology,
+    sequence,
+)
 from unwired.lab.agents import configuration_path
 from unwired.lab.analysis_probe import ProbeSeries
 from unwired.lab.analysis_stream import Arrivals, read_arrivals
 from unwired.lab.record import RunRecord
 from unwired.lab.report_svg import milliseconds, number
 from unwired.lab.report_view import View, look
-from unwired.lab.result import LINK_GAINED, LINK_LEFT, LINK_LOST, Expectation, Handover, Result
+from unwired.lab.result import LINK_GAINED, LINK_LEFT, LINK_LOST, Expectation, Handover, Json, Result
 from unwired.lab.scenario import Metric, Scenario
 from unwired.lab.toml import dumps
 
@@ -35,18 +48,36 @@ _TILES = (
     (Metric.TCP_BYTES_LOST, "TCP bytes lost"),
     (Metric.TCP_BYTES, "TCP bytes intact"),
 )
+_JOURNEY = (
+    "Choose a scene: where the mobile node is, before and after each Home Agent Switch, and after each failure. Beside "
+    "each correspondent stands its round trip by the home agents."
+)
+_FAILURES = (
+    "What was broken on purpose. Every tick is a probe packet that arrived, every red one a packet that did not, where "
+    "it was sent; shaded is the longest silence, its length less the probe's interval is the outage."
+)
+_SWITCHES = (
+    "A home agent that is nearer tells the mobile node to change to it (RFC 5142). Its link stays; every line below is "
+    "a probe packet, from when it was sent to when it arrived."
+)
 
 
-def write(result: Result, record: RunRecord, directory: Path) -> Path:
+def as_json(result: Result, baseline: Result | None) -> dict[str, Json]:
+    """The result, and under ``baseline`` that of the other scenario, where there is one."""
+    return result.to_json() | ({"baseline": baseline.to_json()} if baseline is not None else {})
+
+
+def write(result: Result, record: RunRecord, directory: Path, baseline: Result | None = None) -> Path:
     """Makes ``directory``; gives the page's path."""
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "result.json").write_text(json.dumps(result.to_json(), indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(as_json(result, baseline), indent=2, ensure_ascii=False)
+    (directory / "result.json").write_text(text + "\n", encoding="utf-8")
     page = directory / "index.html"
-    page.write_text(render(result, record), encoding="utf-8")
+    page.write_text(render(result, record, baseline), encoding="utf-8")
     return page
 
 
-def render(result: Result, record: RunRecord) -> str:
+def render(result: Result, record: RunRecord, baseline: Result | None = None) -> str:
     view = look(record)
     traffic = analysis.read_traffic(record)
     templates = files("unwired.lab")
@@ -61,7 +92,17 @@ def render(result: Result, record: RunRecord) -> str:
         verdict="✓ Passed" if result.passed else "✗ Failed",
         verdict_detail=_verdict(result, len(failed)),
         problems=_list("problems", result.problems),
-        tiles="".join(_tiles(result, scenario)),
+        tiles="".join(_tiles(result, scenario)) + "".join(_path_tiles(view, result, baseline)),
+        journey=_section("Where packets go", _JOURNEY, report_scenes.section(view, result)),
+        round_trips=_section(
+            "Round trips", _round_trip_words(baseline), report_compare.section(view, result, baseline)
+        ),
+        failures=_section("Failures", _FAILURES, report_failures.section(view, result, traffic.probes)),
+        switches=_section(
+            "Home Agent Switches",
+            _SWITCHES,
+            report_switches.section(view, report_switches.find(record, traffic.probes), traffic.probes),
+        ),
         topology=report_topology.draw(view),
         run=report_run.draw(view, traffic.probes, _arrivals(record)),
         expectations=report_tables.expectations(result),
@@ -98,6 +139,41 @@ def _tiles(result: Result, scenario: Scenario) -> Iterable[str]:
             yield _tile(name, measured, unit, expected.get(metric))
 
 
+def _path_tiles(view: View, result: Result, baseline: Result | None) -> Iterable[str]:
+    far = [row for row in report_compare.rows(view, result, baseline) if not (row.is_near or row.after_failure)]
+    stretch = report_compare.median([row.path.stretch for row in far])
+    if stretch is not None:
+        alone = report_compare.median([row.alone.stretch for row in far if row.alone is not None])
+        beside = f"{baseline.scenario}: × {alone:.2f}" if baseline is not None and alone is not None else ""
+        yield _figure_tile("path stretch, median", f"× {stretch:.2f}", "", beside)
+    outages = [failure.outage_ms for failure in result.failures if failure.what == "site" and failure.outage_ms]
+    outage = report_compare.median(outages)
+    if outage is not None:
+        expected = report_failures.limit_of(view, result)
+        limit = f"{expected.comparison} {number(expected.limit)}" if expected else ""
+        yield _figure_tile("outage when a site dies", number(round(outage, 1)), "ms", limit)
+
+
+def _figure_tile(name: str, value: str, unit: str, beside: str, class_: str = "tile") -> str:
+    return (
+        f'<div class="{class_}"><div class="figure-name">{escape(name)}</div>'
+        f'<div class="value">{value} <small>{escape(unit)}</small></div>'
+        f'<div class="limit">{escape(beside)}</div></div>'
+    )
+
+
+def _section(title: str, words: str, body: str) -> str:
+    return f"<section><h2>{escape(title)}</h2><p>{escape(words)}</p>{body}</section>" if body else ""
+
+
+def _round_trip_words(baseline: Result | None) -> str:
+    beside = f", and by the one home agent of {baseline.scenario}" if baseline is not None else ""
+    return (
+        "From where the mobile node is to each correspondent and back: directly from the care-of address, by the home "
+        f"agents from the home address{beside}. Stretch is the round trip over the direct one."
+    )
+
+
 def _tile(name: str, measured: float, unit: str, expected: Expectation | None) -> str:
     if unit == "bytes" and measured >= 1e6:
         measured, unit = measured / 1e6, "MB"
@@ -105,11 +181,7 @@ def _tile(name: str, measured: float, unit: str, expected: Expectation | None) -
     else:
         limit = f"{expected.comparison} {number(expected.limit)}" if expected else ""
     failed = expected is not None and not expected.passed
-    return (
-        f'<div class="tile{" failed" if failed else ""}"><div class="figure-name">{escape(name)}</div>'
-        f'<div class="value">{number(round(measured, 1))} <small>{escape(unit)}</small></div>'
-        f'<div class="limit">{escape(limit)}</div></div>'
-    )
+    return _figure_tile(name, number(round(measured, 1)), unit, limit, "tile failed" if failed else "tile")
 
 
 def _arrivals(record: RunRecord) -> list[Arrivals]:

@@ -20,13 +20,16 @@ _RAILS = (60.0, 168.0, 276.0)
 _HEIGHT, _BAND = 322, 18
 _BEFORE_S, _AFTER_S, _LONGEST_S = 0.06, 0.09, 3.0
 _STUB = 0.4
+LINK_USABLE = "link usable"
 
 _Line: TypeAlias = tuple[float, float, float, float]
 """From x, y to x, y."""
 
 
-def draw(view: View, handover: Handover, window: Window, probes: Sequence[ProbeSeries]) -> str | None:
-    """None when no probe ran."""
+def draw(
+    view: View, handover: Handover, window: Window, probes: Sequence[ProbeSeries], zero: str = LINK_USABLE
+) -> str | None:
+    """``zero`` says what happened at 0 ms. None when no probe ran."""
     inward = next((series for series in probes if series.destination == handover.node), None)
     outward = next((series for series in probes if series.source == handover.node), None)
     if inward is None and outward is None:
@@ -40,14 +43,14 @@ def draw(view: View, handover: Handover, window: Window, probes: Sequence[ProbeS
     for value in time.ticks(8):
         drawing.line(time(value), _RAILS[0], time(value), _RAILS[2], "grid")
         drawing.text(time(value), _RAILS[2] + 22, number(round(value * 1e3)), "tick", "middle")
-    drawing.text(_WIDTH - _SIDE, _RAILS[2] + 40, "ms after the new link was usable", "tick", "end")
+    drawing.text(_WIDTH - _SIDE, _RAILS[2] + 40, f"ms after: {zero}", "tick", "end")
     for series, top in ((inward, 0), (outward, 1)):
         if series is not None:
             _draw_interruption(drawing, handover, series, time, top)
             late = analysis_probe.late(series, handover.node, window)
             _draw_packets(drawing, series, late, window, time, _rails(top))
     _draw_rails(drawing, view, handover, window, time, inward, outward)
-    _draw_marks(drawing, handover, time)
+    _draw_marks(drawing, handover, time, zero)
     return drawing.render()
 
 
@@ -144,13 +147,13 @@ def _draw_rails(
                     drawing.text((left + right) / 2, y + height / 2 + 4, stay.network or "no link", class_, "middle")
 
 
-def _draw_marks(drawing: Drawing, handover: Handover, time: Scale) -> None:
-    """Link usable, binding update sent, acknowledged: each name has a row of its own over the upper rail."""
+def _draw_marks(drawing: Drawing, handover: Handover, time: Scale, zero: str) -> None:
+    """What is zero, binding update sent, acknowledged: each name has a row of its own over the upper rail."""
     registered = handover.registered_ms
     sent = (
         registered - handover.signalling_ms if registered is not None and handover.signalling_ms is not None else None
     )
-    marks = ((0.0, "link usable", 12.0), (sent, "binding update", 26.0), (registered, "acknowledged", 40.0))
+    marks = ((0.0, zero, 12.0), (sent, "binding update", 26.0), (registered, "acknowledged", 40.0))
     for at, words, y in marks:
         if at is None or at / 1e3 > time.high:
             continue

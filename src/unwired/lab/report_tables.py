@@ -7,8 +7,10 @@ from unwired.lab.report_svg import milliseconds, number
 from unwired.lab.result import Expectation, Result
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], numeric_from: int) -> str:
-    """Cells are HTML; columns from ``numeric_from`` are figures."""
+def table(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], numeric_from: int, sums: Sequence[Sequence[str]] = ()
+) -> str:
+    """Cells are HTML; columns from ``numeric_from`` are figures; ``sums`` stand below the rest."""
     if not rows:
         return "<p>None.</p>"
 
@@ -19,7 +21,10 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], numeric_from: in
         )
 
     body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
-    return f'<div class="scroll"><table><thead><tr>{cells("th", heads)}</tr></thead><tbody>{body}</tbody></table></div>'
+    foot = "".join(f"<tr>{cells('td', row)}</tr>" for row in sums)
+    foot = f"<tfoot>{foot}</tfoot>" if foot else ""
+    head = f"<thead><tr>{cells('th', heads)}</tr></thead>"
+    return f'<div class="scroll"><table>{head}<tbody>{body}</tbody>{foot}</table></div>'
 
 
 def measured(expectation: Expectation) -> str:
@@ -42,7 +47,7 @@ def expectations(result: Result) -> str:
         ]
         for item in result.expectations
     ]
-    return _table(["", "Expectation", "Measured", "Limit"], rows, 2)
+    return table(["", "Expectation", "Measured", "Limit"], rows, 2)
 
 
 def handovers(result: Result) -> str:
@@ -63,7 +68,7 @@ def handovers(result: Result) -> str:
             ]
         )
     heads = ["", "Move", "Kind", "At", "Interruption", "Link to registered", "Signalling", "Lost", "Late"]
-    return _table(heads, rows, 3)
+    return table(heads, rows, 3)
 
 
 def streams(result: Result) -> str:
@@ -80,7 +85,7 @@ def streams(result: Result) -> str:
         for item in result.streams
     ]
     heads = ["Stream", "Bytes intact", "Lost", "Duplicated", "Corrupted", "Resets", "Longest stall"]
-    return _table(heads, rows, 1)
+    return table(heads, rows, 1)
 
 
 def probes(result: Result) -> str:
@@ -109,4 +114,4 @@ def probes(result: Result) -> str:
         "Delay, median",
         "Delay, p99",
     ]
-    return _table(heads, rows, 1)
+    return table(heads, rows, 1)

@@ -1,0 +1,188 @@
+"""Round trips of every (location, correspondent): directly, by the home agents, and by one home agent alone."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from unwired.lab import report_tables
+from unwired.lab.report_paths import location, scenes
+from unwired.lab.report_svg import Drawing, Scale, milliseconds, number
+from unwired.lab.report_view import View
+from unwired.lab.result import PathMeasured, Result
+
+NEAR_MS = 10.0
+"""Pairs whose direct round trip is shorter are told apart: a millisecond more is much there, and nobody notices."""
+
+_WIDTH, _LEFT, _RIGHT, _ROW, _TOP, _GROUP = 1080, 190, 64, 22, 34, 30
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One pair in one location. ``alone``: the same pair in the baseline."""
+
+    where: str
+    path: PathMeasured
+    alone: PathMeasured | None
+    after_failure: bool
+
+    @property
+    def is_near(self) -> bool:
+        return self.path.direct_rtt_ms < NEAR_MS
+
+
+def rows(view: View, result: Result, baseline: Result | None) -> list[Row]:
+    """What holds when Home Agent Switches are over: of each stop, and each failure there, the last scene."""
+    alone = {}
+    if baseline is not None:
+        alone = {(path.network, path.correspondent): path for path in sorted(baseline.paths, key=lambda p: p.at_s)}
+    last = {(scene.stop, scene.dead): scene for scene in scenes(view, result)}
+    found = []
+    for scene in last.values():
+        where = location(view.record.scenario, scene)
+        found += [
+            Row(where, path, alone.get((path.network, path.correspondent)), bool(scene.dead)) for path in scene.paths
+        ]
+    return found
+
+
+def median(values: Sequence[float]) -> float | None:
+    return statistics.median(values) if values else None
+
+
+def section(view: View, result: Result, baseline: Result | None) -> str:
+    """The chart and, below it, the table."""
+    found = rows(view, result, baseline)
+    if not found:
+        return ""
+    alone = baseline.scenario if baseline is not None else None
+    return f'<div class="figure">{chart(found, alone)}</div>{table(found, alone)}'
+
+
+# --- the chart -------------------------------------------------------------------------------------------------------
+
+
+def chart(found: Sequence[Row], alone: str | None) -> str:
+    """A line for each pair: a bar for the direct path, a dot by the home agents, a ring by one alone."""
+    places = list(dict.fromkeys(row.where for row in found))
+    height = _TOP + len(found) * _ROW + len(places) * _GROUP + 30
+    drawing = Drawing(_WIDTH, height, "Round-trip times of every location and correspondent")
+    highest = max(max(row.path.rtt_ms, row.alone.rtt_ms if row.alone else 0.0) for row in found)
+    scale = Scale(0, highest * 1.04, _LEFT, _WIDTH - _RIGHT)
+    bottom = height - 24
+    for value in scale.ticks(10):
+        drawing.line(scale(value), _TOP - 6, scale(value), bottom, "grid")
+        drawing.text(scale(value), bottom + 17, number(value), "tick", "middle")
+    drawing.text(_WIDTH, bottom + 17, "ms", "tick", "end")
+    _draw_key(drawing, alone)
+    y = float(_TOP)
+    for place in places:
+        y += _GROUP
+        drawing.text(0, y - 8, place, "lane")
+        for row in (row for row in found if row.where == place):
+            _draw_row(drawing, scale, y + _ROW / 2, row)
+            y += _ROW
+    return drawing.render()
+
+
+def _draw_key(drawing: Drawing, alone: str | None) -> None:
+    x, y = float(_LEFT), 12.0
+    _draw_direct(drawing, x, y)
+    drawing.text(x + 9, y + 4, "direct path", "tick key")
+    drawing.add("circle", cx=x + 112, cy=y, r=5.5, class_="by-set")
+    drawing.text(x + 123, y + 4, "by the nearest home agents", "tick key")
+    if alone is not None:
+        drawing.add("circle", cx=x + 322, cy=y, r=5.0, class_="by-one")
+        drawing.text(x + 333, y + 4, f"by one home agent ({alone})", "tick key")
+    drawing.text(_WIDTH, y + 4, "stretch", "tick", "end")
+
+
+def _draw_row(drawing: Drawing, scale: Scale, y: float, row: Row) -> None:
+    path = row.path
+    drawing.text(_LEFT - 12, y + 4, path.correspondent, "pair", "end")
+    direct, by_set = scale(path.direct_rtt_ms), scale(path.rtt_ms)
+    if row.alone is not None:
+        by_one = scale(row.alone.rtt_ms)
+        drawing.line(min(direct, by_set), y, by_one, y, "detour")
+        title = f"{path.correspondent}: {milliseconds(row.alone.rtt_ms)} by one home agent"
+        drawing.add("circle", title=title, cx=by_one, cy=y, r=5.0, class_="by-one")
+    drawing.line(direct, y, by_set, y, "stretch")
+    _draw_direct(drawing, direct, y)
+    words = f"{path.correspondent}: {milliseconds(path.rtt_ms)}, directly {milliseconds(path.direct_rtt_ms)}"
+    drawing.add("circle", title=words, cx=by_set, cy=y, r=5.5, class_="by-set")
+    drawing.text(_WIDTH, y + 4, _stretch(path), "pair-figure", "end")
+
+
+def _draw_direct(drawing: Drawing, x: float, y: float) -> None:
+    drawing.line(x, y - 8, x, y + 8, "direct")
+
+
+# --- the table -------------------------------------------------------------------------------------------------------
+
+
+def table(found: Sequence[Row], alone: str | None) -> str:
+    heads = ["Where", "Correspondent", "Enters at", "Served by", "Direct", "By the home agents", "Stretch"]
+    if alone is not None:
+        heads += [escape(alone), "Stretch"]
+    cells = []
+    previous = None
+    for row in found:
+        path = row.path
+        cells.append(
+            [
+                escape(row.where) if row.where != previous else "",
+                escape(path.correspondent),
+                escape(path.entry_agent or "–"),
+                escape(path.primary_agent or "–"),
+                milliseconds(path.direct_rtt_ms),
+                milliseconds(path.rtt_ms),
+                _stretch(path),
+            ]
+        )
+        if alone is not None:
+            cells[-1] += [milliseconds(row.alone.rtt_ms), _stretch(row.alone)] if row.alone else ["–", "–"]
+        previous = row.where
+    return report_tables.table(heads, cells, 4, _medians(found, alone))
+
+
+def _medians(found: Sequence[Row], alone: str | None) -> list[list[str]]:
+    groups = (
+        (f"Median, direct round trip {number(NEAR_MS)} ms or more", [r for r in found if _counts(r) and not r.is_near]),
+        (f"Median, direct round trip below {number(NEAR_MS)} ms", [r for r in found if _counts(r) and r.is_near]),
+        ("Median, while a site was down", [row for row in found if row.after_failure]),
+    )
+    cells = []
+    for words, group in groups:
+        if not group:
+            continue
+        cells.append(
+            [
+                words,
+                _pairs(len(group)),
+                "",
+                "",
+                milliseconds(median([row.path.direct_rtt_ms for row in group])),
+                milliseconds(median([row.path.rtt_ms for row in group])),
+                _times(median([row.path.stretch for row in group])),
+            ]
+        )
+        if alone is not None:
+            others = [row.alone for row in group if row.alone is not None]
+            cells[-1] += [milliseconds(median([o.rtt_ms for o in others])), _times(median([o.stretch for o in others]))]
+    return cells
+
+
+def _counts(row: Row) -> bool:
+    return not row.after_failure
+
+
+def _pairs(count: int) -> str:
+    return f"{count} pair" + ("s" if count != 1 else "")
+
+
+def _stretch(path: PathMeasured) -> str:
+    return _times(path.stretch)
+
+
+def _times(value: float | None) -> str:
+    return "–" if value is None else f"× {value:.2f}"

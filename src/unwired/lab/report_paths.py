@@ -1,0 +1,121 @@
+"""What a run measured of paths, put in order: stops of a journey, and the scenes that a map shows of them.
+
+A scene is a time during which a mobile node's paths stayed the same: one network, one primary home agent, the same home
+agents alive.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from unwired.lab.report_view import View
+from unwired.lab.result import Failure, PathMeasured, Result
+from unwired.lab.scenario import Scenario
+
+SITE = "site"
+"""The kind of failure after which a home agent is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A stay of a mobile node in a network, counted from 1 for each node."""
+
+    number: int
+    node: str
+    network: str
+    since_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """``paths``: one for each correspondent. ``dead``: the home agents whose site is down. ``switched``: it
+    began with another primary home agent, in the same network. ``failure``: it began with that."""
+
+    stop: Stop
+    at_s: float
+    paths: tuple[PathMeasured, ...]
+    dead: frozenset[str]
+    switched: bool
+    failure: Failure | None
+
+    @property
+    def primary(self) -> str | None:
+        return next((path.primary_agent for path in self.paths if path.primary_agent), None)
+
+
+def stops(view: View) -> list[Stop]:
+    """Every stay of every mobile node, in the order of time for each node."""
+    found: list[Stop] = []
+    for node, stays in view.in_use.items():
+        number = 0
+        previous = None
+        for stay in stays:
+            if stay.network is not None and stay.network != previous:
+                number += 1
+                found.append(Stop(number, node, stay.network, stay.since_s))
+            previous = stay.network or previous
+    return found
+
+
+def dead_at(scenario: Scenario, failures: Sequence[Failure], at_s: float) -> frozenset[str]:
+    """The home agents whose site is down: killed before, and not mended since."""
+    killed = [failure for failure in failures if failure.what == SITE and failure.at_s <= at_s]
+    mended = {
+        fail.node: fail.until_s
+        for fail in sorted(scenario.fail, key=lambda fail: fail.at_s)
+        if fail.until_s is not None and fail.until_s <= at_s
+    }
+    return frozenset(failure.node for failure in killed if (mended.get(failure.node) or 0.0) < failure.at_s)
+
+
+def scenes(view: View, result: Result) -> list[Scene]:
+    """In the order of time. Of a pair measured several times in one scene the last measurement stands."""
+    known = stops(view)
+    found: list[Scene] = []
+    for node in dict.fromkeys(path.node for path in result.paths):
+        own: list[Scene] = []
+        for path in sorted((path for path in result.paths if path.node == node), key=lambda path: path.at_s):
+            stop = _stop_of(path, known)
+            if stop is None:
+                continue
+            last = own[-1] if own else None
+            dead = dead_at(view.record.scenario, result.failures, path.at_s)
+            if last and (last.stop, last.dead) == (stop, dead) and last.primary in (None, path.primary_agent):
+                others = tuple(other for other in last.paths if other.correspondent != path.correspondent)
+                own[-1] = replace(last, paths=(*others, path))
+            else:
+                failure = _failure_between(result.failures, last.at_s if last else -1.0, path.at_s)
+                switched = last is not None and last.stop == stop and last.primary != path.primary_agent
+                own.append(Scene(stop, path.at_s, (path,), dead, switched and failure is None, failure))
+        found += own
+    return sorted(found, key=lambda scene: scene.at_s)
+
+
+def _stop_of(path: PathMeasured, known: Sequence[Stop]) -> Stop | None:
+    """A measurement may end a little after the node has left."""
+    own = [stop for stop in known if stop.node == path.node and stop.network == path.network]
+    begun = [stop for stop in own if stop.since_s <= path.at_s]
+    return begun[-1] if begun else next(iter(own), None)
+
+
+def _failure_between(failures: Sequence[Failure], since_s: float, until_s: float) -> Failure | None:
+    return next((one for one in reversed(failures) if one.what == SITE and since_s < one.at_s <= until_s), None)
+
+
+def place_name(scenario: Scenario, network: str) -> str:
+    """What people call the place of a network: that of its router, else the network's own name."""
+    for end in scenario.find_network(network).members:
+        place = scenario.find_node(end.partition(".")[0]).place
+        if place is not None and place.name:
+            return place.name
+    return network
+
+
+def location(scenario: Scenario, scene: Scene) -> str:
+    where = f"{scene.stop.number} {place_name(scenario, scene.stop.network)}"
+    return f"{where}, {' and '.join(sorted(scene.dead))} down" if scene.dead else where
+
+
+def heading(scenario: Scenario, scene: Scene) -> str:
+    """Where the mobile node is, and what changed while it was there."""
+    where = location(scenario, scene)
+    return f"{where}, switched to {scene.primary or 'another home agent'}" if scene.switched else where

@@ -1,0 +1,149 @@
+"""Home Agent Switches (RFC 5142): which mobile node was moved from which home agent to which, and what it cost."""
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy
+
+from unwired.lab import report_ladder, report_tables
+from unwired.lab.analysis import REGISTERED, UPDATE_SENT
+from unwired.lab.analysis_probe import BEFORE_S, ProbeSeries, Window
+from unwired.lab.record import NoticeRecord, RunRecord
+from unwired.lab.report_svg import milliseconds, number
+from unwired.lab.report_view import View
+from unwired.lab.result import Handover
+from unwired.lab.scenario import Role, Scenario
+
+NOTICE = "home_agent_switched"
+KIND = "home agent switch"
+_FROM = ("previous", "from", "previous_home_agent", "old")
+_TO = ("home_agent", "to", "new_home_agent", "new", "address")
+_WINDOW_S = 1.0
+_OPEN = 6
+"""Ladders beyond these are folded away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """``source`` and ``destination`` are home agents. ``signalling_ms``: from the switch's arrival to the registration
+    with the new one; None: not seen."""
+
+    at_s: float
+    node: str
+    source: str | None
+    destination: str | None
+    signalling_ms: float | None
+    packets_lost: int
+
+
+def find(record: RunRecord, probes: Sequence[ProbeSeries]) -> list[Switch]:
+    """In the order of time, from what the mobile nodes' daemons told."""
+    mobile = {node.name for node in record.scenario.node if node.role is Role.MOBILE_NODE}
+    names = agent_names(record.scenario)
+    told = [notice for notice in record.notices if notice.name == NOTICE and notice.node in mobile]
+    return [_switch(record, notice, names, probes) for notice in sorted(told, key=lambda notice: notice.at)]
+
+
+def agent_names(scenario: Scenario) -> dict[str, str]:
+    """The home agents' nodes by their addresses."""
+    names = {}
+    for node in scenario.node:
+        section = node.config.get("home_agent")
+        if isinstance(section, dict) and "address" in section:
+            names[_address(section["address"])] = node.name
+    return names
+
+
+def _address(text: object) -> str:
+    try:
+        return str(ipaddress.ip_address(str(text)))
+    except ValueError:
+        return str(text)
+
+
+def _switch(record: RunRecord, notice: NoticeRecord, names: dict[str, str], probes: Sequence[ProbeSeries]) -> Switch:
+    def agent(keys: Sequence[str]) -> str | None:
+        address = next((_address(notice.fields[key]) for key in keys if notice.fields.get(key) is not None), None)
+        return names.get(address, address) if address is not None else None
+
+    own = [other for other in record.notices if other.node == notice.node and other.at >= notice.at]
+    sent = next((other.at for other in own if other.name == UPDATE_SENT), None)
+    done = next((other.at for other in own if other.name in REGISTERED and sent is not None and other.at >= sent), None)
+    until = min(_next_move(record, notice), notice.at + _WINDOW_S)
+    return Switch(
+        at_s=notice.at - record.started_at,
+        node=notice.node,
+        source=agent(_FROM),
+        destination=agent(_TO),
+        signalling_ms=(done - notice.at) * 1e3 if done is not None else None,
+        packets_lost=sum(_lost(series, notice, until) for series in probes),
+    )
+
+
+def _next_move(record: RunRecord, notice: NoticeRecord) -> float:
+    began = [move.began_at for move in record.moves if move.node == notice.node and move.began_at > notice.at]
+    return min(began, default=record.ended_at)
+
+
+def _lost(series: ProbeSeries, notice: NoticeRecord, until: float) -> int:
+    """What was sent from the switch on; packets on their way are of the switch as well, unless a move came before."""
+    if notice.node not in (series.source, series.destination):
+        return 0
+    inside = (series.sent_at >= notice.at) & (series.sent_at < until - BEFORE_S)
+    return int(numpy.count_nonzero(series.lost & inside))
+
+
+def section(view: View, switches: Sequence[Switch], probes: Sequence[ProbeSeries]) -> str:
+    """Empty when there were none."""
+    if not switches:
+        return ""
+    rows = [
+        [
+            str(index),
+            escape(switch.node),
+            escape(f"{switch.source or '–'} → {switch.destination or '–'}"),
+            f"{switch.at_s:.2f} s",
+            milliseconds(switch.signalling_ms),
+            number(switch.packets_lost),
+        ]
+        for index, switch in enumerate(switches, start=1)
+    ]
+    heads = ["", "Mobile node", "Home agents", "At", "Switch to registered", "Packets lost"]
+    return report_tables.table(heads, rows, 3) + "".join(_ladders(view, switches, probes))
+
+
+def _ladders(view: View, switches: Sequence[Switch], probes: Sequence[ProbeSeries]) -> list[str]:
+    cards = []
+    for index, switch in enumerate(switches):
+        own = [series for series in probes if switch.node in (series.source, series.destination)]
+        at = view.record.started_at + switch.at_s
+        window = Window(began_at=at, usable_at=at, ends_at=at + _WINDOW_S, breaks=False)
+        drawing = report_ladder.draw(view, _as_handover(switch), window, own, "switch")
+        if drawing is None:
+            continue
+        title = escape(f"{index + 1} · {switch.source or 'a home agent'} → {switch.destination or 'another'}")
+        figures = f"{milliseconds(switch.signalling_ms)} to the registration, {switch.packets_lost} packets lost"
+        head = f'<div class="card-head"><h3>{title}</h3><span class="kind">{figures}</span></div>'
+        card = f'<div class="card">{head}<div class="figure">{drawing}</div></div>'
+        cards.append(f"<details><summary>{title}</summary>{card}</details>" if index >= _OPEN else card)
+    return cards
+
+
+def _as_handover(switch: Switch) -> Handover:
+    """A move on the spot: the link stays, the home agent changes."""
+    return Handover(
+        at_s=switch.at_s,
+        usable_at_s=switch.at_s,
+        node=switch.node,
+        source=switch.source,
+        destination=switch.destination,
+        kind=KIND,
+        make_before_break=True,
+        interruption_ms=None,
+        packets_lost=switch.packets_lost,
+        packets_late=0,
+        signalling_ms=switch.signalling_ms,
+        registered_ms=switch.signalling_ms,
+    )
