@@ -70,8 +70,8 @@ def test_a_node_that_moves_is_handed_to_the_nearest(world: World) -> None:
 
 def test_the_death_of_a_site_is_served_by_the_other(world: World) -> None:
     # The site is cut off silently; the daemon there lives on.
-    nft = "add table inet cut; add chain inet cut all { type filter hook forward priority -300; policy accept; };"
-    nft += 'add rule inet cut all iifname "agent0" drop; add rule inet cut all oifname "agent0" drop'
+    nft = "add table inet cut; add chain inet cut there { type filter hook forward priority -300 ; };"
+    nft += 'add rule inet cut there iifname "agent0" drop; add rule inet cut there oifname "agent0" drop'
     world.network.inside("router1", "nft", nft)
     announce(world.network, 1, by=2)
     eventually(lambda: world.state(2, 1) == "dead", 10, "agent 2 has noticed")
