@@ -202,7 +202,7 @@ class Mesh:
     def wake(self, now: float) -> None:
         """Do what is due; a few milliseconds of work at most, the rest is left to the next call."""
         for link in list(self._links.values()):
-            if link.accepting and now - link.heard_at >= SILENCE_MAX_S:
+            if link.accepting and now >= link.heard_at + SILENCE_MAX_S:
                 silence = f"nothing was heard for {SILENCE_MAX_S:.0f} s"
                 self._close(link, Refusal.SILENT, silence, now)
         if now >= self._next_interval:
@@ -375,7 +375,7 @@ class Mesh:
     def _turn(self, link: Link, now: float) -> None:
         if link.open and link.writable:
             link.fill(now)
-        if link.writable and not link.frames and now - link.sent_at >= PING_INTERVAL_S:
+        if link.writable and not link.frames and now >= link.sent_at + PING_INTERVAL_S:
             link.frames.append(encode_frame(Kind.LINK))
         self._transmit(link, now)
 
