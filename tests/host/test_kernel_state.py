@@ -73,7 +73,6 @@ def everything(device: int) -> list[KernelObject]:
         HostRule(5200, 7700, HOME, 128),
         HostRule(5220, MAIN_TABLE, suppress_length=0),
         HostRule(5230, 7701),
-        HostRule(5240, MAIN_TABLE, suppress_length=40, destination=parse_address("2001:db8::"), destination_length=40),
         ProxyNeighbour(device, parse_address("2001:db8:100::2000")),
         AddressLabel(HOME, 128, 1),
     ]

@@ -213,7 +213,7 @@ class Daemon:
         config, tunnel = self.config, self.plane.tunnel
         self._host: HomeAgentHost | MobileNodeHost
         if isinstance(config.role, HomeAgentConfig):
-            self._host = HomeAgentHost(config.daemon, config.role, self.state, self._discovery, tunnel)
+            self._host = HomeAgentHost(config.role, self.state, self._discovery, tunnel)
         else:
             self._host = MobileNodeHost(
                 config.daemon, config.role, self.state, self._discovery, NewLink(self.kernel, self._optimistic), tunnel

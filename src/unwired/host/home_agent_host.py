@@ -1,44 +1,27 @@
 """What a home agent needs of the kernel: forwarding, the routes into the tunnel device, and proxy neighbours.
 
 Where the home prefixes are announced by BGP, the main table has no route of ours for exactly a home prefix: routing
-daemons would take it for what is to be announced, or be shown it instead of the marked route (``plane/marked_route``).
-Then it is in a table of its own, behind rules by priority from ``daemon.rule_priority`` on:
-
-====  ================================  ===========================================================================
-+0    to PREFIX, main without PREFIX    what the main table says of parts of the prefix: single home addresses
-+10   to PREFIX, our own table          all others: into the tunnel device
-====  ================================  ===========================================================================
+daemons would take it for what is to be announced, or be shown it instead of the marked route
+(``plane/marked_route.py``). Its two halves lead into the tunnel device instead. (Not a table behind a rule: routes of
+single home addresses, with their path MTU, have to go before the prefix, and a rule that looks into the main table
+without the prefix itself finds the marked route all the same, because that is unreachable.)
 """
-
-from dataclasses import replace
-from typing import Final
 
 from unwired.core.door import DefendAddress, Event, HostAction, JoinGroup, LeaveGroup, ReleaseAddress
 from unwired.core.settings import HomePrefix
-from unwired.host.config import DaemonConfig, HomeAgentConfig
-from unwired.host.kernel_objects import MAIN_TABLE, HostAddress, HostRoute, HostRule, ProxyNeighbour, Sysctl
+from unwired.host.config import HomeAgentConfig
+from unwired.host.kernel_objects import MAIN_TABLE, HostAddress, HostRoute, ProxyNeighbour, Sysctl
 from unwired.host.kernel_state import KernelState
 from unwired.host.links import Interface, Links
 from unwired.host.sockets import NeighborDiscovery
 from unwired.wire.address import Address, format_address, is_link_local
 from unwired.wire.ipv6 import Packet
 
-_PARTS: Final = 0
-_HOME_PREFIX: Final = 10
-
 
 class HomeAgentHost:
     """Carries out a home agent's actions. ``tunnel`` is the tunnel device's interface number."""
 
-    def __init__(
-        self,
-        daemon: DaemonConfig,
-        role: HomeAgentConfig,
-        state: KernelState,
-        discovery: NeighborDiscovery,
-        tunnel: int,
-    ) -> None:
-        self._daemon = daemon
+    def __init__(self, role: HomeAgentConfig, state: KernelState, discovery: NeighborDiscovery, tunnel: int) -> None:
         self._role = role
         self._state = state
         self._discovery = discovery
@@ -64,19 +47,16 @@ class HomeAgentHost:
         if not any(settings.address in interface.addresses for interface in links.interfaces.values()):
             self._state.make(HostAddress(self._tunnel, settings.address, 128))
         for home in settings.home_prefixes:
-            if settings.home_agent_set is None and self._role.bgp is None:
-                self._state.make(HostRoute(MAIN_TABLE, home.prefix, home.length, self._tunnel))
-            else:
-                self._route_beside_main(home)
+            for prefix, length in self._routed(home):
+                self._state.make(HostRoute(MAIN_TABLE, prefix, length, self._tunnel))
 
-    def _route_beside_main(self, home: HomePrefix) -> None:
-        """The route before the rule that leads to it, and the rule for parts first: no packet takes a wrong way."""
-        table, priority = self._daemon.routing_table, self._daemon.rule_priority
-        parts = HostRule(priority + _PARTS, MAIN_TABLE, suppress_length=home.length)
-        everything = HostRule(priority + _HOME_PREFIX, table)
-        self._state.make(HostRoute(table, home.prefix, home.length, self._tunnel))
-        for rule in (parts, everything):
-            self._state.make(replace(rule, destination=home.prefix, destination_length=home.length))
+    def _routed(self, home: HomePrefix) -> tuple[tuple[Address, int], ...]:
+        """What leads into the tunnel device: the prefix, or its halves where it is announced."""
+        if self._role.settings.home_agent_set is None and self._role.bgp is None:
+            return ((home.prefix, home.length),)
+        length = home.length + 1
+        upper = int.from_bytes(home.prefix) | 1 << 128 - length
+        return (home.prefix, length), (upper.to_bytes(16), length)
 
     def waits_for(self, links: Links) -> str | None:
         """What is missing on a real home link before the role can start; None when nothing is."""

@@ -104,17 +104,14 @@ class HostRoute:
 
 @dataclass(frozen=True, slots=True)
 class HostRule:
-    """Packets from ``source``/``length`` (length 0: all) to ``destination``/``destination_length`` (the same) are
-    routed by ``table``. ``suppress_length`` n: routes of that table with a prefix of n bits or fewer do not count; -1:
-    all count."""
+    """Packets from ``source``/``length`` (length 0: all) are routed by ``table``. ``suppress_length`` n: routes of that
+    table with a prefix of n bits or fewer do not count; -1: all count."""
 
     priority: int
     table: int
     source: Address = UNSPECIFIED
     length: int = 0
     suppress_length: int = -1
-    destination: Address = UNSPECIFIED
-    destination_length: int = 0
     TAG: ClassVar[str] = "rule"
 
     def make(self, kernel: Netlink) -> None:
@@ -129,7 +126,6 @@ class HostRule:
         return {
             "family": socket.AF_INET6,
             "src_len": self.length,
-            "dst_len": self.destination_length,
             "table": min(self.table, 255),
             "action": _FR_ACT_TO_TBL,
         }
@@ -142,18 +138,13 @@ class HostRule:
         }
         if self.length:
             attributes["FRA_SRC"] = format_address(self.source)
-        if self.destination_length:
-            attributes["FRA_DST"] = format_address(self.destination)
         if self.suppress_length >= 0:
             attributes["FRA_SUPPRESS_PREFIXLEN"] = self.suppress_length
         return attributes
 
     def __str__(self) -> str:
         source = f"{format_address(self.source)}/{self.length}" if self.length else "all"
-        text = f"rule {self.priority} from {source}"
-        if self.destination_length:
-            text += f" to {format_address(self.destination)}/{self.destination_length}"
-        return f"{text} by table {self.table}"
+        return f"rule {self.priority} from {source} to table {self.table}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,8 +256,6 @@ def of_message(message: Message) -> NetlinkObject | None:
             _packed(message.get_attr("FRA_SRC")),
             message["src_len"],
             -1 if suppress is None or suppress == 2**32 - 1 else suppress,
-            _packed(message.get_attr("FRA_DST")),
-            message["dst_len"],
         )
     if kind in (netlink.RTM_NEWNEIGH, netlink.RTM_DELNEIGH) and message["flags"] & NTF_PROXY:
         return ProxyNeighbour(message["ifindex"], _packed(message.get_attr("NDA_DST")))

@@ -103,6 +103,5 @@ def _from_json(record: dict[str, Any]) -> KernelObject:
     values: dict[str, Any] = {
         field.name: bytes.fromhex(record[field.name]) if field.type is bytes else record[field.name]
         for field in fields(kind)
-        if field.name in record  # a field that came later has the default that means what was before it
     }
     return kind(**values)
