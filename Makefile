@@ -20,7 +20,7 @@ $(OBJECT): build/.venv $(wildcard bpf/*.c bpf/*.h)
 	@clang -target bpf -O2 -g -Wall -Werror -I/usr/include/$$(uname -m)-linux-gnu -c bpf/unwired.bpf.c -o $@
 
 demo: setup
-	@$(BIN)/unwired lab run roaming --report build/demo
+	@$(BIN)/unwired lab run global-2007 --baseline single-ha --report build/demo
 	@echo "The report of this run, to open in a browser: build/demo/index.html"
 
 lint: setup

@@ -19,7 +19,7 @@ from unwired.lab.scenario import Scenario
 
 DURATION_S = 44.0
 KILLED_AT_S, OUTAGE_S = 34.0, 0.212
-GAP_S, INTERRUPTION_S, SWITCH_AFTER_S = 0.1, 0.09, 0.4
+GAP_S, INTERRUPTION_S, SWITCH_AFTER_S, SWITCH_S = 0.1, 0.09, 0.4, 0.006
 STAYS = (("tokyo-access", 0.0), ("seoul-access", 10.0), ("la-access", 22.0))
 PLACES = {
     "tokyo": (35.69, 139.77, "Tokyo"),
@@ -219,8 +219,9 @@ def _notices() -> list[NoticeRecord]:
         agent = NEAREST[network]
         switched_s = usable_s + SWITCH_AFTER_S
         addresses = {name: f"2001:db8:a000::{number}" for number, name in enumerate(AGENTS, 1)}
-        tell("mobile", switched_s, "home_agent_switched", previous=addresses[previous], home_agent=addresses[agent])
-        tell("mobile", switched_s + 0.001, "binding_update_sent", sequence=2, interface="wlan0")
-        tell("mobile", switched_s + 0.006, "registered", sequence=2, interface="wlan0")
+        tell("mobile", switched_s, "binding_update_sent", sequence=2, interface="wlan0")
+        tell("mobile", switched_s + SWITCH_S, "registered", sequence=2, interface="wlan0")
+        ends = {"from": addresses[previous], "to": addresses[agent]}
+        tell("mobile", switched_s + SWITCH_S, "home_agent_switched", **ends)
         previous = agent
     return told

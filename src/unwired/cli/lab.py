@@ -71,29 +71,49 @@ def run_scenario(
     report: Annotated[Path | None, typer.Option(help="Write an HTML page about the run into this directory.")] = None,
     pcap: Annotated[Path | None, typer.Option(help="Capture every interface into this directory.")] = None,
     keep: Annotated[Path | None, typer.Option(help="Copy logs and configurations into this directory.")] = None,
+    baseline: Annotated[
+        str | None, typer.Option(metavar="SCENARIO", help="Run this one first, and compare with it.")
+    ] = None,
 ) -> None:
     """Run a scenario and judge it. Exit status: 0 all expectations hold, 1 one does not, 2 it could not be run."""
+    from unwired.lab import report as lab_report  # only here: it draws, and reads captures
+    from unwired.lab import report_story
+
     scenario = _load(name)
+    compared = _load(baseline) if baseline is not None else None
     _stop_on_signal()
     try:
-        with _Screen() as screen, lab_run.built(scenario, screen) as built:
-            record = lab_run.run(built, screen, pcap)
-            result = analyse(record)
-            if report is not None:
-                from unwired.lab.report import write  # only here: it draws, and reads captures
-
-                write(result, record, report)
-            if keep is not None:
-                lab_run.copy_logs(built, keep)
+        with _Screen() as screen:
+            other = _run_baseline(compared, screen) if compared is not None else None
+            with lab_run.built(scenario, screen) as built:
+                record = lab_run.run(built, screen, pcap)
+                result = analyse(record)
+                screen.rule(f"what happened in {scenario.name}")
+                for at_s, sentence in report_story.tell(result, record, other):
+                    screen.say(at_s, sentence)
+                if report is not None:
+                    lab_report.write(result, record, report, other)
+                if keep is not None:
+                    lab_run.copy_logs(built, keep)
     except LabError as error:
         _fail(str(error))
     if as_json:
-        _print_json(result.to_json())
+        _print_json(lab_report.as_json(result, other))
     else:
         _print_result(result)
     if report is not None:
         _messages.print(f"report: {report / 'index.html'}")
     raise typer.Exit(0 if result.passed else FAILED)
+
+
+def _run_baseline(scenario: Scenario, screen: "_Screen") -> Result:
+    """Its own expectations are not judged: what counts is what was measured."""
+    screen.rule(f"the baseline: {scenario.name}")
+    with lab_run.built(scenario, screen) as built:
+        result = analyse(lab_run.run(built, screen))
+    for problem in result.problems:
+        screen.say(None, f"{scenario.name}: {problem}")
+    return result
 
 
 @lab.command()
@@ -278,6 +298,10 @@ class _Screen:
     def say(self, at_s: float | None, sentence: str) -> None:
         stamp = "       -" if at_s is None else f"{at_s:8.3f}"
         _messages.print(f"[dim]{stamp}[/dim]  {_plain(sentence)}", soft_wrap=True)
+
+    def rule(self, words: str) -> None:
+        """A heading between two parts of what is told."""
+        _messages.print(f"[bold]{_plain(words)}[/bold]")
 
     def advance(self, elapsed_s: float, duration_s: float) -> None:
         self._progress.update(self._task, completed=elapsed_s, total=duration_s, visible=elapsed_s < duration_s)

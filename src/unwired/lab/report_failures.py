@@ -18,11 +18,12 @@ _SEARCHED_S = 10.0
 _ROWS_MAX = 8
 _OPEN = 5
 """Failures beyond these are folded away."""
+HEAL = "heal"
 _WORDS = {
     "site": "The site of {node} disappears",
     "daemon": "The daemon of {node} is killed",
-    "partition": "The set is split at {node}",
-    "heal": "The set is whole again at {node}",
+    "partition": "{node}: cut",
+    HEAL: "{node}: mended",
 }
 
 
@@ -38,6 +39,8 @@ def section(view: View, result: Result, probes: Sequence[ProbeSeries]) -> str:
     drawn = []
     for index, failure in enumerate(result.failures):
         ends_s = min((other.at_s for other in result.failures if other.at_s > failure.at_s), default=view.duration_s)
+        if failure.what == HEAL and not failure.packets_lost:
+            continue
         drawing = draw(view, failure, ends_s, probes, limit.limit if limit and failure.what == "site" else None)
         if drawing is None:
             continue

@@ -47,11 +47,10 @@ def draw(atlas: Atlas, scene: Scene, label: str) -> str:
     return drawing.render()
 
 
-def waypoints(path: PathMeasured) -> tuple[list[str], list[str]]:
+def waypoints(atlas: Atlas, path: PathMeasured) -> tuple[list[str], list[str]]:
     """The home agents that packets pass to the mobile node, and those on the way back, in order."""
     inward = list(dict.fromkeys(name for name in (path.entry_agent, path.primary_agent) if name is not None))
-    agents = set(inward)
-    outward = [name for name in path.hops_from_node if name in agents]
+    outward = [name for name in path.hops_from_node if (AGENT, name) in atlas.entries]
     if not path.hops_from_node:
         outward = [path.primary_agent] if path.primary_agent else []
     return inward, list(dict.fromkeys(outward))
@@ -91,7 +90,7 @@ def _draw_entry(drawing: Drawing, atlas: Atlas, scene: Scene, entry: Entry, path
         class_ += " primary"
     if entry.kind == CORRESPONDENT:
         class_ += f" {atlas.colours.get(entry.name, '')}"
-    title = None if path is None else _path_words(path)
+    title = None if path is None else _path_words(atlas, path)
     drawing.rect(box.left, box.top, box.width, box.height, f"map-entry {class_}", box.height / 2, title)
     x = box.left + 12
     if entry.kind == NETWORK:
@@ -119,10 +118,10 @@ def _cross(x: float, y: float, size: float) -> Iterable[tuple[float, float, floa
 def _draw_path(drawing: Drawing, atlas: Atlas, scene: Scene, path: PathMeasured, lane: int) -> None:
     ends = ((CORRESPONDENT, path.correspondent), (NETWORK, scene.stop.network))
     colour = atlas.colours[path.correspondent]
-    inward, outward = waypoints(path)
+    inward, outward = waypoints(atlas, path)
     to_node = [ends[0], *((AGENT, name) for name in inward), ends[1]]
     back = [ends[1], *((AGENT, name) for name in outward), ends[0]]
-    words = _path_words(path)
+    words = _path_words(atlas, path)
     for route, class_, offset in (
         ((ends[0], ends[1]), "map-direct", -1.0),
         (back, f"map-return {colour}", 0.5),
@@ -178,8 +177,8 @@ def _arrow_head(before: tuple[float, float], end: tuple[float, float]) -> str:
     return f"M{_point(end)}L{_point(corners[0])}L{_point(corners[1])}Z"
 
 
-def _path_words(path: PathMeasured) -> str:
-    inward, outward = waypoints(path)
+def _path_words(atlas: Atlas, path: PathMeasured) -> str:
+    inward, outward = waypoints(atlas, path)
     there = " → ".join([path.correspondent, *inward, path.node])
     back = " → ".join([path.node, *outward, path.correspondent])
     return (

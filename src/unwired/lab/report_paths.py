@@ -56,15 +56,14 @@ def stops(view: View) -> list[Stop]:
     return found
 
 
-def dead_at(scenario: Scenario, failures: Sequence[Failure], at_s: float) -> frozenset[str]:
+def dead_at(failures: Sequence[Failure], at_s: float) -> frozenset[str]:
     """The home agents whose site is down: killed before, and not mended since."""
-    killed = [failure for failure in failures if failure.what == SITE and failure.at_s <= at_s]
-    mended = {
-        fail.node: fail.until_s
-        for fail in sorted(scenario.fail, key=lambda fail: fail.at_s)
-        if fail.until_s is not None and fail.until_s <= at_s
-    }
-    return frozenset(failure.node for failure in killed if (mended.get(failure.node) or 0.0) < failure.at_s)
+    last = {failure.node: failure.what for failure in sorted(failures, key=_at) if failure.at_s <= at_s}
+    return frozenset(node for node, what in last.items() if what == SITE)
+
+
+def _at(failure: Failure) -> float:
+    return failure.at_s
 
 
 def scenes(view: View, result: Result) -> list[Scene]:
@@ -78,7 +77,7 @@ def scenes(view: View, result: Result) -> list[Scene]:
             if stop is None:
                 continue
             last = own[-1] if own else None
-            dead = dead_at(view.record.scenario, result.failures, path.at_s)
+            dead = dead_at(result.failures, path.at_s)
             if last and (last.stop, last.dead) == (stop, dead) and last.primary in (None, path.primary_agent):
                 others = tuple(other for other in last.paths if other.correspondent != path.correspondent)
                 own[-1] = replace(last, paths=(*others, path))

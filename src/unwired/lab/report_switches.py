@@ -18,8 +18,6 @@ from unwired.lab.scenario import Role, Scenario
 
 NOTICE = "home_agent_switched"
 KIND = "home agent switch"
-_FROM = ("previous", "from", "previous_home_agent", "old")
-_TO = ("home_agent", "to", "new_home_agent", "new", "address")
 _WINDOW_S = 1.0
 _OPEN = 6
 """Ladders beyond these are folded away."""
@@ -27,8 +25,8 @@ _OPEN = 6
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """``source`` and ``destination`` are home agents. ``signalling_ms``: from the switch's arrival to the registration
-    with the new one; None: not seen."""
+    """``source`` and ``destination`` are home agents. ``at_s``: when the binding update to the new one was sent, at
+    once on the switch's arrival; ``signalling_ms``: from then to the acknowledgement. None: not seen."""
 
     at_s: float
     node: str
@@ -64,34 +62,32 @@ def _address(text: object) -> str:
 
 
 def _switch(record: RunRecord, notice: NoticeRecord, names: dict[str, str], probes: Sequence[ProbeSeries]) -> Switch:
-    def agent(keys: Sequence[str]) -> str | None:
-        address = next((_address(notice.fields[key]) for key in keys if notice.fields.get(key) is not None), None)
-        return names.get(address, address) if address is not None else None
+    def agent(field: str) -> str | None:
+        address = notice.fields.get(field)
+        return None if address is None else names.get(_address(address), str(address))
 
-    own = [other for other in record.notices if other.node == notice.node and other.at >= notice.at]
-    sent = next((other.at for other in own if other.name == UPDATE_SENT), None)
-    done = next((other.at for other in own if other.name in REGISTERED and sent is not None and other.at >= sent), None)
-    until = min(_next_move(record, notice), notice.at + _WINDOW_S)
+    own = [other for other in record.notices if other.node == notice.node and other.at <= notice.at]
+    registered = sorted(other.at for other in own if other.name in REGISTERED)
+    since = registered[-2] if len(registered) > 1 else record.started_at
+    began = next((other.at for other in own if other.name == UPDATE_SENT and other.at > since), None)
+    at = notice.at if began is None else began
+    moves = [move.began_at for move in record.moves if move.node == notice.node and move.began_at > notice.at]
+    until = min([*moves, record.ended_at, notice.at + _WINDOW_S])
     return Switch(
-        at_s=notice.at - record.started_at,
+        at_s=at - record.started_at,
         node=notice.node,
-        source=agent(_FROM),
-        destination=agent(_TO),
-        signalling_ms=(done - notice.at) * 1e3 if done is not None else None,
-        packets_lost=sum(_lost(series, notice, until) for series in probes),
+        source=agent("from"),
+        destination=agent("to"),
+        signalling_ms=None if began is None else (notice.at - began) * 1e3,
+        packets_lost=sum(_lost(series, notice.node, at, until - BEFORE_S) for series in probes),
     )
 
 
-def _next_move(record: RunRecord, notice: NoticeRecord) -> float:
-    began = [move.began_at for move in record.moves if move.node == notice.node and move.began_at > notice.at]
-    return min(began, default=record.ended_at)
-
-
-def _lost(series: ProbeSeries, notice: NoticeRecord, until: float) -> int:
-    """What was sent from the switch on; packets on their way are of the switch as well, unless a move came before."""
-    if notice.node not in (series.source, series.destination):
+def _lost(series: ProbeSeries, node: str, since: float, until: float) -> int:
+    """Of what was sent in that time to or from the node."""
+    if node not in (series.source, series.destination):
         return 0
-    inside = (series.sent_at >= notice.at) & (series.sent_at < until - BEFORE_S)
+    inside = (series.sent_at >= since) & (series.sent_at < until)
     return int(numpy.count_nonzero(series.lost & inside))
 
 
@@ -110,7 +106,7 @@ def section(view: View, switches: Sequence[Switch], probes: Sequence[ProbeSeries
         ]
         for index, switch in enumerate(switches, start=1)
     ]
-    heads = ["", "Mobile node", "Home agents", "At", "Switch to registered", "Packets lost"]
+    heads = ["", "Mobile node", "Home agents", "At", "Update to acknowledgement", "Packets lost"]
     return report_tables.table(heads, rows, 3) + "".join(_ladders(view, switches, probes))
 
 
@@ -120,7 +116,7 @@ def _ladders(view: View, switches: Sequence[Switch], probes: Sequence[ProbeSerie
         own = [series for series in probes if switch.node in (series.source, series.destination)]
         at = view.record.started_at + switch.at_s
         window = Window(began_at=at, usable_at=at, ends_at=at + _WINDOW_S, breaks=False)
-        drawing = report_ladder.draw(view, _as_handover(switch), window, own, "switch")
+        drawing = report_ladder.draw(view, _as_handover(switch), window, own, "told to switch")
         if drawing is None:
             continue
         title = escape(f"{index + 1} · {switch.source or 'a home agent'} → {switch.destination or 'another'}")
