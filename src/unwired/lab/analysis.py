@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from unwired.lab import analysis_probe, analysis_stream
+from unwired.lab import analysis_failure, analysis_probe, analysis_set, analysis_stream
 from unwired.lab.analysis_probe import ProbeSeries, Window
 from unwired.lab.record import FlowRecord, MoveRecord, NoticeRecord, RunRecord
 from unwired.lab.result import (
@@ -49,9 +49,14 @@ def analyse(record: RunRecord) -> Result:
     traffic = read_traffic(record)
     handovers = tuple(_handover(record, index, traffic.probes) for index in range(len(record.moves)))
     probes = tuple(analysis_probe.summarize(series) for series in traffic.probes)
-    measured = measure(handovers, probes, traffic.streams)
-    expectations = tuple(check(expect, measured[expect.metric]) for expect in record.scenario.expect)
     problems = record.problems + traffic.problems
+    try:
+        failures = analysis_failure.failures(record, traffic.probes)
+    except (OSError, ValueError):  # a stream's log: told above
+        failures = ()
+    measured = measure(handovers, probes, traffic.streams)
+    measured |= analysis_failure.measure(record, failures) | analysis_set.measure(record, traffic.probes)
+    expectations = tuple(check(expect, measured[expect.metric]) for expect in record.scenario.expect)
     return Result(
         scenario=record.scenario.name,
         passed=not problems and all(expectation.passed for expectation in expectations),
@@ -59,6 +64,8 @@ def analyse(record: RunRecord) -> Result:
         handovers=handovers,
         streams=traffic.streams,
         probes=probes,
+        paths=record.paths,
+        failures=failures,
         metrics=tuple((metric.value, value, unit(metric)) for metric, value in measured.items()),
         problems=problems,
     )

@@ -48,6 +48,16 @@ def summarize(flow: FlowRecord) -> Stream:
     )
 
 
+def reset_times(flow: FlowRecord) -> list[float]:
+    """When the connection was reset, as the end that saw more of it did. CLOCK_MONOTONIC seconds. Raises as
+    ``summarize``."""
+    ends = [
+        [int(at) / 1e9 for at, event, _ in read_log(path).rows if event == "reset"]
+        for path in (flow.source_log, flow.sink_log)
+    ]
+    return max(ends, key=len)
+
+
 def _last(log: Log, name: str) -> int:
     return max((int(value) for _, event, value in log.rows if event == name), default=0)
 

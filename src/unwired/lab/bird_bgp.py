@@ -56,15 +56,16 @@ def neighbours(scenario: Scenario, router: Node) -> Iterator[Neighbour]:
 
 def originated(scenario: Scenario, router: Node) -> list[str]:
     """The prefixes that a router announces to other systems as its own."""
+    taken = [prefix for prefix, _ in _taken(scenario, router)]
     if router.originates:
-        return router.originates
+        return [*router.originates, *taken]
     outside = {neighbour.own_address for neighbour in neighbours(scenario, router) if neighbour.prefixes is None}
     return [
         str(address.network)
         for addresses in router.interfaces.values()
         for address in map(ipaddress.ip_interface, addresses)
         if str(address.ip) not in outside
-    ]
+    ] + taken
 
 
 def companions(scenario: Scenario, router: Node) -> list[Node]:
@@ -78,10 +79,12 @@ def companions(scenario: Scenario, router: Node) -> list[Node]:
 
 def configuration(scenario: Scenario, router: Node) -> list[str]:
     own = originated(scenario, router)
-    unreachable = "".join(f"\n  route {prefix} unreachable;" for prefix in router.originates)
+    taken = dict(_taken(scenario, router))
+    static = [f"  route {prefix} unreachable;" for prefix in router.originates if prefix not in taken]
+    static += [f"  route {prefix} via {address};" for prefix, address in taken.items()]
     parts = [
         _direct(scenario, router),
-        f"protocol static {{\n  ipv6;{unreachable}\n}}",
+        "\n".join(["protocol static {", "  ipv6;", *static, "}"]),
         _learned(),
         "filter announced {\n  if source = RTS_BGP then accept;\n"
         f"  if net ~ [ {', '.join(own)} ] then accept;\n  reject;\n}}"
@@ -169,6 +172,16 @@ def _system(scenario: Scenario, node: Node) -> int | None:
 
 def _home_prefixes(scenario: Scenario, agent: Node) -> tuple[str, ...]:
     return tuple(scenario.daemon_configuration(agent).get("home_agent", {}).get("home_prefixes", ()))
+
+
+def _taken(scenario: Scenario, router: Node) -> Iterator[tuple[str, str]]:
+    """What hosts and home agents beside a router take, and the address to send it to."""
+    for link in scenario.link:
+        for here, there in (link.between, link.between[::-1]):
+            other = scenario.find_node(there.partition(".")[0])
+            if here.partition(".")[0] == router.name and other.role is not Role.ROUTER:
+                for _, address in list(_shared(scenario, here, there))[:1]:
+                    yield from ((prefix, address) for prefix in other.takes)
 
 
 def _shared(scenario: Scenario, here: str, there: str) -> Iterator[tuple[str, str]]:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from unwired.lab import cut
 from unwired.lab.agents import Agent
+from unwired.lab.analysis_failure import HEAL
 from unwired.lab.build import Lab
 from unwired.lab.record import FailureRecord
 from unwired.lab.scenario import Fail, FailureKind, Role
-
-HEAL = "heal"
 
 
 @dataclass(slots=True)

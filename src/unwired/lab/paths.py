@@ -51,30 +51,30 @@ def measure(lab: Lab, agents: dict[str, Agent], node: Node, started_at: float) -
         return []
     at_s = time.monotonic() - started_at
     network = next((net for end, net in lab.attached.items() if end.partition(".")[0] == node.name), None)
-    ways = {one: str(one.traffic_address()) for one in correspondents(lab)}
+    ways = {one.name: str(one.traffic_address()) for one in correspondents(lab)}
     pairs = [Pair(own, address) for address in ways.values() for own in (home_address, binding.care_of_address)]
     round_trips = echo.round_trips_ms(lab.namespaces[node.name], pairs)
     found = []
     with Walker({name: lab.namespaces[name] for name in (one.name for one in lab.scenario.node)}) as walker:
-        for one, address in ways.items():
+        for correspondent, address in ways.items():
             through = round_trips.get(Pair(home_address, address))
             direct = round_trips.get(Pair(binding.care_of_address, address))
             if through is None or direct is None:
                 continue
-            to_node = _to_node(lab, walker, one.name, node, home_address, binding)
+            to_node = _to_node(lab, walker, correspondent, node, home_address, binding)
             found.append(
                 PathMeasured(
                     at_s=at_s,
                     node=node.name,
                     network=network,
-                    correspondent=one.name,
+                    correspondent=correspondent,
                     rtt_ms=through,
                     direct_rtt_ms=direct,
                     stretch=through / direct,
                     entry_agent=next((name for name in to_node if name in _home_agents(lab)), None),
                     primary_agent=binding.primary,
                     hops_to_node=to_node,
-                    hops_from_node=_from_node(lab, walker, node, one.name, address, binding),
+                    hops_from_node=_from_node(lab, walker, node, correspondent, address, binding),
                     direct_hops=walker.walk(node.name, address, binding.care_of_address),
                 )
             )

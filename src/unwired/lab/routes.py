@@ -127,6 +127,20 @@ def _towards(
     return first
 
 
+def delays_ms(scenario: Scenario, start: str) -> dict[str, float]:
+    """The shortest delay of the wires from a node to every other one."""
+    edges = _edges(scenario)
+    found: dict[str, float] = {}
+    waiting = [(0.0, start)]
+    while waiting:
+        reached, name = heapq.heappop(waiting)
+        if name not in found:
+            found[name] = reached
+            for edge in edges[name]:
+                heapq.heappush(waiting, (reached + edge.cost - _HOP_COST, edge.neighbour))
+    return found
+
+
 def edge_routes(scenario: Scenario) -> Iterator[Route]:
     """With BGP, who is no router has one default route, to the router at the other end of its first link."""
     routers = {node.name for node in scenario.node if node.role is Role.ROUTER}

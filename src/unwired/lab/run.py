@@ -15,12 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from pyroute2.netlink.exceptions import NetlinkError
-
 from unwired.lab import capture, paths
 from unwired.lab.agents import Agent, daemons, make_credentials
 from unwired.lab.analysis import SETTLED
-from unwired.lab.breaking import HEAL, Breaker
+from unwired.lab.analysis_failure import HEAL
+from unwired.lab.breaking import Breaker
 from unwired.lab.build import Lab
 from unwired.lab.ledger import Ledger, Run
 from unwired.lab.processes import LabError, Process, module, wait_until
@@ -252,8 +251,8 @@ class _Runner:
         def do() -> None:
             try:
                 what()
-            except (LabError, OSError, NetlinkError) as error:
-                self._problems.append(str(error))
+            except Exception as error:  # a thread's exceptions reach nobody else
+                self._problems.append(str(error) if isinstance(error, LabError) else repr(error))
 
         thread = threading.Thread(target=do, daemon=True)
         self._asides.append(thread)
