@@ -1,0 +1,621 @@
+"""Members of a home agent set: who is up, what that does, what is told."""
+
+import pytest
+from set_driver import DEAD_AFTER_S, GROUP, INTERVAL_S, World, member
+
+from unwired.core.door import (
+    Announce,
+    Drain,
+    Health,
+    HelloReceived,
+    KeyShared,
+    LeaveSet,
+    Now,
+    SendHello,
+    SetCurrent,
+    ShareKey,
+    Withdraw,
+)
+from unwired.core.forwarding import (
+    ListenToMembers,
+    RemoveMember,
+    RemoveTunnel,
+    SetMember,
+    SetTunnel,
+    UnlistenToMembers,
+)
+from unwired.core.hello import OwnKeys
+from unwired.core.home_agent_set import KEY_LIFETIME_S, KEY_RENEWAL_LEAST_S, Load
+from unwired.core.member_states import TRANSITIONS, UP, Input, State, Step, transition
+from unwired.core.notices import Drop, Level
+from unwired.wire.home_agent_hello import (
+    HomeAgentHello,
+    MemberState,
+    MemberStateOption,
+    body,
+    decode_hello,
+    encode_hello,
+)
+
+# --- the table ---
+
+
+def test_every_state_and_step_is_there() -> None:
+    reached = {State.UNKNOWN}
+    while more := {transition(state, given)[1] for state in reached for given in Input} - reached:
+        reached |= more
+    assert reached == set(State)
+    assert {step for step, _ in TRANSITIONS.values()} == set(Step) - {Step.STAY}
+    assert {Input(state) for state in MemberState} == set(Input) - {Input.SILENCE}
+
+
+def hello(state: int = 2, boot: bytes = b"bootboot", **fields: object) -> HomeAgentHello:
+    given = {
+        "group_id": GROUP,
+        "sequence": 1,
+        "active": True,
+        "request": False,
+        "lifetime_s": 0 if state == MemberState.LEAVING else 1,
+        "interval_ms": 50,
+        "options": (MemberStateOption(state, 3, 4, 5, boot),),
+        **fields,
+    }
+    return HomeAgentHello(**given)  # type: ignore[arg-type]
+
+
+class Puppet:
+    """Member 2, played by the test, in front of member 1."""
+
+    def __init__(self, **settings: object) -> None:
+        self.world = World(2, **settings)
+        self.world.carrier = False
+        self.node = self.world.start(1)
+        self.keys = OwnKeys(self.world._entropy)
+        self.world.give(self.node, KeyShared(2, *self.keys.newest))
+
+    def datagram(self, message: HomeAgentHello) -> bytes:
+        one, two = member(1).locator, member(2).locator
+        return self.keys.seal(self.keys.next_sequence(), encode_hello(message), None, two, one)
+
+    def says(self, message: HomeAgentHello) -> None:
+        self.receives(self.datagram(message))
+
+    def receives(self, data: bytes, source: int = 2) -> None:
+        self.world.give(self.node, HelloReceived(member(source).locator, data))
+
+    def state(self) -> State:
+        return State[self.node.state_of(2).upper()]
+
+    def bring_to(self, state: State) -> None:
+        if state is State.DEAD:
+            self.says(hello(MemberState.SERVING))
+            self.world.run(DEAD_AFTER_S)
+        elif state is State.LEFT:
+            self.says(hello(MemberState.LEAVING))
+        elif state is not State.UNKNOWN:
+            self.says(hello(MemberState[state.name]))
+        assert self.state() is state
+        for list_ in (self.node.notices, self.node.changes, self.node.log):
+            list_.clear()
+
+
+@pytest.mark.parametrize("given", Input)
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("same_boot", [True, False])
+def test_table_walked_in_full(state: State, given: Input, same_boot: bool) -> None:
+    puppet = Puppet()
+    puppet.bring_to(state)
+    if given is Input.SILENCE:
+        puppet.world.run(DEAD_AFTER_S)
+    else:
+        puppet.says(hello(MemberState(given), b"bootboot" if same_boot else b"another!"))
+    step, after = transition(state, given)
+    node = puppet.node
+    assert puppet.state() is after
+    assert node.members.is_up(2) is (after in UP)
+    assert node.members.serves(member(2).address) is (after not in UP)
+    assert node.changes == ([(2, after in UP)] if (state in UP) is not (after in UP) else [])
+    assert [row.up for row in node.done(SetMember)] == [up for _, up in node.changes]
+    assert node.rows[2].up is (after in UP)
+    told = [notice.name for notice in node.notices if notice.name != "member_restarted"]
+    expected = {
+        Step.STAY: [],
+        Step.LOSE: ["member_down"],
+        Step.REVIVE: ["member_false_detection"] if same_boot else [f"member_{_name(after)}"],
+    }.get(step, [f"member_{_name(after)}"])
+    assert told == expected
+    false = step is Step.REVIVE and same_boot
+    assert node.members.members_report(puppet.world.now)[1]["false_detections"] == false
+    assert node.outbox.counters["false_detections"] == false
+    assert bool(node.told("member_restarted")) is (
+        given is not Input.SILENCE and not same_boot and state is not State.UNKNOWN
+    )
+
+
+def _name(state: State) -> str:
+    return {State.SERVING: "up"}.get(state, state.name.lower())
+
+
+# --- what is received ---
+
+
+def test_what_a_hello_says_is_in_the_report() -> None:
+    puppet = Puppet()
+    puppet.says(hello())
+    entry = puppet.node.members.members_report(puppet.world.now)[1]
+    assert (entry["primaries"], entry["waiting"], entry["room"]) == (3, 4, 5)
+    assert (entry["name"], entry["number"], entry["up"], entry["state"]) == ("los-angeles", 2, True, "serving")
+    assert entry["locator"] == "2001:db8:2::10"
+    assert entry["hello_interval_ms"] == 50
+    assert puppet.node.members.room(2) == 5
+
+
+def test_every_bad_hello_is_counted_under_its_name_and_changes_nothing() -> None:
+    puppet = Puppet()
+    puppet.says(hello())
+    known = puppet.datagram(hello(MemberState.LEAVING))
+    without_key = World(2)
+    without_key.carrier = False
+    node = without_key.start(1)
+    without_key.give(node, HelloReceived(member(2).locator, known))
+    assert node.outbox.drops == {Drop.HELLO_NO_KEY: 1}
+    stranger = OwnKeys(lambda size: b"\x77" * size)
+    forged = stranger.seal(99, encode_hello(hello(MemberState.LEAVING)), None, member(2).locator, member(1).locator)
+    absurd = [
+        hello(interval_ms=0),
+        hello(interval_ms=10_001),
+        hello(state=0),
+        hello(state=5),
+        hello(state=4, lifetime_s=1),
+        hello(state=2, lifetime_s=0),
+        hello(global_set=False),
+        hello(options=()),
+    ]
+    puppet.says(hello())
+    before = puppet.node.members.members_report(puppet.world.now)[1]
+    drops = puppet.node.outbox.drops
+    replayed = puppet.datagram(hello(MemberState.SERVING))
+    puppet.receives(replayed)
+    for data, reason in (
+        (known[:-1], Drop.HELLO_TRUNCATED),
+        (b"", Drop.HELLO_TRUNCATED),
+        (known + b"\0", Drop.HELLO_TRAILING_BYTES),
+        (b"\xff" + known[1:], Drop.HELLO_MALFORMED),
+        (known[:-1] + bytes((known[-1] ^ 1,)), Drop.HELLO_BAD_AUTHENTICATOR),
+        (forged, Drop.HELLO_OTHER_EPOCH),
+        (replayed, Drop.HELLO_REPLAYED),
+        (puppet.datagram(hello(MemberState.LEAVING, group_id=1)), Drop.HELLO_OTHER_GROUP),
+        *((puppet.datagram(message), Drop.HELLO_ABSURD) for message in absurd),
+    ):
+        count = drops[reason]
+        puppet.receives(data)
+        assert drops[reason] == count + 1, reason
+        entry = puppet.node.members.members_report(puppet.world.now)[1]
+        assert entry["last_refusal"] == reason.value
+    puppet.receives(known, source=1)
+    puppet.world.give(puppet.node, HelloReceived(bytes(16), known))
+    assert drops[Drop.HELLO_NOT_A_MEMBER] == 2
+    entry = puppet.node.members.members_report(puppet.world.now)[1]
+    changed = {key for key in entry if entry[key] != before[key]}
+    assert changed == {"hellos_received", "hellos_refused", "last_refusal"}
+    assert puppet.node.changes == [(2, True)]
+
+
+def test_one_that_was_overtaken_does_not_bring_back_what_was() -> None:
+    puppet = Puppet()
+    puppet.says(hello())
+    draining, leaving = (puppet.datagram(hello(state)) for state in (MemberState.DRAINING, MemberState.LEAVING))
+    puppet.receives(leaving)
+    puppet.receives(draining)
+    assert puppet.state() is State.LEFT
+    assert puppet.node.members.members_report(puppet.world.now)[1]["hellos_received"] == 3
+
+
+def test_keys_of_nobody_and_of_ourselves_are_ignored() -> None:
+    puppet = Puppet()
+    for number in (0, 1, 9):
+        puppet.world.give(puppet.node, KeyShared(number, 1, bytes(32)))
+    puppet.says(hello())
+    assert puppet.state() is State.SERVING
+
+
+def test_a_request_is_answered_at_once() -> None:
+    puppet = Puppet()
+    puppet.says(hello())
+    puppet.node.log.clear()
+    puppet.says(hello(request=True))
+    (answer,) = puppet.node.done(SendHello)
+    assert answer.locator == member(2).locator
+    assert not decode_hello(body(answer.data)).request
+
+
+# --- silence ---
+
+
+def test_silence_is_measured_by_the_interval_that_the_member_announces() -> None:
+    puppet = Puppet()
+    puppet.says(hello(interval_ms=1000))
+    puppet.world.run(2.999)
+    assert puppet.state() is State.SERVING
+    puppet.world.run(0.002)
+    assert puppet.state() is State.DEAD
+
+
+def test_detection_is_exact_and_counted_from_the_last_hello() -> None:
+    puppet = Puppet()
+    for _ in range(10):
+        puppet.says(hello())
+        puppet.world.run(0.149)
+    puppet.says(hello())
+    heard = puppet.world.now.monotonic
+    puppet.world.run(DEAD_AFTER_S - 0.0001)
+    assert puppet.state() is State.SERVING
+    deadline = puppet.node.agenda.deadline()
+    assert deadline is not None
+    assert abs(min(deadline, heard + DEAD_AFTER_S) - (heard + DEAD_AFTER_S)) < INTERVAL_S
+    puppet.world.run(0.0002)
+    assert puppet.state() is State.DEAD
+    (notice,) = puppet.node.told("member_down")
+    assert notice.level is Level.WARNING
+    assert notice.fields["silent_ms"] == 150.0
+
+
+def test_timers_do_not_pile_up() -> None:
+    world = World(4)
+    world.start_all()
+    world.run(30.0)
+    assert all(len(node.agenda) < 10 for node in world.nodes.values())
+
+
+def test_when_we_slept_ourselves_the_others_get_one_more_interval() -> None:
+    """What they sent meanwhile waits in the socket: it comes before the second look."""
+    puppet = Puppet()
+    puppet.says(hello())
+    waiting = puppet.datagram(hello())
+    puppet.world.sleep(1.0)
+    puppet.node.agenda.run(puppet.world.now)
+    puppet.world.settle(puppet.node)
+    assert puppet.state() is State.SERVING
+    puppet.receives(waiting)
+    puppet.world.run(DEAD_AFTER_S - 0.001)
+    assert puppet.state() is State.SERVING
+    assert puppet.node.outbox.counters["member_silences_excused"] == 1
+    assert not puppet.node.told("member_down")
+
+
+def test_sleeping_is_no_excuse_twice() -> None:
+    puppet = Puppet()
+    puppet.says(hello())
+    for expected in (State.SERVING, State.DEAD):
+        puppet.world.sleep(1.0)
+        puppet.node.agenda.run(puppet.world.now)
+        puppet.world.settle(puppet.node)
+        assert puppet.state() is expected
+
+
+# --- several members ---
+
+
+def test_all_members_hear_each_other() -> None:
+    world = World(4)
+    world.start_all()
+    for node in world.nodes.values():
+        assert [node.members.is_up(number) for number in range(6)] == [False, True, True, True, True, False]
+        assert node.done(Announce) == [Announce()]
+        assert all(row.up for row in node.rows.values())
+        assert not node.outbox.drops
+        assert node.members.is_current
+        assert node.told("member_down") == []
+    assert world.nodes[1].members.number_of(member(3).locator) == 3
+    assert world.nodes[1].members.number_of(member(1).locator) == 1
+    assert world.nodes[1].members.number_of(bytes(16)) == 0
+    assert world.nodes[1].members.member(2).name == "los-angeles"
+    assert not world.nodes[1].members.serves(member(2).address)
+    assert world.nodes[1].members.serves(member(1).address)
+    assert not world.nodes[1].members.serves(bytes(16))
+
+
+def test_round_trip_times_need_no_common_clock() -> None:
+    world = World(4)
+    delays = {frozenset((1, 2)): 0.047, frozenset((1, 3)): 0.0005, frozenset((1, 4)): 0.009}
+    world.delay = lambda source, destination: delays.get(frozenset((source, destination)), 0.03)
+    world.start_all()
+    world.run(5.0)
+    report = world.nodes[1].members.members_report(world.now)
+    assert [entry["rtt_ms"] for entry in report] == pytest.approx([0.0, 94.0, 1.0, 18.0], abs=0.2)
+    nearest = [member(number).address for number in (1, 3, 4, 2)]
+    assert world.nodes[1].members.addresses_nearest_first() == nearest
+    assert world.nodes[1].members.nearest() == 3
+    world.kill(3)
+    world.run(1.0)
+    assert world.nodes[1].members.addresses_nearest_first() == [nearest[0], *nearest[2:]]
+
+
+def test_death_of_a_member_is_seen_by_all_in_time() -> None:
+    world = World(4)
+    world.start_all()
+    world.kill(2)
+    world.run(DEAD_AFTER_S + 0.002)
+    for node in world.nodes.values():
+        assert not node.members.is_up(2)
+        assert not node.rows[2].up
+        assert node.members.serves(member(2).address)
+        assert node.changes[-1] == (2, False)
+        assert [entry["state"] for entry in node.members.members_report(world.now)].count("serving") == 3
+        assert node.members.members_report(world.now)[1]["false_detections"] == 0
+
+
+def test_partition_and_healing_are_false_detections() -> None:
+    world = World(4)
+    world.start_all()
+    whole = world.delay
+    world.cut((1, 2))
+    world.run(1.0)
+    assert [world.nodes[1].members.is_up(number) for number in (2, 3, 4)] == [True, False, False]
+    assert [world.nodes[3].members.is_up(number) for number in (1, 2, 4)] == [False, False, True]
+    world.delay = whole
+    world.run(1.0)
+    for node in world.nodes.values():
+        assert all(node.members.is_up(number) for number in (1, 2, 3, 4))
+        assert len(node.told("member_false_detection")) == 2
+        assert node.outbox.counters["false_detections"] == 2
+        (_, notice) = node.told("member_false_detection")
+        assert notice.level is Level.WARNING
+
+
+def test_a_member_that_is_killed_and_started_again_is_no_false_detection() -> None:
+    world = World(3)
+    world.start_all()
+    world.kill(2)
+    world.run(1.0)
+    world.start(2, current=False)
+    world.run(0.2)
+    for number in (1, 3):
+        node = world.nodes[number]
+        assert node.state_of(2) == "joining"
+        assert not node.members.is_up(2)
+        assert not node.told("member_false_detection")
+        assert len(node.told("member_restarted")) == 1
+    world.give(world.nodes[2], Health(True))
+    world.give(world.nodes[2], SetCurrent())
+    world.run(0.002)
+    assert all(world.nodes[number].members.is_up(2) for number in (1, 3))
+
+
+def test_occasional_loss_is_no_death() -> None:
+    world = World(3)
+    lost = iter(range(10**9))
+    world.delay = lambda source, destination: None if next(lost) % 7 < 2 else 0.01
+    world.start_all()
+    world.run(20.0)
+    assert all(not node.told("member_down") for node in world.nodes.values())
+
+
+# --- joining ---
+
+
+def test_start_lists_all_others_as_down_and_shares_a_key() -> None:
+    world = World(3)
+    node = world.start(1, current=False)
+    tunnels = {action.tunnel.number: action.tunnel for action in node.log if isinstance(action, SetTunnel)}
+    assert node.log[0] == ListenToMembers(0, member(1).locator)
+    assert set(tunnels) == {0x8000_0002, 0x8000_0003}
+    assert tunnels[0x8000_0002].local == member(1).locator
+    assert tunnels[0x8000_0002].peer == member(2).locator
+    assert node.rows[3] == SetMember(0, 3, member(3).address, member(3).locator, 0x8000_0003, False)
+    assert len(node.done(ShareKey)) == 1
+    hellos = [decode_hello(body(action.data)) for action in node.log if isinstance(action, SendHello)]
+    assert len(hellos) == 2
+    assert all(hello.request and not hello.active and hello.global_set for hello in hellos)
+
+
+def test_keys_and_boot_identifiers_are_new_at_each_start() -> None:
+    world = World(2)
+    first, second = world.start(1), world.start(1)
+    assert first.key is not None and second.key is not None
+    assert first.key.key != second.key.key
+    boots = {_state_option(node.done(SendHello)[0]).boot for node in (first, second)}
+    assert len(boots) == 2
+
+
+def _state_option(action: SendHello) -> MemberStateOption:
+    option = decode_hello(body(action.data)).option(MemberStateOption)
+    assert option is not None
+    return option
+
+
+def test_nothing_is_announced_before_the_set_is_current_and_the_host_healthy() -> None:
+    for first, second in ((Health(True), SetCurrent()), (SetCurrent(), Health(True))):
+        world = World(2)
+        node = world.start(1, current=False)
+        world.give(node, first)
+        assert not node.done(Announce)
+        world.give(node, second)
+        assert node.done(Announce) == [Announce()]
+        world.give(node, Health(True))
+        world.give(node, SetCurrent())
+        assert node.done(Announce) == [Announce()]
+
+
+def test_a_member_says_that_it_joins_until_it_is_current() -> None:
+    world = World(2)
+    world.start(1)
+    joining = world.start(2, current=False)
+    world.give(joining, Health(True))
+    world.run(1.0)
+    assert world.nodes[1].state_of(2) == "joining"
+    assert joining.members.is_up(1)
+    before = world.now
+    world.give(joining, SetCurrent())
+    assert world.now == before
+    world.run(0.0011)
+    assert world.nodes[1].members.is_up(2)
+
+
+def test_who_hears_nobody_serves_alone_after_the_join_timeout() -> None:
+    world = World(3, join_timeout_s=2.0)
+    node = world.start(1, current=False)
+    world.give(node, Health(True))
+    world.run(1.999)
+    assert not node.members.is_current
+    world.run(0.002)
+    assert node.members.is_current
+    assert node.done(Announce)
+    (notice,) = node.told("serving_alone")
+    assert notice.level is Level.WARNING
+
+
+def test_who_hears_somebody_waits_for_the_bindings_however_long() -> None:
+    world = World(2, join_timeout_s=2.0)
+    world.start(1)
+    node = world.start(2, current=False)
+    world.give(node, Health(True))
+    world.run(60.0)
+    assert not node.members.is_current
+    world.kill(1)
+    world.run(1.9)
+    assert not node.members.is_current
+    world.run(0.2)
+    assert node.members.is_current
+    assert node.told("serving_alone")
+
+
+def test_the_carrier_may_know_that_nobody_is_there() -> None:
+    world = World(2)
+    node = world.start(1, current=False)
+    world.give(node, SetCurrent(alone=True))
+    assert node.members.is_current
+    assert node.told("serving_alone")
+
+
+# --- health ---
+
+
+def test_failing_health_withdraws_at_once_and_tells_the_others() -> None:
+    world = World(2)
+    world.start_all()
+    node = world.nodes[1]
+    world.give(node, Health(False, "the punt device is gone"))
+    assert node.done(Withdraw) == [Withdraw(False, "the punt device is gone")]
+    world.run(0.0011)
+    assert not world.nodes[2].members.is_up(1)
+    assert node.told("withdrawn")[0].level is Level.WARNING
+    world.give(node, Health(False, "still"))
+    assert len(node.done(Withdraw)) == 1
+    world.give(node, Health(True))
+    assert len(node.done(Announce)) == 2
+    world.run(0.0011)
+    assert world.nodes[2].members.is_up(1)
+
+
+def test_a_host_that_was_never_healthy_leaves_what_is_announced_to_the_supervisor() -> None:
+    world = World(2)
+    node = world.start(1, current=False)
+    world.give(node, Health(False, "starting"))
+    assert not node.done(Withdraw)
+
+
+# --- our key ---
+
+
+def test_keys_are_renewed_without_losing_a_member() -> None:
+    world = World(3, hello_interval_s=1.0)
+    world.start_all()
+    keys = {number: node.key for number, node in world.nodes.items()}
+    world.run(KEY_LIFETIME_S + 60.0)
+    for number, node in world.nodes.items():
+        assert node.key is not None and node.key != keys[number]
+        assert not node.told("member_down")
+        assert not node.outbox.drops
+        assert node.outbox.counters["hello_keys_renewed"] == 1
+
+
+def test_no_member_is_lost_when_the_carrier_fails_while_keys_are_renewed() -> None:
+    world = World(2, hello_interval_s=1.0)
+    world.start_all()
+    world.carrier = False
+    world.run(2 * KEY_LIFETIME_S + 60.0)
+    for node in world.nodes.values():
+        assert not node.told("member_down")
+        assert node.outbox.counters["hello_keys_renewed"] == 1  # the next waits until this one has arrived
+    world.carrier = True
+    for node in world.nodes.values():
+        for other in world.nodes.values():
+            if other is not node:
+                world._share(node, other)
+    world.run(KEY_RENEWAL_LEAST_S + 1.0)
+    for node in world.nodes.values():
+        assert node.outbox.counters["hello_keys_renewed"] == 2
+        assert not node.told("member_down")
+
+
+def test_who_has_forgotten_what_it_heard_gets_a_new_key() -> None:
+    world = World(2)
+    world.start_all()
+    world.kill(2)
+    world.run(KEY_RENEWAL_LEAST_S)
+    key = world.nodes[1].key
+    world.start(2)
+    world.run(1.0)
+    assert world.nodes[1].key != key
+    assert world.nodes[2].members.is_up(1)
+
+
+def test_epoch_and_sequence_go_into_each_datagram_once() -> None:
+    world = World(4)
+    world.start_all()
+    world.run(5.0)
+    for node in world.nodes.values():
+        heads = [action.data[4:16] for action in node.log if isinstance(action, SendHello)]
+        assert len(heads) > 200
+        assert len(set(heads)) == len(heads)
+
+
+# --- leaving ---
+
+
+def test_stop_leaves_nothing_behind_and_the_others_know_at_once() -> None:
+    world = World(3)
+    world.start_all()
+    node = world.nodes[1]
+    node.log.clear()
+    node.members.stop(world.now)
+    world.settle(node)
+    assert node.log[0] == Withdraw(False, "the daemon stops")
+    farewells = [_state_option(action).state for action in node.done(SendHello)]
+    assert farewells == [MemberState.LEAVING] * 2
+    assert {action.number for action in node.log if isinstance(action, RemoveMember)} == {2, 3}
+    assert {action.number for action in node.log if isinstance(action, RemoveTunnel)} == {0x8000_0002, 0x8000_0003}
+    assert node.log[-1] == UnlistenToMembers(0, member(1).locator)
+    node.log.clear()
+    world.run(1.0)
+    assert node.log == []
+    assert world.nodes[2].state_of(1) == "left"
+    assert not world.nodes[2].told("member_down")
+
+
+def test_events_before_the_start_and_after_the_end_do_no_harm() -> None:
+    world = World(2)
+    node = world.make(1)
+    node.members.handle(HelloReceived(member(2).locator, b"x"), world.now)
+    node.members.handle(Health(True), world.now)
+    node.members.handle(SetCurrent(), world.now)
+    assert not node.outbox.drops
+    node.members.start(world.now)
+    node.members.stop(world.now)
+    node.outbox.take()
+    for event in (SetCurrent(), Health(False), Health(True), Drain()):
+        node.members.handle(event, world.now)
+    node.agenda.run(Now(world.now.monotonic + 100, world.now.wall + 100))
+    assert not [action for action in node.outbox.take() if isinstance(action, Announce | LeaveSet | SendHello)]
+
+
+def test_own_load_is_told() -> None:
+    world = World(2)
+    world.start_all()
+    world.nodes[1].members.load = lambda: Load(10, 20, 1 << 40)
+    world.run(0.1)
+    entry = world.nodes[2].members.members_report(world.now)[0]
+    assert (entry["primaries"], entry["waiting"], entry["room"]) == (10, 20, 0xFFFF_FFFF)
+    own = world.nodes[1].members.members_report(world.now)[0]
+    assert (own["own"], own["primaries"], own["state"], own["announced"]) == (True, 10, "serving", True)
