@@ -3,25 +3,20 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from traffic import DEADLINE_S, forget_path_mtu, ping, read, transfer, until
 
-from unwired.bench.namespaces import Namespace
 from unwired.bench.topology import CORRESPONDENT, HOME_AGENT, Topology, care_of_address, home_address
 from unwired.core.forwarding import Direction, Forward, RemoveTunnel, SetTunnel, Tunnel, Unforward
 from unwired.dataplane import devices
 from unwired.wire.address import parse_address
 
 pytestmark = pytest.mark.root
-
-DEADLINE_S = 20.0
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +39,8 @@ def topology(built: Topology, request: pytest.FixtureRequest) -> Topology:
 
 
 def test_ping_both_ways(topology: Topology) -> None:
-    _ping(topology.correspondent, home_address(0))
-    _ping(topology.mobile_nodes[0], CORRESPONDENT, f"-I {home_address(0)}")
+    ping(topology.correspondent, home_address(0))
+    ping(topology.mobile_nodes[0], CORRESPONDENT, f"-I {home_address(0)}")
     counters = topology.home_agent_table.counters()
     assert counters["encapsulated"] and counters["decapsulated"]
 
@@ -53,7 +48,7 @@ def test_ping_both_ways(topology: Topology) -> None:
 def test_hop_limit_counts_the_home_agent_and_not_the_tunnel(topology: Topology) -> None:
     said = topology.correspondent.run(f"ping -6 -n -c 1 -W 2 -t 1 {home_address(0)}", check=False)
     assert "From 2001:db8:c::1 icmp_seq=1 Time exceeded" in said
-    _ping(topology.correspondent, home_address(0), "-t 2")
+    ping(topology.correspondent, home_address(0), "-t 2")
 
 
 @pytest.mark.parametrize("upwards", [True, False], ids=["from the mobile node", "to the mobile node"])
@@ -61,9 +56,9 @@ def test_tcp_with_segmentation_offload(topology: Topology, upwards: bool) -> Non
     node, table = topology.mobile_nodes[0], topology.home_agent_table
     before, carried = table.counters(), table.tunnel_counters(1)
     if upwards:
-        _transfer(node, home_address(0), topology.correspondent, CORRESPONDENT)
+        transfer(node, home_address(0), topology.correspondent, CORRESPONDENT)
     else:
-        _transfer(topology.correspondent, CORRESPONDENT, node, home_address(0))
+        transfer(topology.correspondent, CORRESPONDENT, node, home_address(0))
     after, now_carried = table.counters(), table.tunnel_counters(1)
     name = "decapsulated" if upwards else "encapsulated"
     packets = (
@@ -78,9 +73,9 @@ def test_tcp_with_segmentation_offload(topology: Topology, upwards: bool) -> Non
 def test_mobile_node_to_mobile_node(topology: Topology) -> None:
     """Decapsulated and encapsulated again, segmentation offload and all."""
     sender, receiver = topology.mobile_nodes
-    _ping(sender, home_address(1), f"-I {home_address(0)}")
+    ping(sender, home_address(1), f"-I {home_address(0)}")
     before = topology.home_agent_table.counters()
-    _transfer(sender, home_address(0), receiver, home_address(1))
+    transfer(sender, home_address(0), receiver, home_address(1))
     after = topology.home_agent_table.counters()
     assert after["encapsulate_failed"] == before["encapsulate_failed"]
     assert after["decapsulate_failed"] == before["decapsulate_failed"]
@@ -89,8 +84,8 @@ def test_mobile_node_to_mobile_node(topology: Topology) -> None:
 def test_packet_too_big_for_the_tunnel_device(topology: Topology) -> None:
     said = topology.correspondent.run(f"ping -6 -n -c 1 -W 2 -M do -s 1413 {home_address(0)}", check=False)
     assert re.search(r"From 2001:db8:c::1 icmp_seq=1 Packet too big: mtu=1460", said) or "mtu: 1460" in said
-    _forget_path_mtu(topology.correspondent)
-    _ping(topology.correspondent, home_address(0), "-M do -s 1412")
+    forget_path_mtu(topology.correspondent)
+    ping(topology.correspondent, home_address(0), "-M do -s 1412")
 
 
 def test_a_tunnel_with_a_smaller_mtu(topology: Topology) -> None:
@@ -102,14 +97,14 @@ def test_a_tunnel_with_a_smaller_mtu(topology: Topology) -> None:
     try:
         said = topology.correspondent.run(f"ping -6 -n -c 1 -W 2 -M do -s 1400 {home_address(0)}", check=False)
         assert "mtu=1380" in said or "mtu: 1380" in said
-        _forget_path_mtu(topology.correspondent)
-        _transfer(topology.correspondent, CORRESPONDENT, topology.mobile_nodes[0], home_address(0))
+        forget_path_mtu(topology.correspondent)
+        transfer(topology.correspondent, CORRESPONDENT, topology.mobile_nodes[0], home_address(0))
         assert "mtu 1380" in topology.correspondent.run(f"ip -6 route get {home_address(0)}")
         assert table.counters()["too_big"] == before["too_big"]
         assert "mtu lock 1380" in topology.home_agent.run(f"ip -6 route show {home_address(0)}")
     finally:
         table.apply(SetTunnel(tunnel))
-        _forget_path_mtu(topology.correspondent)
+        forget_path_mtu(topology.correspondent)
     assert topology.home_agent.run(f"ip -6 route show {home_address(0)}") == ""
 
 
@@ -119,7 +114,7 @@ def test_a_mobile_node_whose_tunnel_has_a_smaller_mtu(built: Topology) -> None:
     table.apply(SetTunnel(replace(tunnel, mtu=1300)))
     try:
         assert "mtu 1300" in node.run("ip link show dev mip0")
-        _transfer(node, home_address(0), built.correspondent, CORRESPONDENT)
+        transfer(node, home_address(0), built.correspondent, CORRESPONDENT)
         assert table.counters()["too_big"] == 0
         forward = Forward(0, Direction.FROM_HOME_ADDRESS, parse_address(home_address(0)), 1)
         table.apply(Unforward(forward.plane, forward.direction, forward.address))
@@ -141,7 +136,7 @@ def test_larger_than_the_outgoing_link_is_told(built: Topology) -> None:
         said = built.correspondent.run(f"ping -6 -n -c 1 -W 1 -M do -s 1400 {home_address(0)}", check=False)
         assert "0 received" in said
         assert built.home_agent_table.counters()["too_big"] == before + 1
-        told = _read(descriptor)
+        told = read(descriptor)
         assert int.from_bytes(told[:4]) == 6 << 28 | 1400
         assert told[6] == 41 and told[8:40] == parse_address(HOME_AGENT) + parse_address(care_of_address(0))
         assert told[40 + 24 : 80] == parse_address(home_address(0)) and len(told) == 40 + 1200
@@ -157,7 +152,7 @@ def test_errors_about_the_tunnel_are_punted(built: Topology) -> None:
         descriptor = devices.open_punt_device("punt0")
     try:
         built.correspondent.run(f"ping -6 -n -c 1 -W 1 -s 1400 {home_address(0)}", check=False)
-        packet = _read(descriptor)
+        packet = read(descriptor)
         assert packet[6] == 58 and packet[24:40] == parse_address(HOME_AGENT)
         assert packet[40] == 2 and int.from_bytes(packet[44:48]) == 1400
         assert packet[48 + 6] == 41 and packet[48 + 24 : 48 + 40] == parse_address(care_of_address(0))
@@ -177,7 +172,7 @@ def test_moving_is_one_row(built: Topology) -> None:
     try:
         built.correspondent.run(f"ping -6 -c 1 -W 1 {home_address(0)}", check=False)
         # It does not accept what is not for its own home address.
-        _until(lambda: built.mobile_node_tables[1].counters()["reverse_check"] == node_before + 1)
+        until(lambda: built.mobile_node_tables[1].counters()["reverse_check"] == node_before + 1)
         assert table.tunnel_counters(1).packets_sent == before + 1
     finally:
         table.apply(SetTunnel(back))
@@ -196,7 +191,7 @@ def test_forged_reverse_tunnel(built: Topology) -> None:
     table.apply(forward)
     try:
         node.run(f"ping -6 -c 1 -W 1 -I {home_address(0)} {CORRESPONDENT}", check=False)
-        _until(lambda: built.home_agent_table.counters()["reverse_check"] == before + 1)
+        until(lambda: built.home_agent_table.counters()["reverse_check"] == before + 1)
     finally:
         table.apply(Unforward(forward.plane, forward.direction, forward.address))
         node.ip(f"addr del {home_address(0)}/128 dev mip0", f"rule del from {home_address(0)} lookup 77")
@@ -211,7 +206,7 @@ def test_outer_packets_follow_rules_by_source_address(built: Topology) -> None:
         f"route add default via {router} dev up0 table 88",
     )
     try:
-        _ping(built.correspondent, home_address(0))
+        ping(built.correspondent, home_address(0))
     finally:
         node.ip(
             f"rule del from {care_of_address(0)} lookup 88", "route flush table 88", f"route add default via {router}"
@@ -233,7 +228,7 @@ def test_a_tunnel_bound_to_an_interface(built: Topology) -> None:
             f"rule add from {care_of_address(0)} lookup 88",
             "route add default via 2001:db8:200::1 dev up0 table 88",
         )
-        _ping(built.correspondent, home_address(0))
+        ping(built.correspondent, home_address(0))
         node.ip(f"rule del from {care_of_address(0)} lookup 88", "route flush table 88")
     finally:
         table.apply(SetTunnel(Tunnel(1, local, peer)))
@@ -262,7 +257,6 @@ OWNER = """
 import sys, signal
 from unwired.dataplane import object_path
 from unwired.dataplane.bpf_table import BpfTable
-from unwired.bench.namespaces import Namespace
 table = BpfTable(sys.argv[1], object_path())
 for ifindex in table.uplinks():
     table.attach_uplink(ifindex)
@@ -285,62 +279,3 @@ def test_killing_the_owner_loses_no_packet(built: Topology) -> None:
             owner.send_signal(signal.SIGKILL)
     said, _ = probe.communicate(timeout=DEADLINE_S)
     assert "1500 packets transmitted, 1500 received, 0% packet loss" in said
-
-
-def _ping(sender: Namespace, destination: str, options: str = "") -> None:
-    said = sender.run(f"ping -6 -n -c 3 -i 0.05 -W 2 {options} {destination}", check=False)
-    assert " 0% packet loss" in said, said
-
-
-def _transfer(sender: Namespace, source: str, receiver: Namespace, destination: str) -> None:
-    """20 MB by TCP, compared at the other end."""
-    data = os.urandom(1 << 20) * 20
-    received = bytearray()
-    with receiver:
-        listening = socket.create_server((destination, 0), family=socket.AF_INET6)
-    with sender:
-        outgoing = socket.socket(socket.AF_INET6)
-    with listening, outgoing:
-        for end in (listening, outgoing):
-            end.settimeout(DEADLINE_S)
-
-        def receive() -> None:
-            connection, _ = listening.accept()
-            with connection:
-                connection.settimeout(DEADLINE_S)
-                while part := connection.recv(1 << 20):
-                    received.extend(part)
-
-        reader = threading.Thread(target=receive)
-        reader.start()
-        outgoing.bind((source, 0))
-        outgoing.connect((destination, listening.getsockname()[1]))
-        outgoing.sendall(data)
-        outgoing.shutdown(socket.SHUT_WR)
-        reader.join()
-    assert received == data
-
-
-def _forget_path_mtu(namespace: Namespace) -> None:
-    namespace.ip("route flush cache")
-
-
-def _read(descriptor: int) -> bytes:
-    packets: list[bytes] = []
-
-    def came() -> bool:
-        try:
-            packets.append(os.read(descriptor, 65536))
-        except BlockingIOError:
-            return False
-        return True
-
-    _until(came)
-    return packets[0]
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
