@@ -104,7 +104,7 @@ def render(result: Result, record: RunRecord, baseline: Result | None = None) ->
             report_switches.section(view, report_switches.find(record, traffic.probes), traffic.probes),
         ),
         topology=report_topology.draw(view),
-        run=report_run.draw(view, traffic.probes, _arrivals(record)),
+        run=report_run.draw(view, traffic.probes, _arrivals(record), result.failures),
         expectations=report_tables.expectations(result),
         moves="".join(_moves(result, view, traffic.probes)),
         handovers=report_tables.handovers(result),

@@ -130,7 +130,7 @@ def table(found: Sequence[Row], alone: str | None) -> str:
         path = row.path
         cells.append(
             [
-                escape(row.where) if row.where != previous else "",
+                f"<b>{escape(row.where)}</b>" if row.where != previous else "",
                 escape(path.correspondent),
                 escape(path.entry_agent or "–"),
                 escape(path.primary_agent or "–"),
@@ -142,7 +142,7 @@ def table(found: Sequence[Row], alone: str | None) -> str:
         if alone is not None:
             cells[-1] += [milliseconds(row.alone.rtt_ms), _stretch(row.alone)] if row.alone else ["–", "–"]
         previous = row.where
-    return report_tables.table(heads, cells, 4, _medians(found, alone))
+    return report_tables.table(heads, cells, 4, _medians(found, alone), "tight")
 
 
 def _medians(found: Sequence[Row], alone: str | None) -> list[list[str]]:

@@ -11,7 +11,7 @@ from unwired.lab.report_svg import Drawing, Scale, milliseconds, number
 from unwired.lab.report_view import View
 from unwired.lab.result import Expectation, Failure, Result
 
-_WIDTH, _LEFT, _RIGHT, _TOP, _ROW = 1080, 230, 14, 30, 34
+_WIDTH, _LEFT, _RIGHT, _TOP, _ROW = 1080, 230, 14, 30, 42
 _BEFORE_S, _AFTER_S, _SHORTEST_S, _LONGEST_S = 0.25, 0.35, 0.9, 20.0
 _SEARCHED_S = 10.0
 """How long after a failure a silence is looked for."""
@@ -142,14 +142,14 @@ def _draw_row(
     top: float,
     limit_ms: float | None,
 ) -> None:
-    middle = top + _ROW / 2
+    middle = top + _ROW / 2 - 4
     drawing.text(0, middle + 4, f"{series.source} → {series.destination}", "lane small")
     received = series.received_at[~series.lost] - at
     inside = received[(received >= time.low) & (received <= time.high)]
     drawing.segments(((time(x), middle - 8, time(x), middle + 8) for x in inside.tolist()), "arrival")
     sent = series.sent_at[series.lost] - at
     lost = sent[(sent >= time.low) & (sent <= time.high)]
-    drawing.segments(((time(x), middle - 4, time(x), middle + 4) for x in lost.tolist()), "lost")
+    drawing.segments(((time(x), middle + 12, time(x), middle + 20) for x in lost.tolist()), "lost")
     if gap is None or gap[1] - gap[0] < 3 * series.interval_s:
         return
     left, right = time(gap[0] - at), time(gap[1] - at)

@@ -36,9 +36,11 @@ def draw(atlas: Atlas, scene: Scene, label: str) -> str:
     drawing.add("use", href=f"#{COAST}")
     for name, (x, y) in atlas.routers:
         drawing.add("circle", title=name, cx=x, cy=y, r=1.8, class_="map-router")
+    for site in atlas.sites:
+        _draw_card(drawing, site)
     _draw_journey(drawing, atlas, scene)
     for site in atlas.sites:
-        _draw_site(drawing, site)
+        drawing.add("circle", cx=site.dot[0], cy=site.dot[1], r=SITE_RADIUS, class_="map-dot")
     for lane, path in enumerate(scene.paths):
         _draw_path(drawing, atlas, scene, path, lane)
     shown = {path.correspondent: path for path in scene.paths}
@@ -59,7 +61,7 @@ def waypoints(atlas: Atlas, path: PathMeasured) -> tuple[list[str], list[str]]:
 # --- sites and what is there -----------------------------------------------------------------------------------------
 
 
-def _draw_site(drawing: Drawing, site: Site) -> None:
+def _draw_card(drawing: Drawing, site: Site) -> None:
     x, y = site.dot
     card = site.card
     if card is not None:
@@ -67,7 +69,6 @@ def _draw_site(drawing: Drawing, site: Site) -> None:
         drawing.line(x, y, near_x, near_y, "map-leader")
         drawing.rect(card.left, card.top, card.width, card.height, "map-card", 9)
         drawing.text(card.left + 10, card.top + 14, site.name, "map-site")
-    drawing.add("circle", cx=x, cy=y, r=SITE_RADIUS, class_="map-dot")
 
 
 def _draw_journey(drawing: Drawing, atlas: Atlas, scene: Scene) -> None:
@@ -75,7 +76,7 @@ def _draw_journey(drawing: Drawing, atlas: Atlas, scene: Scene) -> None:
     made = [stop for stop in atlas.stops if stop.node == scene.stop.node and stop.number <= scene.stop.number]
     dots = [dot for stop in made if (dot := atlas.dot_of(NETWORK, stop.network)) is not None]
     for (x1, y1), (x2, y2) in pairwise(dots):
-        lift = abs(x2 - x1) * 0.1
+        lift = abs(x2 - x1) * 0.16
         steps = f"M{x1:.1f},{y1:.1f}Q{(x1 + x2) / 2:.1f},{(y1 + y2) / 2 + 2 * lift:.1f} {x2:.1f},{y2:.1f}"
         drawing.path(steps, "map-journey")
 

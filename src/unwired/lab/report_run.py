@@ -5,12 +5,13 @@ from collections.abc import Sequence
 
 import numpy
 
-from unwired.lab import analysis_probe
+from unwired.lab import analysis_probe, report_failures
 from unwired.lab.analysis import window_of
 from unwired.lab.analysis_probe import ProbeSeries
 from unwired.lab.analysis_stream import Arrivals
 from unwired.lab.report_svg import Drawing, Scale, number
 from unwired.lab.report_view import View
+from unwired.lab.result import Failure
 
 _WIDTH, _LEFT, _RIGHT = 1080, 204, 14
 _BAND, _PROBE, _STREAM, _GAP, _AXIS = 34, 104, 62, 16, 40
@@ -19,7 +20,9 @@ _RATE_STEP_S = 0.2
 _POINTS_MAX = 8000
 
 
-def draw(view: View, probes: Sequence[ProbeSeries], streams: Sequence[Arrivals]) -> str:
+def draw(
+    view: View, probes: Sequence[ProbeSeries], streams: Sequence[Arrivals], failures: Sequence[Failure] = ()
+) -> str:
     rows = len(view.stays) * (_BAND + _GAP) + len(probes) * (_PROBE + _GAP) + len(streams) * (_STREAM + _GAP)
     drawing = Drawing(
         _WIDTH, _TOP + rows + _AXIS, "The run over time: networks, delay of every probe packet, stream rates"
@@ -31,6 +34,8 @@ def draw(view: View, probes: Sequence[ProbeSeries], streams: Sequence[Arrivals])
         drawing.text(time(second), bottom + 18, number(second), "tick", "middle")
     drawing.text(_WIDTH - _RIGHT, bottom + 35, "seconds since the start", "tick", "end")
     _draw_moves(drawing, view, time, bottom)
+    for failure in failures:
+        _draw_failure(drawing, failure, time(failure.at_s), bottom)
     top = float(_TOP)
     for node, interface in view.stays:
         _draw_band(drawing, view, time, top, (node, interface))
@@ -50,6 +55,14 @@ def _draw_moves(drawing: Drawing, view: View, time: Scale, bottom: float) -> Non
         drawing.line(x, _TOP - 6, x, bottom, "move")
         drawing.add("circle", cx=x, cy=float(_TOP - 14), r=9.0, class_="move-mark")
         drawing.text(x, _TOP - 10, str(index), "move-number", "middle")
+
+
+def _draw_failure(drawing: Drawing, failure: Failure, x: float, bottom: float) -> None:
+    y = _TOP - 14
+    drawing.add("path", title=report_failures.words(failure), d=f"M{x:.1f},{y + 8}V{bottom:.1f}", class_="failure")
+    mended = failure.what == report_failures.HEAL
+    drawing.add("circle", cx=x, cy=float(y), r=9.0, class_="failure-mark" + (" mended" if mended else ""))
+    drawing.text(x, y + 4, "✓" if mended else "✗", "move-number", "middle")
 
 
 def _draw_label(drawing: Drawing, top: float, first: str, second: str) -> None:

@@ -8,7 +8,11 @@ from unwired.lab.result import Expectation, Result
 
 
 def table(
-    heads: Sequence[str], rows: Sequence[Sequence[str]], numeric_from: int, sums: Sequence[Sequence[str]] = ()
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    numeric_from: int,
+    sums: Sequence[Sequence[str]] = (),
+    class_: str = "",
 ) -> str:
     """Cells are HTML; columns from ``numeric_from`` are figures; ``sums`` stand below the rest."""
     if not rows:
@@ -24,7 +28,7 @@ def table(
     foot = "".join(f"<tr>{cells('td', row)}</tr>" for row in sums)
     foot = f"<tfoot>{foot}</tfoot>" if foot else ""
     head = f"<thead><tr>{cells('th', heads)}</tr></thead>"
-    return f'<div class="scroll"><table>{head}<tbody>{body}</tbody>{foot}</table></div>'
+    return f'<div class="scroll {class_}"><table>{head}<tbody>{body}</tbody>{foot}</table></div>'
 
 
 def measured(expectation: Expectation) -> str:

@@ -4,6 +4,7 @@ Nodes are put in rows by their distance from the networks in which mobile nodes 
 row is ordered so that neighbours come to lie near each other.
 """
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from unwired.lab.report_view import Stay, View
 from unwired.lab.scenario import Role, Scenario, Shape
 
 _WIDTH, _ROW, _TOP, _SIDE = 1080, 112, 44, 20
-_BOX_WIDTH, _BOX_HEIGHT = 128, 44
+_BOX_WIDTH, _BOX_HEIGHT, _BOX_GAP = 128, 44, 12
 _VISIT_HEIGHT = 22
 _SAME_S = 1e-6
 _ICONS = {
@@ -41,7 +42,7 @@ class _Edge:
 def draw(view: View) -> str:
     scenario = view.record.scenario
     edges = _edges(scenario)
-    rows = _rows(view, edges)
+    rows = [part for row in _rows(view, edges) for part in _split(row)]
     visits = _visits(view)
     most = max((len(visit) for visit in visits.values()), default=0)
     bottom = _TOP + (len(rows) - 1) * _ROW
@@ -98,6 +99,17 @@ def _rows(view: View, edges: list[_Edge]) -> list[list[str]]:
         rows[distance[name]].append(name)
     _order(rows, neighbours)
     return [row for row in rows if row]
+
+
+def _split(row: list[str]) -> list[list[str]]:
+    """A row that is too wide becomes several, whose nodes stand in each other's gaps."""
+    width = sum(_box_width(name) + _BOX_GAP for name in row)
+    parts = math.ceil(width / (_WIDTH - 2 * _SIDE))
+    return [row[part::parts] for part in range(parts)]
+
+
+def _box_width(name: str) -> float:
+    return max(float(_BOX_WIDTH), len(name) * 8.3 + 58)
 
 
 def _order(rows: list[list[str]], neighbours: dict[str, set[str]]) -> None:
@@ -176,7 +188,7 @@ def _draw_network(drawing: Drawing, view: View, name: str, x: float, y: float) -
 
 def _draw_node(drawing: Drawing, scenario: Scenario, name: str, x: float, y: float) -> None:
     node = scenario.find_node(name)
-    width = max(float(_BOX_WIDTH), len(name) * 8.3 + 58)
+    width = _box_width(name)
     drawing.rect(x - width / 2, y - _BOX_HEIGHT / 2, width, _BOX_HEIGHT, f"node {node.role.value.replace('_', '-')}", 9)
     left = x - width / 2 + 22
     drawing.add("path", d=_ICONS[node.role], transform=f"translate({left:.1f},{y:.1f})", class_="icon")
