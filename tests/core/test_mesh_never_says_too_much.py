@@ -11,11 +11,14 @@ members = st.integers(1, MEMBERS)
 steps = st.one_of(
     st.tuples(st.just("publish"), members, st.integers(0, 5), st.booleans()),
     st.tuples(st.just("publish"), members, st.integers(0, 5), st.booleans()),
+    st.tuples(st.just("rounds"), st.integers(1, 6)),
+    st.tuples(st.just("rounds"), st.integers(1, 6)),
+    st.tuples(st.just("commit"), members),
     st.tuples(st.just("turn"), members),
-    st.tuples(st.just("turn"), members),
-    st.tuples(st.just("deliver"), pairs, st.booleans(), st.integers(1, 3)),
     st.tuples(st.just("deliver"), pairs, st.booleans(), st.integers(1, 3)),
     st.tuples(st.just("commit"), members),
+    st.tuples(st.just("commit"), members),
+    st.tuples(st.just("join"), pairs),
     st.tuples(st.just("join"), pairs),
     st.tuples(st.just("cut"), pairs),
     st.tuples(st.just("restart"), members),
@@ -25,7 +28,7 @@ steps = st.one_of(
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(steps, max_size=80), st.lists(pairs, max_size=3))
+@given(st.lists(steps, min_size=20, max_size=80), st.lists(pairs, min_size=1, max_size=3))
 def test_random_walk(walk: list[tuple], beginning: list[tuple[int, int]]) -> None:  # type: ignore[type-arg]
     streams = Streams(
         *(Participant(number, settings_of(number, MEMBERS)) for number in range(1, MEMBERS + 1)), commit_at_once=False
@@ -38,6 +41,13 @@ def test_random_walk(walk: list[tuple], beginning: list[tuple[int, int]]) -> Non
             number, home, deleted = arguments
             version += 1
             streams.members[number].publish(binding(home, version, number, deleted), streams.now)
+        elif what == "rounds":
+            for _ in range(arguments[0]):
+                for number in streams.members:
+                    streams.turn(number)
+                for wire in list(streams.wires):
+                    streams.deliver(*wire)
+                streams.now += 0.01
         elif what == "turn":
             streams.turn(arguments[0])
         elif what == "deliver":
