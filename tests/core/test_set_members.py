@@ -25,7 +25,8 @@ from unwired.core.forwarding import (
     UnlistenToMembers,
 )
 from unwired.core.hello import OwnKeys
-from unwired.core.home_agent_set import KEY_LIFETIME_S, KEY_RENEWAL_LEAST_S, Load
+from unwired.core.hello_exchange import KEY_LIFETIME_S, KEY_RENEWAL_LEAST_S
+from unwired.core.home_agent_set import Load
 from unwired.core.member_states import TRANSITIONS, UP, Input, State, Step, transition
 from unwired.core.notices import Drop, Level
 from unwired.wire.home_agent_hello import (

@@ -2,8 +2,9 @@
 
 | part | what |
 |---|---|
-| ``hello.py`` | keys, replay windows, authentication of HELLO datagrams |
-| ``member_states.py`` | the life of another member as a table |
+| ``hello_exchange.py`` | HELLO datagrams, out and in |
+| ``hello.py`` | their keys, replay windows and authentication |
+| ``member_states.py``, ``member_watch.py`` | the life of another member as a table; who is up |
 | ``set_peer.py`` | what its HELLOs say |
 | ``set_drain.py`` | how our mobile nodes are handed over before we leave |
 
@@ -26,47 +27,25 @@ from unwired.core.door import (
     KeyShared,
     LeaveSet,
     Now,
-    SendHello,
     SetCurrent,
-    ShareKey,
     Withdraw,
 )
-from unwired.core.forwarding import (
-    ListenToMembers,
-    RemoveMember,
-    RemoveTunnel,
-    SetMember,
-    SetTunnel,
-    UnlistenToMembers,
-)
-from unwired.core.hello import OwnKeys
+from unwired.core.forwarding import ListenToMembers, UnlistenToMembers
+from unwired.core.hello_exchange import HelloExchange
 from unwired.core.intercept import PLANE
-from unwired.core.member_states import Input, State, Step, transition
-from unwired.core.notices import Drop, Level
+from unwired.core.member_states import State
+from unwired.core.member_watch import MemberWatch
+from unwired.core.notices import Level
 from unwired.core.outbox import Outbox
 from unwired.core.set_drain import Draining
-from unwired.core.set_peer import Peer, microseconds
+from unwired.core.set_peer import Peer
 from unwired.core.settings import HomeAgentSetSettings, HomeAgentSettings, Member
 from unwired.core.timers import Agenda
 from unwired.wire.address import Address, format_address
-from unwired.wire.home_agent_hello import (
-    HelloOption,
-    HomeAgentHello,
-    KeyHeld,
-    MemberState,
-    MemberStateOption,
-    TimeSent,
-    encode_hello,
-)
+from unwired.wire.home_agent_hello import MemberState, MemberStateOption
 
-HELLO_INTERVAL_MAX_MS = 10_000
-"""A longer one is not believed: such a member's death would be noticed by nobody."""
 BOOT_SIZE = 8
-KEY_LIFETIME_S = 3600.0
-KEY_RENEWAL_LEAST_S = 10.0
-"""The least time from one key of ours to the next, and from one attempt to renew it to the next."""
 _UINT32_MAX = 0xFFFF_FFFF
-_STATES = frozenset(MemberState)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,24 +81,24 @@ class HomeAgentSet:
         self._agenda = agenda
         self._own = settings.self
         self._boot = entropy(BOOT_SIZE)
-        self._keys = OwnKeys(entropy)
         self._peers = {
             number: Peer(number, member) for number, member in enumerate(settings.members, 1) if number != settings.own
         }
-        self._by_locator = {peer.member.locator: peer for peer in self._peers.values()}
-        self._by_address = {peer.member.address: peer for peer in self._peers.values()}
+        peers = list(self._peers.values())
+        self._by_locator = {peer.member.locator: peer for peer in peers}
+        self._by_address = {peer.member.address: peer for peer in peers}
+        self._watch = MemberWatch(settings, outbox, agenda, peers, self._changed)
+        self._hellos = HelloExchange(settings, outbox, agenda, entropy, peers, self._watch, self._describe)
+        self._hellos.on_beat = lambda now: self.on_load(self.own, now)
+        self._hellos.on_heard = lambda peer, now: self.on_load(peer.number, now)
         self._running = False
+        self._started_at = 0.0
         self._is_current = False
         self._healthy: bool | None = None
         self._announced = False
         self._fading = False
         self._left = False
         self._said = MemberState.JOINING
-        self._hello_at = 0.0
-        self._heard_at = 0.0
-        self._watch_at = math.inf
-        self._renewed_at = 0.0
-        self._renew_at = math.inf
         self._draining = Draining(self, outbox, agenda)
         self.on_change: Callable[[int, bool, Now], None] = lambda number, up, now: None
         self.on_load: Callable[[int, Now], None] = lambda number, now: None
@@ -219,18 +198,11 @@ class HomeAgentSet:
     # --- coming and going ---
 
     def start(self, now: Now) -> None:
-        """All others are taken for down until they are heard: their mobile nodes' packets go directly, as they may."""
         self._running = True
-        self._heard_at = self._renewed_at = now.monotonic
-        actions = self._outbox.actions
-        actions.append(ListenToMembers(PLANE, self._own.locator))
-        for peer in self._peers.values():
-            actions.append(SetTunnel(peer.tunnel(self._own)))
-            self._set_row(peer)
-        actions.append(ShareKey(*self._keys.newest))
-        self._renew_later(now.monotonic + KEY_LIFETIME_S)
-        self._hello_at = now.monotonic
-        self._say_hello(now)
+        self._started_at = now.monotonic
+        self._outbox.actions.append(ListenToMembers(PLANE, self._own.locator))
+        self._watch.start()
+        self._hellos.start(now)
         self._agenda.at(now.monotonic + self._settings.join_timeout_s, self._join_alone)
 
     def stop(self, now: Now) -> None:
@@ -238,16 +210,13 @@ class HomeAgentSet:
         self._running = False
         self._withdraw(False, "the daemon stops")
         self._leave(now)
-        actions = self._outbox.actions
-        for peer in self._peers.values():
-            actions.append(RemoveMember(PLANE, peer.number))
-            actions.append(RemoveTunnel(peer.tunnel(self._own).number))
-        actions.append(UnlistenToMembers(PLANE, self._own.locator))
+        self._hellos.stop()
+        self._watch.stop()
+        self._outbox.actions.append(UnlistenToMembers(PLANE, self._own.locator))
 
     def handle(self, event: Event, now: Now) -> None:
         if isinstance(event, HelloReceived):
-            if self._running:
-                self._receive(event, now)
+            self._hellos.receive(event, now)
         elif isinstance(event, KeyShared):
             peer = self._peers.get(event.member)
             if peer is not None:
@@ -263,7 +232,7 @@ class HomeAgentSet:
         """Serve with what the journal has, if nobody was heard for the whole join timeout."""
         if self._is_current or not self._running:
             return
-        ends_at = self._heard_at + self._settings.join_timeout_s
+        ends_at = max(self._started_at, self._watch.heard_at) + self._settings.join_timeout_s
         if ends_at <= now.monotonic:
             self._become_current(True, now)
         else:
@@ -294,7 +263,7 @@ class HomeAgentSet:
             self._outbox.actions.append(Announce())
             self._outbox.notify("announced")
         if self._running and self.state is not self._said:
-            self._send_to_all(now)
+            self._hellos.send_to_all(now)
 
     def _withdraw(self, graceful: bool, reason: str) -> None:
         """A graceful one leaves an announcement behind that fades."""
@@ -320,192 +289,15 @@ class HomeAgentSet:
     def _leave(self, now: Now) -> None:
         if not self._left:
             self._left = True
-            self._send_to_all(now)
+            self._hellos.send_to_all(now)
 
-    # --- sending HELLO ---
+    # --- what the parts ask and tell ---
 
-    def _say_hello(self, now: Now) -> None:
-        if self._left or not self._running:
-            return
-        self._send_to_all(now)
-        self.on_load(self.own, now)
-        # A fixed beat, unless we were away for longer than one.
-        self._hello_at = max(self._hello_at + self._settings.hello_interval_s, now.monotonic)
-        self._agenda.at(self._hello_at, self._say_hello)
-
-    def _send_to_all(self, now: Now) -> None:
-        option = self._state_option()
-        for peer in self._peers.values():
-            self._send(peer, option, now)
-
-    def _state_option(self) -> MemberStateOption:
+    def _describe(self) -> MemberStateOption:
         self._said = self.state
         load = self.load()
         primaries, waiting, room = (min(value, _UINT32_MAX) for value in (load.primaries, load.waiting, load.room))
         return MemberStateOption(self._said, primaries, waiting, room, self._boot)
 
-    def _send(self, peer: Peer, option: MemberStateOption, now: Now) -> None:
-        options: list[HelloOption] = [option, TimeSent(microseconds(now.monotonic))]
-        echo = peer.echo(now.monotonic)
-        if echo is not None:
-            options.append(echo)
-        if peer.keys.epoch is not None:
-            options.append(KeyHeld(peer.keys.epoch))
-        settings = self._settings
-        leaving = option.state == MemberState.LEAVING
-        sequence = self._keys.next_sequence()
-        hello = HomeAgentHello(
-            settings.group_id,
-            sequence & 0xFFFF,
-            active=option.state in (MemberState.SERVING, MemberState.DRAINING),
-            request=peer.state is State.UNKNOWN and not leaving,
-            lifetime_s=0 if leaving else max(1, math.ceil(settings.hello_interval_s * settings.hello_misses)),
-            interval_ms=max(1, round(settings.hello_interval_s * 1000)),
-            options=tuple(options),
-        )
-        data = self._keys.seal(sequence, encode_hello(hello), peer.held, self._own.locator, peer.member.locator)
-        self._outbox.actions.append(SendHello(peer.member.locator, data))
-
-    # --- our key ---
-
-    def _renew_later(self, when: float) -> None:
-        if when < self._renew_at:
-            self._renew_at = when
-            self._agenda.at(when, self._renew_key, when)
-
-    def _renew_key(self, when: float, now: Now) -> None:
-        """A new key, once every member that is up has the one before."""
-        if when != self._renew_at or not self._running:
-            return
-        self._renew_at = math.inf
-        former = self._keys.former_epoch
-        if former is not None and any(peer.is_up and peer.held == former for peer in self._peers.values()):
-            self._renew_later(now.monotonic + KEY_RENEWAL_LEAST_S)
-            return
-        self._keys.renew()
-        self._renewed_at = now.monotonic
-        self._outbox.actions.append(ShareKey(*self._keys.newest))
-        self._outbox.counters["hello_keys_renewed"] += 1
-        self._renew_later(now.monotonic + KEY_LIFETIME_S)
-
-    # --- receiving HELLO ---
-
-    def _receive(self, event: HelloReceived, now: Now) -> None:
-        peer = self._by_locator.get(event.source)
-        if peer is None:
-            self._outbox.drop(Drop.HELLO_NOT_A_MEMBER)
-            return
-        opened = peer.keys.open(event.data, event.source, self._own.locator, self._settings.group_id, now.monotonic)
-        if isinstance(opened, Drop):
-            self._refuse(peer, opened)
-            return
-        hello = opened.hello
-        option = hello.option(MemberStateOption)
-        if (
-            option is None
-            or option.state not in _STATES
-            or not hello.global_set
-            or not 1 <= hello.interval_ms <= HELLO_INTERVAL_MAX_MS
-            or (option.state == MemberState.LEAVING) != (hello.lifetime_s == 0)
-        ):
-            self._refuse(peer, Drop.HELLO_ABSURD)
-            return
-        peer.hellos_received += 1
-        if opened.is_latest:
-            self._take(peer, hello, option, now)
-
-    def _refuse(self, peer: Peer, reason: Drop) -> None:
-        self._outbox.drop(reason)
-        peer.refuse(reason)
-
-    def _take(self, peer: Peer, hello: HomeAgentHello, option: MemberStateOption, now: Now) -> None:
-        silent_ms = round((now.monotonic - peer.heard_at) * 1000, 1) if peer.boot else 0.0
-        same_boot = option.boot == peer.boot
-        if peer.boot and not same_boot:
-            self._outbox.notify("member_restarted", **self._fields(peer))
-            # What was recorded under our present key could be played to it, which remembers nothing any more.
-            self._renew_later(max(now.monotonic, self._renewed_at + KEY_RENEWAL_LEAST_S))
-        peer.take(option, hello.options, now.monotonic)
-        peer.interval_s = hello.interval_ms / 1000
-        self._heard_at = peer.heard_at = now.monotonic
-        peer.excused = False
-        if option.state == MemberState.LEAVING:
-            peer.silent_at = math.inf
-        else:
-            peer.silent_at = now.monotonic + self._settings.hello_misses * peer.interval_s
-            self._watch_from(peer.silent_at)
-        self._advance(peer, Input(option.state), now, silent_ms, same_boot)
-        if hello.request:
-            self._send(peer, self._state_option(), now)
-        self.on_load(peer.number, now)
-
-    # --- liveness ---
-
-    def _watch_from(self, when: float) -> None:
-        if when < self._watch_at:
-            self._watch_at = when
-            self._agenda.at(when, self._watch, when)
-
-    def _watch(self, when: float, now: Now) -> None:
-        """One timer for all members: it comes at the earliest end of a silence, as that was when it was set."""
-        if when != self._watch_at or not self._running:
-            return
-        self._watch_at = math.inf
-        for peer in self._peers.values():
-            if peer.silent_at > now.monotonic:
-                continue
-            if now.monotonic - peer.silent_at > peer.interval_s and not peer.excused:
-                # It was us who did not listen: what it sent meanwhile may be waiting to be read.
-                peer.excused = True
-                peer.silent_at = now.monotonic + peer.interval_s
-                self._outbox.counters["member_silences_excused"] += 1
-            else:
-                peer.silent_at = math.inf
-                silent_ms = round((now.monotonic - peer.heard_at) * 1000, 1)
-                self._advance(peer, Input.SILENCE, now, silent_ms, True)
-        self._watch_from(min((peer.silent_at for peer in self._peers.values()), default=math.inf))
-
-    def _advance(self, peer: Peer, given: Input, now: Now, silent_ms: float, same_boot: bool) -> None:
-        step, after = transition(peer.state, given)
-        if step is Step.STAY:
-            return
-        was_up = peer.is_up
-        before, peer.state = peer.state, after
-        self._tell(peer, step, before, silent_ms, same_boot)
-        if peer.is_up is not was_up:
-            self._set_row(peer)
-            self.on_change(peer.number, peer.is_up, now)
-
-    def _set_row(self, peer: Peer) -> None:
-        member = peer.member
-        tunnel = peer.tunnel(self._own).number
-        self._outbox.actions.append(SetMember(PLANE, peer.number, member.address, member.locator, tunnel, peer.is_up))
-
-    def _tell(self, peer: Peer, step: Step, before: State, silent_ms: float, same_boot: bool) -> None:
-        fields = self._fields(peer)
-        if step is Step.LOSE:
-            self._outbox.counters["members_lost"] += 1
-            self._outbox.notify("member_down", Level.WARNING, was=before.name.lower(), silent_ms=silent_ms, **fields)
-        elif step is Step.REVIVE and same_boot:
-            peer.false_detections += 1
-            self._outbox.counters["false_detections"] += 1
-            self._outbox.notify("member_false_detection", Level.WARNING, silent_ms=silent_ms, **fields)
-        else:
-            self._outbox.notify(_NOTICES[peer.state], Level.INFO, was=before.name.lower(), **fields)
-
-    def _fields(self, peer: Peer) -> dict[str, Any]:
-        member = peer.member
-        return {
-            "member": member.name,
-            "state": peer.state.name.lower(),
-            "address": member.address,
-            "locator": member.locator,
-        }
-
-
-_NOTICES = {
-    State.JOINING: "member_joining",
-    State.SERVING: "member_up",
-    State.DRAINING: "member_draining",
-    State.LEFT: "member_left",
-}
+    def _changed(self, peer: Peer, now: Now) -> None:
+        self.on_change(peer.number, peer.is_up, now)

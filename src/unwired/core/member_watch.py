@@ -1,0 +1,139 @@
+"""Who of the other members is up: the life of each (``member_states.py``), driven by its HELLOs and its silence, its
+row in the forwarding table, and what people are told of it."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from unwired.core.door import Now
+from unwired.core.forwarding import RemoveMember, RemoveTunnel, SetMember, SetTunnel
+from unwired.core.intercept import PLANE
+from unwired.core.member_states import Input, State, Step, transition
+from unwired.core.notices import Level
+from unwired.core.outbox import Outbox
+from unwired.core.set_peer import Peer
+from unwired.core.settings import HomeAgentSetSettings
+from unwired.core.timers import Agenda
+from unwired.wire.home_agent_hello import HomeAgentHello, MemberState, MemberStateOption
+
+_NOTICES = {
+    State.JOINING: "member_joining",
+    State.SERVING: "member_up",
+    State.DRAINING: "member_draining",
+    State.LEFT: "member_left",
+}
+
+
+class MemberWatch:
+    """``changed(peer, now)`` is called when one goes up or down, after its row."""
+
+    def __init__(
+        self,
+        settings: HomeAgentSetSettings,
+        outbox: Outbox,
+        agenda: Agenda,
+        peers: list[Peer],
+        changed: Callable[[Peer, Now], None],
+    ) -> None:
+        self._settings = settings
+        self._outbox = outbox
+        self._agenda = agenda
+        self._peers = peers
+        self._changed = changed
+        self._look_at = math.inf
+        self.heard_at = -math.inf
+        """When any member was last heard."""
+
+    def start(self) -> None:
+        """All are down until they are heard: what is meant for their mobile nodes goes directly, as it may."""
+        for peer in self._peers:
+            self._outbox.actions.append(SetTunnel(peer.tunnel(self._settings.self)))
+            self._set_row(peer)
+
+    def stop(self) -> None:
+        """Nothing of ours stays in the table."""
+        self._look_at = math.inf
+        for peer in self._peers:
+            self._outbox.actions.append(RemoveMember(PLANE, peer.number))
+            self._outbox.actions.append(RemoveTunnel(peer.tunnel(self._settings.self).number))
+
+    def _set_row(self, peer: Peer) -> None:
+        member = peer.member
+        tunnel = peer.tunnel(self._settings.self).number
+        self._outbox.actions.append(SetMember(PLANE, peer.number, member.address, member.locator, tunnel, peer.is_up))
+
+    def heard(self, peer: Peer, hello: HomeAgentHello, option: MemberStateOption, now: Now) -> None:
+        """The latest HELLO of a member."""
+        silent_ms = _silent_ms(peer, now) if peer.boot else 0.0
+        same_boot = option.boot == peer.boot
+        if peer.boot and not same_boot:
+            self._outbox.notify("member_restarted", **_fields(peer))
+        peer.take(option, hello.options, now.monotonic)
+        peer.interval_s = hello.interval_ms / 1000
+        self.heard_at = peer.heard_at = now.monotonic
+        peer.excused = False
+        if option.state == MemberState.LEAVING:
+            peer.silent_at = math.inf
+        else:
+            peer.silent_at = now.monotonic + self._settings.hello_misses * peer.interval_s
+            self._look_from(peer.silent_at)
+        self._advance(peer, Input(option.state), now, silent_ms, same_boot)
+
+    def _look_from(self, when: float) -> None:
+        if when < self._look_at:
+            self._look_at = when
+            self._agenda.at(when, self._look, when)
+
+    def _look(self, when: float, now: Now) -> None:
+        """One timer for all members: it comes at the earliest end of a silence, as that was when it was set."""
+        if when != self._look_at:
+            return
+        self._look_at = math.inf
+        for peer in self._peers:
+            if peer.silent_at > now.monotonic:
+                continue
+            if now.monotonic - peer.silent_at > peer.interval_s and not peer.excused:
+                # It was us who did not listen: what it sent meanwhile may be waiting to be read.
+                peer.excused = True
+                peer.silent_at = now.monotonic + peer.interval_s
+                self._outbox.counters["member_silences_excused"] += 1
+            else:
+                peer.silent_at = math.inf
+                self._advance(peer, Input.SILENCE, now, _silent_ms(peer, now), True)
+        self._look_from(min((peer.silent_at for peer in self._peers), default=math.inf))
+
+    def _advance(self, peer: Peer, given: Input, now: Now, silent_ms: float, same_boot: bool) -> None:
+        step, after = transition(peer.state, given)
+        if step is Step.STAY:
+            return
+        was_up = peer.is_up
+        before, peer.state = peer.state, after
+        self._tell(peer, step, before, silent_ms, same_boot)
+        if peer.is_up is not was_up:
+            self._set_row(peer)
+            self._changed(peer, now)
+
+    def _tell(self, peer: Peer, step: Step, before: State, silent_ms: float, same_boot: bool) -> None:
+        fields = _fields(peer)
+        if step is Step.LOSE:
+            self._outbox.counters["members_lost"] += 1
+            self._outbox.notify("member_down", Level.WARNING, was=before.name.lower(), silent_ms=silent_ms, **fields)
+        elif step is Step.REVIVE and same_boot:
+            peer.false_detections += 1
+            self._outbox.counters["false_detections"] += 1
+            self._outbox.notify("member_false_detection", Level.WARNING, silent_ms=silent_ms, **fields)
+        else:
+            self._outbox.notify(_NOTICES[peer.state], Level.INFO, was=before.name.lower(), **fields)
+
+
+def _silent_ms(peer: Peer, now: Now) -> float:
+    return round((now.monotonic - peer.heard_at) * 1000, 1)
+
+
+def _fields(peer: Peer) -> dict[str, Any]:
+    return {
+        "member": peer.member.name,
+        "state": peer.state.name.lower(),
+        "address": peer.member.address,
+        "locator": peer.member.locator,
+    }
