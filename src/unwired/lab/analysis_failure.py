@@ -4,8 +4,10 @@ import math
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy
+
 from unwired.lab import analysis_stream
-from unwired.lab.analysis_probe import BEFORE_S, ProbeSeries, Window, longest_silence
+from unwired.lab.analysis_probe import BEFORE_S, ProbeSeries
 from unwired.lab.record import FailureRecord, RunRecord
 from unwired.lab.result import Failure
 from unwired.lab.scenario import FailureKind, Metric
@@ -24,14 +26,15 @@ def failures(record: RunRecord, probes: Sequence[ProbeSeries]) -> tuple[Failure,
 def _failure(
     record: RunRecord, failure: FailureRecord, probes: Sequence[ProbeSeries], resets: Sequence[float]
 ) -> Failure:
-    ends_at = _ends_at(record, failure)
-    window = Window(failure.at, failure.at, ends_at, breaks=False)
+    ends_at, mended = _ends_at(record, failure)
+    # What was on its way when something broke is lost by that; what was on its way to it until it was mended, too.
+    since = failure.at if failure.what == HEAL else failure.at - BEFORE_S
+    until = ends_at if mended else ends_at - BEFORE_S
     outages, lost = [], 0
     for series in probes:
-        sent = (series.sent_at >= failure.at - BEFORE_S) & (series.sent_at < ends_at - BEFORE_S)
+        sent = (series.sent_at >= since) & (series.sent_at < until)
         if sent.any():
-            silence_s = longest_silence(series, window)
-            outages.append(max(0.0, (silence_s or 0.0) - series.interval_s))
+            outages.append(max(0.0, _longest_silence(series, failure.at, ends_at) - series.interval_s))
             lost += int((sent & series.lost).sum())
     return Failure(
         at_s=failure.at - record.started_at,
@@ -45,10 +48,18 @@ def _failure(
     )
 
 
-def _ends_at(record: RunRecord, failure: FailureRecord) -> float:
-    """The next thing that happens."""
-    times = [other.at for other in record.failures] + [move.began_at for move in record.moves]
-    return min((at for at in times if at > failure.at), default=record.ended_at)
+def _longest_silence(series: ProbeSeries, since: float, until: float) -> float:
+    """The longest time in between without an arrival; one that is longer at either end counts only as far as that."""
+    arrivals = numpy.sort(series.received_at[~series.lost])
+    inside = arrivals[(arrivals > since) & (arrivals < until)]
+    return float(numpy.diff(inside, prepend=since, append=until).max())
+
+
+def _ends_at(record: RunRecord, failure: FailureRecord) -> tuple[float, bool]:
+    """When the next thing happens, and whether that mends something."""
+    times = [(other.at, other.what == HEAL) for other in record.failures]
+    times += [(move.began_at, False) for move in record.moves]
+    return min((one for one in times if one[0] > failure.at), default=(record.ended_at, False))
 
 
 def is_broken_at(record: RunRecord, at: float) -> bool:

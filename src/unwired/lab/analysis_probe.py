@@ -100,7 +100,7 @@ class Window:
 
 def measure(series: ProbeSeries, mover: str, window: Window) -> DirectionOfMove:
     """What the move of node ``mover``, one of the two ends, did to this direction."""
-    silence_s = longest_silence(series, window)
+    silence_s = _longest_silence(series, window)
     interruption_s = None
     if not window.breaks:
         interruption_s = None if silence_s is None else max(0.0, silence_s - series.interval_s)
@@ -167,7 +167,7 @@ def _median_delay(series: ProbeSeries, since: float, until: float) -> float | No
     return float(numpy.median(series.delay_s[wanted])) if wanted.any() else None
 
 
-def longest_silence(series: ProbeSeries, window: Window) -> float | None:
+def _longest_silence(series: ProbeSeries, window: Window) -> float | None:
     """The longest time without an arrival that ends in the window, or has not ended when it does."""
     arrivals = numpy.sort(series.received_at[~series.lost])
     first = max(0, int(numpy.searchsorted(arrivals, window.began_at)) - 1)

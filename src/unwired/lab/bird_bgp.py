@@ -81,6 +81,7 @@ def configuration(scenario: Scenario, router: Node) -> list[str]:
     own = originated(scenario, router)
     taken = dict(_taken(scenario, router))
     static = [f"  route {prefix} unreachable;" for prefix in router.originates if prefix not in taken]
+    merge = "  merge paths yes;\n" if scenario.multipath else ""
     static += [f"  route {prefix} via {address};" for prefix, address in taken.items()]
     parts = [
         _direct(scenario, router),
@@ -90,7 +91,7 @@ def configuration(scenario: Scenario, router: Node) -> list[str]:
         f"  if net ~ [ {', '.join(own)} ] then accept;\n  reject;\n}}"
         if own
         else "filter announced {\n  if source = RTS_BGP then accept;\n  reject;\n}",
-        "protocol kernel {\n  ipv6 { import none; export where source != RTS_DEVICE; };\n}",
+        f"protocol kernel {{\n{merge}  ipv6 {{ import none; export where source != RTS_DEVICE; }};\n}}",
         f"protocol bfd {{\n{_BFD}\n}}",
     ]
     others = companions(scenario, router)

@@ -320,6 +320,13 @@ class Scenario(_Part):
     duration_s: float = Field(gt=0, le=86_400, description="From the start of the traffic to its end.")
     seed: int = Field(1, ge=0, description="Chooses what is lost and the link-layer addresses.")
     routing: Routing = Routing.STATIC
+    multipath: bool = Field(
+        False, description="With routing = bgp: routers balance flows over all ways that are equally good."
+    )
+    leave_out: list[Name] = Field(
+        default_factory=list,
+        description="Nodes and networks of the base to do without, with all that hangs on them.",
+    )
     measure_paths: bool = Field(
         False,
         description="Measure how a mobile node reaches every correspondent, through home agents and directly, "
@@ -338,6 +345,27 @@ class Scenario(_Part):
     fail: list[Fail] = Field(default_factory=list)
     traffic: list[Traffic] = Field(default_factory=list)
     expect: list[Expect] = Field(default_factory=list)
+
+    def without(self, names: set[str]) -> "Scenario":
+        """Without these nodes and networks, their links, moves, traffic and failures."""
+
+        def stays(*ends: str) -> bool:
+            return not any(end.partition(".")[0] in names for end in ends)
+
+        networks = [
+            network.model_copy(update={"members": [end for end in network.members if stays(end)]})
+            for network in self.network
+        ]
+        parts = {
+            "node": [node for node in self.node if stays(node.name)],
+            "network": [network for network in networks if stays(network.name)],
+            "link": [link for link in self.link if stays(*link.between)],
+            "move": [move for move in self.move if stays(move.interface, move.to or "")],
+            "tour": [tour for tour in self.tour if stays(tour.interface, *tour.networks)],
+            "fail": [fail for fail in self.fail if stays(fail.node or "", *fail.links)],
+            "traffic": [traffic for traffic in self.traffic if stays(*traffic.between)],
+        }
+        return self.model_copy(update=parts)
 
     def moves(self) -> list[Move]:
         """All moves, those of tours included, in the order of their times."""

@@ -1,6 +1,7 @@
 """Reads a scenario file, with every mistake in it found at once."""
 
 import difflib
+import ipaddress
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
@@ -12,10 +13,24 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from unwired.host.problems import Problem
-from unwired.lab.scenario import Expect, Link, Move, Network, Node, Probe, Role, Scenario, Stream, Tour
+from unwired.lab.scenario import (
+    Expect,
+    Fail,
+    FailureKind,
+    Link,
+    Move,
+    Network,
+    Node,
+    Probe,
+    Role,
+    Routing,
+    Scenario,
+    Stream,
+    Tour,
+)
 
 _PARTS: dict[str, type[BaseModel]] = {
-    "node": Node, "link": Link, "network": Network, "move": Move, "tour": Tour, "expect": Expect
+    "node": Node, "link": Link, "network": Network, "move": Move, "tour": Tour, "fail": Fail, "expect": Expect
 }  # fmt: skip
 
 
@@ -54,14 +69,26 @@ def load(path: Path) -> Scenario:
         scenario = Scenario.model_validate(raw)
     except ValidationError as error:
         raise ScenarioError([_problem(path, details) for details in error.errors()]) from None
-    problems = [Problem(str(path), *found) for found in _check(scenario)]
+    problems = [Problem(str(path), *found) for found in (*_check_left_out(scenario), *_check(_kept(scenario)))]
     if problems:
         raise ScenarioError(problems)
-    return scenario
+    return _kept(scenario)
+
+
+def _kept(scenario: Scenario) -> Scenario:
+    return scenario.without(set(scenario.leave_out)) if scenario.leave_out else scenario
+
+
+def _check_left_out(scenario: Scenario) -> Iterator["_Found"]:
+    names = [node.name for node in scenario.node] + [network.name for network in scenario.network]
+    for name in scenario.leave_out:
+        if name not in names:
+            yield _unknown("leave_out", "node or network", name, names)
 
 
 def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
-    """The file's keys, over those of the file that its ``base`` names."""
+    """The file's keys, over those of the file that its ``base`` names; nodes and networks one by one, by their
+    names."""
 
     def failed(key: str, what: str, why: str, fix: str) -> ScenarioError:
         return ScenarioError([Problem(str(path), key, what, why, fix)])
@@ -81,7 +108,24 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         raise failed("base", f"there is no file {base!r}", why, "Correct the path or leave base out")
     if path in seen:
         raise failed("base", "leads back to this file", why, "Leave it out in one of the files")
-    return {**_read(path.parent / base, (*seen, path)), **raw}
+    under = _read(path.parent / base, (*seen, path))
+    return {
+        **under,
+        **raw,
+        **{key: _by_name(under[key], raw[key]) for key in ("node", "network") if key in under and key in raw},
+    }
+
+
+def _by_name(under: Any, over: Any) -> Any:
+    """The parts of two lists, those of the second in place of those of the same name in the first. What is no list of
+    tables is left to the model to refuse."""
+    if not all(isinstance(parts, list) and all(isinstance(part, dict) for part in parts) for parts in (under, over)):
+        return over
+    named = {part.get("name"): part for part in over}
+    known = {part.get("name") for part in under}
+    return [named.get(part.get("name"), part) for part in under] + [
+        part for part in over if part.get("name") not in known
+    ]
 
 
 def _problem(path: Path, details: ErrorDetails) -> Problem:
@@ -110,7 +154,9 @@ def _keys_at(details: ErrorDetails) -> list[str]:
         return list(Scenario.model_fields)
     if first == "traffic":
         return list((Stream if "tcp" in details["loc"] else Probe).model_fields)
-    return list(_PARTS[str(first)].model_fields) if first in _PARTS else []
+    if first not in _PARTS:
+        return []
+    return [field.alias or name for name, field in _PARTS[str(first)].model_fields.items()]
 
 
 _Found = tuple[str, str, str, str]
@@ -126,6 +172,8 @@ def _check(scenario: Scenario) -> Iterator[_Found]:
     yield from _check_moves(scenario)
     yield from _check_traffic(scenario)
     yield from _check_agents(scenario)
+    yield from _check_failures(scenario)
+    yield from _check_systems(scenario)
 
 
 def _repeated(what: str, names: list[str]) -> Iterator[_Found]:
@@ -251,6 +299,44 @@ def _check_agents(scenario: Scenario) -> Iterator[_Found]:
                 yield f"node[{index}].config.daemon.{key}", "must be left out", why, "Remove it"
 
 
+def _check_failures(scenario: Scenario) -> Iterator[_Found]:
+    nodes = {node.name: node for node in scenario.node}
+    linked = [end for link in scenario.link for end in link.between]
+    for index, fail in enumerate(scenario.fail):
+        key = f"fail[{index}]"
+        if fail.node is not None and fail.node not in nodes:
+            yield _unknown(f"{key}.node", "node", fail.node, list(nodes))
+        elif fail.what is FailureKind.DAEMON and not nodes[str(fail.node)].config:
+            yield f"{key}.node", f"{fail.node} runs no daemon", "A daemon is to be killed", "Name a node with config"
+        elif fail.what is FailureKind.SITE and not any(end.partition(".")[0] == fail.node for end in linked):
+            yield f"{key}.node", f"{fail.node} is in no link", "A site fails by its links", "Name a node with a link"
+        for end in fail.links:
+            if end not in linked:
+                yield _unknown(f"{key}.links", "interface of a link", end, linked)
+        until_s = scenario.duration_s if fail.until_s is None else fail.until_s
+        if not fail.at_s < until_s <= scenario.duration_s:
+            why = f"The run lasts duration_s = {scenario.duration_s:g}"
+            yield key, "at_s < until_s <= duration_s does not hold", why, "Correct the times"
+
+
+def _check_systems(scenario: Scenario) -> Iterator[_Found]:
+    bgp = scenario.routing is Routing.BGP
+    for index, node in enumerate(scenario.node):
+        key = f"node[{index}]"
+        if bgp and node.role is Role.ROUTER and node.autonomous_system is None:
+            why = "With routing = bgp, every router is in an autonomous system"
+            yield f"{key}.as", "is missing", why, "Add as = ..."
+        if not bgp or node.role is not Role.ROUTER:
+            for name, given in (("as", node.autonomous_system), ("originates", node.originates)):
+                if given:
+                    why = "It is for routers, where routing = bgp"
+                    yield f"{key}.{name}", "has no effect here", why, "Remove it or correct role or routing"
+        addresses = [address for addresses in node.interfaces.values() for address in addresses]
+        for address in [*addresses, *node.originates, *node.takes]:
+            if bgp and ipaddress.ip_interface(address).version == 4:
+                yield key, f"{address} is IPv4", "routing = bgp is for IPv6 alone", "Remove it"
+
+
 def schema() -> dict[str, Any]:
     """The format as a JSON schema (draft 2020-12), with the key ``base`` of files; shipped as scenario.schema.json."""
     generated = Scenario.model_json_schema()
@@ -258,6 +344,7 @@ def schema() -> dict[str, Any]:
     generated["title"] = "Unwired lab scenario"
     generated["properties"]["base"] = {
         "type": "string",
-        "description": "Another scenario file, relative to this one: its keys hold unless this one states them.",
+        "description": "Another scenario file, relative to this one: its keys hold unless this one states them; nodes "
+        "and networks one by one, by their names.",
     }
     return generated
