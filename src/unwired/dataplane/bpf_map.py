@@ -37,11 +37,11 @@ class BpfMap:
         self._there: dict[bytes, bytes] | None = None
 
     def write(self, key: tuple[object, ...], value: tuple[object, ...]) -> None:
+        there = self._there
+        if there is not None and there.pop(self._key.pack(*key), None) == self._value.pack(*value):
+            return
         self._pack_key(self._key_buffer, 0, *key)
         self._pack_value(self._value_buffer, 0, *value)
-        there = self._there
-        if there is not None and there.pop(self._key_buffer.raw, None) == self._value_buffer.raw:
-            return
         result = self._update(self._descriptor, self._key_pointer, self._value_pointer, self._any)
         if result:
             reason = "it is full" if -result == E2BIG else os.strerror(-result)
@@ -50,7 +50,7 @@ class BpfMap:
     def remove(self, *key: object) -> None:
         self._pack_key(self._key_buffer, 0, *key)
         if self._there is not None:
-            self._there.pop(self._key_buffer.raw, None)
+            self._there.pop(self._key.pack(*key), None)
         self._delete(self._descriptor, self._key_pointer)  # only ENOENT is possible
 
     def find(self, *key: object) -> tuple[Any, ...] | None:
