@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from unwired.core.settings import HomeAgentSetSettings, Member
+from unwired.core.settings import Member
 from unwired.plane.certificates import Credentials, create_authority, create_member
 from unwired.wire.address import parse_address
 
@@ -42,7 +42,3 @@ def credentials(tmp_path: Path, authority: tuple[Path, Path]) -> Callable[[Membe
         return Credentials(tmp_path / f"{member.name}.crt", tmp_path / f"{member.name}.key", authority[0])
 
     return make
-
-
-def settings_of(own: int, members: tuple[Member, ...], group_id: int = 7) -> HomeAgentSetSettings:
-    return HomeAgentSetSettings(own, members, group_id)

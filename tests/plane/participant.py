@@ -8,6 +8,7 @@ from zlib import crc32
 
 from unwired.core.door import BindingsHeld, BindingsReceived, Event, KeyShared, SetCurrent
 from unwired.core.global_binding import GlobalBinding
+from unwired.core.settings import HomeAgentSetSettings, Member
 from unwired.plane.carrier import Carrier
 from unwired.wire.address import Address, parse_address
 
@@ -24,6 +25,10 @@ def binding(number: int, version: int, primary: Address, deleted: bool = False) 
     return GlobalBinding(
         home_address(number), care_of_address, primary, version, version, T0 + version, version % 65536, 105, deleted
     )
+
+
+def settings_of(own: int, members: tuple[Member, ...], group_id: int = 7) -> HomeAgentSetSettings:
+    return HomeAgentSetSettings(own, members, group_id)
 
 
 class Participant:

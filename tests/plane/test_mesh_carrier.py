@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from carrier_conformance import CarrierConformance
-from conftest import settings_of
+from participant import settings_of
 
 from unwired.core.settings import Member
 from unwired.plane.carrier import Carrier

@@ -11,8 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import settings_of
-from participant import Participant, binding, until
+from participant import Participant, binding, settings_of, until
 
 from unwired.core import mesh as core_mesh
 from unwired.core.settings import Member
