@@ -34,7 +34,7 @@ from unwired.lab.record import RunRecord
 from unwired.lab.report_svg import milliseconds, number
 from unwired.lab.report_view import View, look
 from unwired.lab.result import LINK_GAINED, LINK_LEFT, LINK_LOST, Expectation, Handover, Json, Result
-from unwired.lab.scenario import Metric, Scenario
+from unwired.lab.scenario import FailureKind, Metric, Scenario
 from unwired.lab.toml import dumps
 
 _OPEN_MOVES = 12
@@ -140,13 +140,15 @@ def _tiles(result: Result, scenario: Scenario) -> Iterable[str]:
 
 
 def _path_tiles(view: View, result: Result, baseline: Result | None) -> Iterable[str]:
-    far = [row for row in report_compare.rows(view, result, baseline) if not (row.is_near or row.after_failure)]
+    far = [row for row in report_compare.rows(view, result, baseline) if not (row.is_near or row.is_broken)]
     stretch = report_compare.median([row.path.stretch for row in far])
     if stretch is not None:
         alone = report_compare.median([row.alone.stretch for row in far if row.alone is not None])
         beside = f"{baseline.scenario}: × {alone:.2f}" if baseline is not None and alone is not None else ""
         yield _figure_tile("path stretch, median", f"× {stretch:.2f}", "", beside)
-    outages = [failure.outage_ms for failure in result.failures if failure.what == "site" and failure.outage_ms]
+    outages = [
+        failure.outage_ms for failure in result.failures if failure.what == FailureKind.SITE and failure.outage_ms
+    ]
     outage = report_compare.median(outages)
     if outage is not None:
         expected = report_failures.limit_of(view, result)

@@ -6,25 +6,23 @@ from dataclasses import dataclass
 from html import escape
 
 from unwired.lab import report_tables
+from unwired.lab.analysis_set import NEAR_MS
 from unwired.lab.report_paths import location, scenes
 from unwired.lab.report_svg import Drawing, Scale, milliseconds, number
 from unwired.lab.report_view import View
 from unwired.lab.result import PathMeasured, Result
-
-NEAR_MS = 10.0
-"""Pairs whose direct round trip is shorter are told apart: a millisecond more is much there, and nobody notices."""
 
 _WIDTH, _LEFT, _RIGHT, _ROW, _TOP, _GROUP = 1080, 190, 64, 22, 34, 30
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One pair in one location. ``alone``: the same pair in the baseline."""
+    """One pair in one location. ``alone``: the same pair in the baseline. ``is_broken``: something was broken then."""
 
     where: str
     path: PathMeasured
     alone: PathMeasured | None
-    after_failure: bool
+    is_broken: bool
 
     @property
     def is_near(self) -> bool:
@@ -36,12 +34,12 @@ def rows(view: View, result: Result, baseline: Result | None) -> list[Row]:
     alone = {}
     if baseline is not None:
         alone = {(path.network, path.correspondent): path for path in sorted(baseline.paths, key=lambda p: p.at_s)}
-    last = {(scene.stop, scene.dead): scene for scene in scenes(view, result)}
+    last = {(scene.stop, scene.broken): scene for scene in scenes(view, result)}
     found = []
     for scene in last.values():
         where = location(view.record.scenario, scene)
         found += [
-            Row(where, path, alone.get((path.network, path.correspondent)), bool(scene.dead)) for path in scene.paths
+            Row(where, path, alone.get((path.network, path.correspondent)), bool(scene.broken)) for path in scene.paths
         ]
     return found
 
@@ -149,7 +147,7 @@ def _medians(found: Sequence[Row], alone: str | None) -> list[list[str]]:
     groups = (
         (f"Median, direct round trip {number(NEAR_MS)} ms or more", [r for r in found if _counts(r) and not r.is_near]),
         (f"Median, direct round trip below {number(NEAR_MS)} ms", [r for r in found if _counts(r) and r.is_near]),
-        ("Median, while a site was down", [row for row in found if row.after_failure]),
+        ("Median, while something was broken", [row for row in found if row.is_broken]),
     )
     cells = []
     for words, group in groups:
@@ -173,7 +171,7 @@ def _medians(found: Sequence[Row], alone: str | None) -> list[list[str]]:
 
 
 def _counts(row: Row) -> bool:
-    return not row.after_failure
+    return not row.is_broken
 
 
 def _pairs(count: int) -> str:

@@ -6,10 +6,12 @@ from html import escape
 import numpy
 
 from unwired.lab import report_tables
+from unwired.lab.analysis_failure import HEAL
 from unwired.lab.analysis_probe import ProbeSeries
 from unwired.lab.report_svg import Drawing, Scale, milliseconds, number
 from unwired.lab.report_view import View
 from unwired.lab.result import Expectation, Failure, Result
+from unwired.lab.scenario import FailureKind
 
 _WIDTH, _LEFT, _RIGHT, _TOP, _ROW = 1080, 230, 14, 30, 42
 _BEFORE_S, _AFTER_S, _SHORTEST_S, _LONGEST_S = 0.25, 0.35, 0.9, 20.0
@@ -18,11 +20,10 @@ _SEARCHED_S = 10.0
 _ROWS_MAX = 8
 _OPEN = 5
 """Failures beyond these are folded away."""
-HEAL = "heal"
 _WORDS = {
-    "site": "The site of {node} disappears",
-    "daemon": "The daemon of {node} is killed",
-    "partition": "{node}: cut",
+    FailureKind.SITE: "The site of {node} disappears",
+    FailureKind.DAEMON: "The daemon of {node} is killed",
+    FailureKind.PARTITION: "{node}: cut",
     HEAL: "{node}: mended",
 }
 
@@ -41,7 +42,9 @@ def section(view: View, result: Result, probes: Sequence[ProbeSeries]) -> str:
         ends_s = min((other.at_s for other in result.failures if other.at_s > failure.at_s), default=view.duration_s)
         if failure.what == HEAL and not failure.packets_lost:
             continue
-        drawing = draw(view, failure, ends_s, probes, limit.limit if limit and failure.what == "site" else None)
+        drawing = draw(
+            view, failure, ends_s, probes, limit.limit if limit and failure.what == FailureKind.SITE else None
+        )
         if drawing is None:
             continue
         head = (
@@ -68,7 +71,7 @@ def table(result: Result, limit: Expectation | None) -> str:
                 escape(words(failure)),
                 f"{failure.at_s:.2f} s",
                 milliseconds(failure.outage_ms),
-                milliseconds(limit.limit) if limit is not None and failure.what == "site" else "–",
+                milliseconds(limit.limit) if limit is not None and failure.what == FailureKind.SITE else "–",
                 number(failure.packets_lost),
                 number(failure.resets),
                 number(failure.bindings_before),

@@ -7,12 +7,16 @@ agents alive.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from unwired.lab.analysis_failure import HEAL
 from unwired.lab.report_view import View
 from unwired.lab.result import Failure, PathMeasured, Result
-from unwired.lab.scenario import Scenario
+from unwired.lab.scenario import FailureKind, Scenario
 
-SITE = "site"
-"""The kind of failure after which a home agent is gone."""
+_BROKEN: dict[str, str] = {
+    FailureKind.SITE: "{node} down",
+    FailureKind.DAEMON: "daemon of {node} down",
+    FailureKind.PARTITION: "{node} cut",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +31,25 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """``paths``: one for each correspondent. ``dead``: the home agents whose site is down. ``switched``: it
-    began with another primary home agent, in the same network. ``failure``: it began with that."""
+    """``paths``: one for each correspondent. ``broken``: what is broken meanwhile. ``switched``: it began with another
+    primary home agent, in the same network and with nothing broken or mended in between. ``mended``: it began when
+    something was, in the same network."""
 
     stop: Stop
     at_s: float
     paths: tuple[PathMeasured, ...]
-    dead: frozenset[str]
+    broken: tuple[Failure, ...]
     switched: bool
-    failure: Failure | None
+    mended: bool
 
     @property
     def primary(self) -> str | None:
         return next((path.primary_agent for path in self.paths if path.primary_agent), None)
+
+    @property
+    def dead(self) -> frozenset[str]:
+        """The home agents whose site is down."""
+        return frozenset(failure.node for failure in self.broken if failure.what == FailureKind.SITE)
 
 
 def stops(view: View) -> list[Stop]:
@@ -56,14 +66,15 @@ def stops(view: View) -> list[Stop]:
     return found
 
 
-def dead_at(failures: Sequence[Failure], at_s: float) -> frozenset[str]:
-    """The home agents whose site is down: killed before, and not mended since."""
-    last = {failure.node: failure.what for failure in sorted(failures, key=_at) if failure.at_s <= at_s}
-    return frozenset(node for node, what in last.items() if what == SITE)
-
-
-def _at(failure: Failure) -> float:
-    return failure.at_s
+def broken_at(failures: Sequence[Failure], at_s: float) -> tuple[Failure, ...]:
+    """What failed before and is not mended yet, in the order of time."""
+    found: list[Failure] = []
+    for failure in sorted(failures, key=lambda failure: failure.at_s):
+        if failure.at_s <= at_s:
+            found = [other for other in found if other.node != failure.node]
+            if failure.what != HEAL:
+                found.append(failure)
+    return tuple(found)
 
 
 def scenes(view: View, result: Result) -> list[Scene]:
@@ -77,14 +88,14 @@ def scenes(view: View, result: Result) -> list[Scene]:
             if stop is None:
                 continue
             last = own[-1] if own else None
-            dead = dead_at(result.failures, path.at_s)
-            if last and (last.stop, last.dead) == (stop, dead) and last.primary in (None, path.primary_agent):
+            broken = broken_at(result.failures, path.at_s)
+            same = last is not None and (last.stop, last.broken) == (stop, broken)
+            if last and same and last.primary in (None, path.primary_agent):
                 others = tuple(other for other in last.paths if other.correspondent != path.correspondent)
                 own[-1] = replace(last, paths=(*others, path))
             else:
-                failure = _failure_between(result.failures, last.at_s if last else -1.0, path.at_s)
-                switched = last is not None and last.stop == stop and last.primary != path.primary_agent
-                own.append(Scene(stop, path.at_s, (path,), dead, switched and failure is None, failure))
+                mended = last is not None and last.stop == stop and bool(set(last.broken) - set(broken))
+                own.append(Scene(stop, path.at_s, (path,), broken, switched=same, mended=mended))
         found += own
     return sorted(found, key=lambda scene: scene.at_s)
 
@@ -94,10 +105,6 @@ def _stop_of(path: PathMeasured, known: Sequence[Stop]) -> Stop | None:
     own = [stop for stop in known if stop.node == path.node and stop.network == path.network]
     begun = [stop for stop in own if stop.since_s <= path.at_s]
     return begun[-1] if begun else next(iter(own), None)
-
-
-def _failure_between(failures: Sequence[Failure], since_s: float, until_s: float) -> Failure | None:
-    return next((one for one in reversed(failures) if one.what == SITE and since_s < one.at_s <= until_s), None)
 
 
 def place_name(scenario: Scenario, network: str) -> str:
@@ -111,10 +118,11 @@ def place_name(scenario: Scenario, network: str) -> str:
 
 def location(scenario: Scenario, scene: Scene) -> str:
     where = f"{scene.stop.number} {place_name(scenario, scene.stop.network)}"
-    return f"{where}, {' and '.join(sorted(scene.dead))} down" if scene.dead else where
+    down = [_BROKEN.get(failure.what, "{node} down").format(node=failure.node) for failure in scene.broken]
+    return ", ".join([where, *down])
 
 
 def heading(scenario: Scenario, scene: Scene) -> str:
     """Where the mobile node is, and what changed while it was there."""
-    where = location(scenario, scene)
+    where = location(scenario, scene) + (", mended" if scene.mended else "")
     return f"{where}, switched to {scene.primary or 'another home agent'}" if scene.switched else where

@@ -7,6 +7,7 @@ import numpy
 
 from unwired.lab import analysis_probe, report_failures
 from unwired.lab.analysis import window_of
+from unwired.lab.analysis_failure import HEAL
 from unwired.lab.analysis_probe import ProbeSeries
 from unwired.lab.analysis_stream import Arrivals
 from unwired.lab.report_svg import Drawing, Scale, number
@@ -60,7 +61,7 @@ def _draw_moves(drawing: Drawing, view: View, time: Scale, bottom: float) -> Non
 def _draw_failure(drawing: Drawing, failure: Failure, x: float, bottom: float) -> None:
     y = _TOP - 14
     drawing.add("path", title=report_failures.words(failure), d=f"M{x:.1f},{y + 8}V{bottom:.1f}", class_="failure")
-    mended = failure.what == report_failures.HEAL
+    mended = failure.what == HEAL
     drawing.add("circle", cx=x, cy=float(y), r=9.0, class_="failure-mark" + (" mended" if mended else ""))
     drawing.text(x, y + 4, "✓" if mended else "✗", "move-number", "middle")
 

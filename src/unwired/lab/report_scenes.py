@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Sequence
 from html import escape
 
-from unwired.lab import report_map
+from unwired.lab import report_failures, report_map
 from unwired.lab.report_atlas import survey
 from unwired.lab.report_paths import Scene, heading, scenes
 from unwired.lab.report_svg import number
@@ -38,14 +38,14 @@ def section(view: View, result: Result) -> str:
 
 def _first_choice(shown: Sequence[Scene]) -> int:
     """The farthest stop with everything well: the scene that says most of where packets go."""
-    well = [index for index, scene in enumerate(shown) if not scene.dead]
+    well = [index for index, scene in enumerate(shown) if not scene.broken]
     return well[-1] if well else 0
 
 
 def _words(scenario: Scenario, scene: Scene) -> str:
     said = [f"Measured at {number(round(scene.at_s, 1))} s."]
-    if scene.failure is not None:
-        said.append(f"The site of {scene.failure.node} is gone since {number(round(scene.failure.at_s, 1))} s.")
+    for failure in scene.broken:
+        said.append(f"{report_failures.words(failure)} at {number(round(failure.at_s, 1))} s.")
     if scene.primary is not None:
         verb = "is moved by Home Agent Switch to" if scene.switched else "is served by"
         said.append(f"{scene.stop.node} {verb} {scene.primary}.")

@@ -54,7 +54,7 @@ def _failure(failure: Failure) -> str:
 def _paths(rows: Sequence[report_compare.Row], baseline: Result | None) -> list[str]:
     told = []
     for near, which in ((False, "10 ms or more away"), (True, "less than 10 ms away")):
-        group = [row for row in rows if row.is_near == near and not row.after_failure]
+        group = [row for row in rows if row.is_near == near and not row.is_broken]
         stretch = report_compare.median([row.path.stretch for row in group])
         if stretch is None:
             continue

@@ -10,13 +10,13 @@ import numpy
 from unwired.lab import report_ladder, report_tables
 from unwired.lab.analysis import REGISTERED, UPDATE_SENT
 from unwired.lab.analysis_probe import BEFORE_S, ProbeSeries, Window
+from unwired.lab.analysis_set import SWITCHED
 from unwired.lab.record import NoticeRecord, RunRecord
 from unwired.lab.report_svg import milliseconds, number
 from unwired.lab.report_view import View
 from unwired.lab.result import Handover
 from unwired.lab.scenario import Role, Scenario
 
-NOTICE = "home_agent_switched"
 KIND = "home agent switch"
 _WINDOW_S = 1.0
 _OPEN = 6
@@ -40,7 +40,7 @@ def find(record: RunRecord, probes: Sequence[ProbeSeries]) -> list[Switch]:
     """In the order of time, from what the mobile nodes' daemons told."""
     mobile = {node.name for node in record.scenario.node if node.role is Role.MOBILE_NODE}
     names = agent_names(record.scenario)
-    told = [notice for notice in record.notices if notice.name == NOTICE and notice.node in mobile]
+    told = [notice for notice in record.notices if notice.name == SWITCHED and notice.node in mobile]
     return [_switch(record, notice, names, probes) for notice in sorted(told, key=lambda notice: notice.at)]
 
 
@@ -48,7 +48,7 @@ def agent_names(scenario: Scenario) -> dict[str, str]:
     """The home agents' nodes by their addresses."""
     names = {}
     for node in scenario.node:
-        section = node.config.get("home_agent")
+        section = scenario.daemon_configuration(node).get("home_agent")
         if isinstance(section, dict) and "address" in section:
             names[_address(section["address"])] = node.name
     return names
