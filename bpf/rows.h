@@ -100,7 +100,7 @@ enum member_address_kind {
 
 struct member_address_key {
 	__u32 plane;
-	__u32 kind;
+	enum member_address_kind kind;
 	struct address address;
 };
 

@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 
 from unwired.dataplane import object_path
-from unwired.dataplane.layout import LAYOUTS, ROWS_LAYOUT, Counter, Layout
+from unwired.dataplane.layout import (
+    LAYOUTS,
+    LISTEN_TO_MEMBERS,
+    MARK_FROM_MEMBER,
+    ROWS_LAYOUT,
+    SETTING_MEMBERS,
+    Counter,
+    Layout,
+    MemberAddressKind,
+)
 from unwired.dataplane.libbpf import BpfObject, Libbpf
 
 
@@ -53,6 +62,11 @@ def test_counters(types: dict[int, dict[str, Any]]) -> None:
     assert values == {f"COUNTER_{counter.name}": counter.value for counter in Counter}
 
 
+def test_kinds_of_member_addresses(types: dict[int, dict[str, Any]]) -> None:
+    values = {value["name"]: value["val"] for value in _find(types, "ENUM", "member_address_kind")["values"]}
+    assert values == {f"MEMBER_{kind.name}": kind.value for kind in MemberAddressKind}
+
+
 def test_maps_hold_the_structures() -> None:
     library = Libbpf()
     opened = BpfObject(library, object_path())
@@ -66,6 +80,11 @@ def test_maps_hold_the_structures() -> None:
         assert (shapes["accepts"].key_size, shapes["accepts"].value_size) == (sizes["accept_key"], sizes["accept_row"])
         assert (shapes["listens"].key_size, shapes["listens"].value_size) == (sizes["listen_key"], sizes["listen_row"])
         assert (shapes["tunnels"].key_size, shapes["tunnels"].value_size) == (4, sizes["tunnel_row"])
+        assert (shapes["members"].key_size, shapes["members"].value_size) == (sizes["member_key"], sizes["member_row"])
+        assert (shapes["member_addresses"].key_size, shapes["member_addresses"].value_size) == (
+            sizes["member_address_key"],
+            sizes["member_address_row"],
+        )
         assert shapes["tunnel_counters"].value_size == sizes["tunnel_counters"]
         assert shapes["settings"].value_size == sizes["settings"]
         assert shapes["counters"].capacity >= len(Counter)
@@ -73,6 +92,10 @@ def test_maps_hold_the_structures() -> None:
         opened.close()
 
 
-def test_version_of_the_layout() -> None:
-    source = (object_path().parents[1] / "bpf" / "rows.h").read_text()
-    assert f"#define ROWS_LAYOUT {ROWS_LAYOUT}\n" in source
+def test_numbers_that_debug_information_does_not_have() -> None:
+    directory = object_path().parents[1] / "bpf"
+    rows, members = ((directory / name).read_text() for name in ("rows.h", "members.h"))
+    assert f"#define ROWS_LAYOUT {ROWS_LAYOUT}\n" in rows
+    assert LISTEN_TO_MEMBERS == 1 << 0 and "#define LISTEN_TO_MEMBERS (1 << 0)" in rows
+    assert SETTING_MEMBERS == 1 << 5 and "#define SETTING_MEMBERS (1 << 5)\n" in rows
+    assert MARK_FROM_MEMBER == 1 << 29 and "#define MARK_FROM_MEMBER (1U << 29)\n" in members

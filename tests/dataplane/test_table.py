@@ -3,6 +3,7 @@
 import ctypes
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,16 @@ from unwired.core.forwarding import (
     Forward,
     ForwardingAction,
     Listen,
+    ListenToMembers,
+    RemoveMember,
     RemoveTunnel,
+    SetMember,
     SetTunnel,
     Tunnel,
     Unaccept,
     Unforward,
     Unlisten,
+    UnlistenToMembers,
 )
 from unwired.dataplane import DataplaneError, MemoryTable, Rows, devices, object_path
 from unwired.dataplane.bpf_table import BpfTable
@@ -32,6 +37,11 @@ FORWARD = Forward(0, Direction.TO_HOME_ADDRESS, HOME, 7)
 ACCEPT = Accept(0, Direction.FROM_HOME_ADDRESS, HOME, CARE_OF, 7)
 LISTEN = Listen(0, AGENT)
 ALL = Rows((TUNNEL,), (FORWARD,), (ACCEPT,), (LISTEN,))
+
+LOCATOR, OTHER_AGENT, OTHER_LOCATOR, OTHER_HOME = (parse_address(f"2001:db8::{n}") for n in (4, 5, 6, 7))
+TO_MEMBER = Tunnel(0x8000_0002, LOCATOR, OTHER_LOCATOR, flow_label=0xFFFFF)
+MEMBER = SetMember(0, 2, OTHER_AGENT, OTHER_LOCATOR, TO_MEMBER.number, True)
+OTHER_FORWARD = Forward(0, Direction.TO_HOME_ADDRESS, OTHER_HOME, 7, 2)
 
 
 @pytest.fixture(params=["memory", pytest.param("bpf", marks=pytest.mark.root)])
@@ -102,9 +112,79 @@ def test_sweep_removes_what_is_not_asked_for_again(any_table: ForwardingTable) -
     assert any_table.rows() == Rows()
 
 
+def test_rows_of_members(any_table: ForwardingTable) -> None:
+    _fill_members(any_table)
+    rows = any_table.rows()
+    assert rows.members == (MEMBER,)
+    assert set(rows.listens) == {LISTEN, ListenToMembers(0, LOCATOR)}
+    assert set(rows.forwards) == {FORWARD, OTHER_FORWARD}
+    assert set(rows.tunnels) == {TUNNEL, TO_MEMBER}
+    moved = replace(MEMBER, address=HOME, locator=CARE_OF, up=False)
+    any_table.apply(moved)
+    assert any_table.rows().members == (moved,)
+    for removal in (RemoveMember(0, 2), UnlistenToMembers(0, LOCATOR)):
+        any_table.apply(removal)
+        any_table.apply(removal)
+    assert (any_table.rows().members, any_table.rows().listens) == ((), (LISTEN,))
+
+
+def test_members_are_swept_and_adopted(any_table: ForwardingTable) -> None:
+    _fill_members(any_table)
+    other = SetMember(0, 3, HOME, CARE_OF, 7, False)
+    any_table.apply(other)
+    any_table.begin_adoption()
+    _fill_members(any_table)
+    assert any_table.sweep() == 1
+    assert any_table.rows().members == (MEMBER,)
+    any_table.apply(replace(MEMBER, up=False))
+    assert any_table.rows().members == (replace(MEMBER, up=False),)
+
+
+def test_adoption_keeps_what_changes_and_what_comes_back(any_table: ForwardingTable) -> None:
+    _fill(any_table)
+    any_table.begin_adoption()
+    moved = Tunnel(7, AGENT, HOME)
+    for action in (
+        SetTunnel(moved),
+        SetTunnel(TUNNEL),
+        FORWARD,
+        Unforward(0, Direction.TO_HOME_ADDRESS, HOME),
+        FORWARD,
+    ):
+        any_table.apply(action)
+    any_table.apply(Unlisten(0, AGENT))
+    assert any_table.sweep() == 1
+    assert any_table.rows() == Rows((TUNNEL,), (FORWARD,))
+
+
 def test_counters_start_at_zero(any_table: ForwardingTable) -> None:
     assert not any(any_table.counters().values())
     assert any_table.tunnel_counters(7) == TunnelCounters()
+
+
+def _fill_members(table: ForwardingTable) -> None:
+    _fill(table)
+    for action in (SetTunnel(TO_MEMBER), MEMBER, ListenToMembers(0, LOCATOR), OTHER_FORWARD):
+        table.apply(action)
+
+
+def test_memory_table_forwards_to_members_as_the_programs_do() -> None:
+    table = MemoryTable()
+    _fill_members(table)
+    assert table.forward_for(0, CARE_OF, OTHER_HOME) == TO_MEMBER
+    assert table.forward_for(0, CARE_OF, OTHER_HOME, from_member=True) == TUNNEL
+    assert table.forward_for(0, CARE_OF, HOME, from_member=True) == TUNNEL
+    assert table.forward_for(0, CARE_OF, OTHER_AGENT) == TO_MEMBER
+    assert table.forward_for(0, CARE_OF, OTHER_AGENT, from_member=True) is None
+    assert table.counters() == {"encapsulated": 4, "member_no_forward": 1}
+    assert table.accepts_from_member(0, OTHER_LOCATOR)
+    assert not table.accepts_from_member(0, OTHER_AGENT)
+    assert (table.listens_to_members(0, LOCATOR), table.listens_to_members(0, AGENT)) == (True, False)
+    assert (table.live_member(0, OTHER_AGENT), table.listens(0, OTHER_AGENT)) == (MEMBER, False)
+    table.apply(replace(MEMBER, up=False))
+    assert table.forward_for(0, CARE_OF, OTHER_HOME) == TUNNEL
+    assert (table.live_member(0, OTHER_AGENT), table.listens(0, OTHER_AGENT)) == (None, True)
+    assert table.accepts_from_member(0, OTHER_LOCATOR)
 
 
 def test_memory_table_decides_as_the_programs_do() -> None:

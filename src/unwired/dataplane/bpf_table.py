@@ -149,6 +149,7 @@ class BpfTable:
         return _tunnel(number, row) if number and row else None
 
     def begin_adoption(self) -> None:
+        self._known_members.clear()
         for rows in (
             self._forwards,
             self._accepts,
