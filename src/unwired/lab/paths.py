@@ -42,13 +42,20 @@ def correspondents(lab: Lab) -> list[Node]:
     return [node for node in lab.scenario.node if node.role is Role.CORRESPONDENT and node.traffic_address()]
 
 
-def measure(lab: Lab, agents: dict[str, Agent], node: Node, started_at: float) -> list[PathMeasured]:
-    """Every correspondent as ``node`` reaches it now; those from which no answers come are left out. Takes a second or
-    two. Safe beside the timeline."""
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """``silent``: pairs of an own address and a correspondent's that got too few answers."""
+
+    paths: tuple[PathMeasured, ...] = ()
+    silent: tuple[Pair, ...] = ()
+
+
+def measure(lab: Lab, agents: dict[str, Agent], node: Node, started_at: float) -> Measurement:
+    """Every correspondent as ``node`` reaches it now. Takes a second or two. Safe beside the timeline."""
     home_address = node.home_address()
     binding = find_binding(agents, str(home_address))
     if home_address is None or binding is None:
-        return []
+        return Measurement()
     at_s = time.monotonic() - started_at
     network = next((net for end, net in lab.attached.items() if end.partition(".")[0] == node.name), None)
     ways = {one.name: str(one.traffic_address()) for one in correspondents(lab)}
@@ -61,7 +68,9 @@ def measure(lab: Lab, agents: dict[str, Agent], node: Node, started_at: float) -
             direct = round_trips.get(Pair(binding.care_of_address, address))
             if through is None or direct is None:
                 continue
-            to_node = _to_node(lab, walker, correspondent, node, home_address, binding)
+            hops = walker.walk(correspondent, home_address, ends=_home_agents(lab))
+            entry = hops[-1] if hops[-1] in _home_agents(lab) else None
+            sender = binding.primary if entry is None or _is_up(agents, entry, binding.primary) else entry
             found.append(
                 PathMeasured(
                     at_s=at_s,
@@ -71,31 +80,34 @@ def measure(lab: Lab, agents: dict[str, Agent], node: Node, started_at: float) -
                     rtt_ms=through,
                     direct_rtt_ms=direct,
                     stretch=through / direct,
-                    entry_agent=next((name for name in to_node if name in _home_agents(lab)), None),
-                    primary_agent=binding.primary,
-                    hops_to_node=to_node,
+                    entry_agent=entry,
+                    primary_agent=sender,
+                    hops_to_node=hops if entry is None else _from_entry(lab, walker, hops, sender, binding),
                     hops_from_node=_from_node(lab, walker, node, correspondent, address, binding),
                     direct_hops=walker.walk(node.name, address, binding.care_of_address),
                 )
             )
-    return found
+    return Measurement(tuple(found), tuple(pair for pair in pairs if pair not in round_trips))
 
 
 def _home_agents(lab: Lab) -> frozenset[str]:
     return frozenset(node.name for node in lab.scenario.node if node.role is Role.HOME_AGENT)
 
 
-def _to_node(
-    lab: Lab, walker: Walker, correspondent: str, node: Node, home_address: str, binding: _Binding
-) -> tuple[str, ...]:
-    """To the agent that anycast leads to, from there to the primary where that is another, then in the tunnel."""
-    agents = _home_agents(lab)
-    hops = walker.walk(correspondent, home_address, ends=agents)
-    if hops[-1] not in agents:
-        return hops
-    if hops[-1] != binding.primary:
-        locator = locators(lab).get(binding.primary)
-        hops += walker.walk(hops[-1], locator)[1:] if locator else ()
+def _is_up(agents: dict[str, Agent], entry: str, primary: str) -> bool:
+    """Whether the home agent at which packets enter sends them on to the primary: in whose place it sends them itself
+    when that is down."""
+    try:
+        members = agents[entry].ask("members")["members"]
+        return any(member["name"] == agents[primary].member and member["up"] for member in members)
+    except (OSError, ValueError, KeyError, TypeError):  # in no set, or it does not answer: it is the primary, or dead
+        return True
+
+
+def _from_entry(lab: Lab, walker: Walker, hops: tuple[str, ...], sender: str, binding: _Binding) -> tuple[str, ...]:
+    """From the agent that anycast leads to over to the one that sends, then in the tunnel."""
+    if hops[-1] != sender and (locator := locators(lab).get(sender)) is not None:
+        hops += walker.walk(hops[-1], locator)[1:]
     return hops + walker.walk(hops[-1], binding.care_of_address)[1:]
 
 

@@ -299,8 +299,9 @@ class _Runner:
 
     def _measure_paths(self, node: str) -> None:
         found = paths.measure(self._lab, self._by_name(), self._scenario.find_node(node), self._started_at)
-        self._paths += found
-        self._watcher.say(self._elapsed_s(), f"{node}: measured the paths to {len(found)} correspondents")
+        self._paths += found.paths
+        silent = "".join(f"; no answers from {pair.destination} to {pair.source}" for pair in found.silent)
+        self._watcher.say(self._elapsed_s(), f"{node}: measured the paths to {len(found.paths)} correspondents{silent}")
 
     # --- failures ---
 
