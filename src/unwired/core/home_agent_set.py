@@ -191,6 +191,7 @@ class HomeAgentSet:
             "waiting": load.waiting,
             "room": load.room,
             "rtt_ms": 0.0,
+            "false_detections": 0,
         }
         entries = {number: peer.report(now) for number, peer in self._peers.items()} | {self.own: own}
         return [entries[number] for number in sorted(entries)]
