@@ -13,13 +13,14 @@ from pathlib import Path
 from synthetic_run import HOME_ADDRESS, INTERVAL_S, STARTED_AT, ns, write_log
 
 from unwired.lab.analysis import analyse
-from unwired.lab.record import FlowRecord, MoveRecord, NoticeRecord, RunRecord
-from unwired.lab.result import Failure, PathMeasured, Result
+from unwired.lab.record import FailureRecord, FlowRecord, MoveRecord, NoticeRecord, RunRecord
+from unwired.lab.result import PathMeasured, Result
 from unwired.lab.scenario import Scenario
 
 DURATION_S = 44.0
 KILLED_AT_S, OUTAGE_S = 34.0, 0.212
 GAP_S, INTERRUPTION_S, SWITCH_AFTER_S, SWITCH_S = 0.1, 0.09, 0.4, 0.006
+HELD = {"tokyo": 10_000, "tokyo-sfc": 10_000, "korea": 10_000}
 STAYS = (("tokyo-access", 0.0), ("seoul-access", 10.0), ("la-access", 22.0))
 PLACES = {
     "tokyo": (35.69, 139.77, "Tokyo"),
@@ -132,19 +133,6 @@ def paths(agents: tuple[str, ...] = AGENTS) -> tuple[PathMeasured, ...]:
     return tuple(found)
 
 
-def failure() -> Failure:
-    return Failure(
-        at_s=KILLED_AT_S,
-        what="site",
-        node="los-angeles",
-        outage_ms=OUTAGE_S * 1e3,
-        packets_lost=20,
-        bindings_before=10_000,
-        bindings_after=10_000,
-        resets=0,
-    )
-
-
 def make_run(directory: Path) -> tuple[RunRecord, Result]:
     directory.mkdir(parents=True, exist_ok=True)
     moves = tuple(
@@ -168,13 +156,16 @@ def make_run(directory: Path) -> tuple[RunRecord, Result]:
         moves=moves,
         flows=flows,
         notices=tuple(_notices()),
+        paths=paths(),
+        failures=(FailureRecord("site", "los-angeles", STARTED_AT + KILLED_AT_S, HELD, HELD),),
     )
-    return record, replace(analyse(record), paths=paths(), failures=(failure(),))
+    return record, analyse(record)
 
 
-def baseline() -> Result:
+def baseline(record: RunRecord) -> Result:
     """The same journey with the home agent in Tokyo alone."""
-    return Result("single-ha", True, (), (), (), (), paths=paths(("tokyo",)))
+    alone = ("tokyo",)
+    return analyse(replace(record, scenario=scenario("single-ha", alone), paths=paths(alone), failures=()))
 
 
 def _probe(directory: Path, source: str, destination: str) -> FlowRecord:

@@ -18,7 +18,6 @@ from synthetic_global import (
     STAYS,
     SWITCH_S,
     baseline,
-    failure,
     make_run,
     paths,
 )
@@ -39,6 +38,7 @@ from unwired.lab.record import RunRecord
 from unwired.lab.report_atlas import Atlas
 from unwired.lab.report_geography import fit
 from unwired.lab.report_labels import Box, Mark, place
+from unwired.lab.report_svg import milliseconds
 from unwired.lab.report_view import View, look
 from unwired.lab.result import Result
 
@@ -138,9 +138,9 @@ def test_scenes_tell_of_switches_and_failures(run: tuple[RunRecord, Result], vie
 
 def test_what_is_mended_is_no_longer_crossed_out(run: tuple[RunRecord, Result], view: View) -> None:
     record, result = run
-    healed = replace(failure(), at_s=39.0, what="heal", outage_ms=None)
+    healed = replace(result.failures[0], at_s=39.0, what="heal", outage_ms=None)
     again = [replace(path, at_s=42.0) for path in paths() if path.at_s == 26.0]
-    result = replace(result, failures=(failure(), healed), paths=(*result.paths, *again))
+    result = replace(result, failures=(*result.failures, healed), paths=(*result.paths, *again))
     scenes = report_paths.scenes(view, result)
     assert [sorted(scene.dead) for scene in scenes[-2:]] == [["los-angeles"], []]
     assert report_paths.heading(record.scenario, scenes[-1]) == "3 Los Angeles, mended"
@@ -175,7 +175,7 @@ def test_arcs_and_arrow_heads_stay_in_the_picture(atlas: Atlas, run: tuple[RunRe
 
 
 def test_each_pair_once_with_its_settled_figures(run: tuple[RunRecord, Result], view: View) -> None:
-    found = report_compare.rows(view, run[1], baseline())
+    found = report_compare.rows(view, run[1], baseline(run[0]))
     assert len(found) == (len(STAYS) + 1) * len(CORRESPONDENTS)
     seoul = [row for row in found if row.where == "2 Seoul"]
     assert {row.path.primary_agent for row in seoul} == {"korea"}
@@ -187,7 +187,7 @@ def test_each_pair_once_with_its_settled_figures(run: tuple[RunRecord, Result], 
 
 
 def test_medians_are_of_the_far_pairs_while_nothing_is_broken(run: tuple[RunRecord, Result], view: View) -> None:
-    found = report_compare.rows(view, run[1], baseline())
+    found = report_compare.rows(view, run[1], baseline(run[0]))
     far = sorted(row.path.stretch for row in found if not row.is_broken and row.path.direct_rtt_ms >= 10)
     middle = (far[len(far) // 2 - 1] + far[len(far) // 2]) / 2 if len(far) % 2 == 0 else far[len(far) // 2]
     table = report_compare.table(found, "single-ha")
@@ -195,6 +195,14 @@ def test_medians_are_of_the_far_pairs_while_nothing_is_broken(run: tuple[RunReco
     assert f"{len(far)} pairs" in foot
     assert f"× {middle:.2f}" in foot
     assert foot.count("<tr>") == 3
+
+
+def test_medians_are_those_that_the_analysis_expects_something_of(run: tuple[RunRecord, Result], view: View) -> None:
+    found = report_compare.rows(view, run[1], None)
+    metrics = {name: measured for name, measured, _ in run[1].metrics}
+    for name, near in (("path_stretch_median", False), ("near_path_stretch_median", True)):
+        group = [row.path.stretch for row in found if row.is_near == near and not row.is_broken]
+        assert report_compare.median(group) == pytest.approx(metrics[name])
 
 
 def test_without_a_baseline_nothing_is_said_of_one(run: tuple[RunRecord, Result], view: View) -> None:
@@ -218,10 +226,12 @@ def test_silence_around_a_failure(run: tuple[RunRecord, Result]) -> None:
 
 def test_failures_in_figures(run: tuple[RunRecord, Result], view: View) -> None:
     record, result = run
-    lost = replace(failure(), at_s=20.0, bindings_after=9_998, outage_ms=None)
-    text = report_failures.section(view, replace(result, failures=(failure(), lost)), read_traffic(record).probes)
+    site = result.failures[0]
+    assert site.outage_ms == pytest.approx(OUTAGE_S * 1e3, abs=12)
+    lost = replace(site, at_s=20.0, bindings_after=9_998, outage_ms=None)
+    text = report_failures.section(view, replace(result, failures=(site, lost)), read_traffic(record).probes)
     assert "The site of los-angeles disappears" in text
-    assert "212 ms" in text
+    assert milliseconds(site.outage_ms) in text
     assert '<span class="fail">2</span>' in text
     assert text.count("<svg") == 2
 
@@ -240,12 +250,14 @@ def test_switches_from_notices(run: tuple[RunRecord, Result]) -> None:
 
 def test_the_story_has_every_event_with_its_figures(run: tuple[RunRecord, Result]) -> None:
     record, result = run
-    told = report_story.tell(result, record, baseline())
+    told = report_story.tell(result, record, baseline(run[0]))
     sentences = "\n".join(sentence for _, sentence in told)
     assert [at_s for at_s, _ in told if at_s is not None] == sorted(at_s for at_s, _ in told if at_s is not None)
     assert "mobile moves from tokyo-access to seoul-access" in sentences
     assert "from korea to los-angeles: 6 ms of signalling, no packet lost" in sentences
-    assert "silence of 212 ms, 20 packets lost, 10 000 of 10 000 bindings still held" in sentences
+    site = result.failures[0]
+    cost = f"silence of {milliseconds(site.outage_ms)}, {site.packets_lost} packets lost"
+    assert f"The site of los-angeles disappears: {cost}, 10 000 of 10 000 bindings still held" in sentences
     assert "single-ha" in sentences
 
 
@@ -254,7 +266,7 @@ def test_the_story_has_every_event_with_its_figures(run: tuple[RunRecord, Result
 
 def test_page_is_whole_and_needs_nothing_else(run: tuple[RunRecord, Result], tmp_path: Path) -> None:
     record, result = run
-    page = report.write(result, record, tmp_path, baseline()).read_text()
+    page = report.write(result, record, tmp_path, baseline(run[0])).read_text()
     assert not re.search(r"https?://|url\(|@import|<script|<link|<img|\$[a-z]", page)
     assert not re.search(r"\b(nan|inf|None)\b(?!\.<)", page)
     for drawing in re.findall(r"<svg.*?</svg>", page, re.DOTALL):

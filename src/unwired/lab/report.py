@@ -5,6 +5,7 @@ not have either. Everything that comes from a scenario or a log is escaped. ``wr
 ``result.json``. A baseline is the result of another scenario, the same journey without what is to be shown.
 """
 
+import itertools
 import json
 import time
 from collections.abc import Iterable, Sequence
@@ -34,20 +35,28 @@ from unwired.lab.record import RunRecord
 from unwired.lab.report_svg import milliseconds, number
 from unwired.lab.report_view import View, look
 from unwired.lab.result import LINK_GAINED, LINK_LEFT, LINK_LOST, Expectation, Handover, Json, Result
-from unwired.lab.scenario import FailureKind, Metric, Scenario
+from unwired.lab.scenario import Metric, Scenario
 from unwired.lab.toml import dumps
 
 _OPEN_MOVES = 12
 """Moves beyond these are folded away."""
 _TILES = (
+    (Metric.PATH_STRETCH_MEDIAN, "path stretch, median"),
+    (Metric.SITE_OUTAGE_MEDIAN_MS, "outage when a site dies"),
+    (Metric.BINDINGS_LOST, "bindings lost by failures"),
+    (Metric.SWITCH_PACKETS_LOST, "packets lost by switches"),
     (Metric.INTERRUPTION_MEDIAN_MS, "interruption, median"),
     (Metric.INTERRUPTION_MAX_MS, "interruption, longest"),
+    (Metric.TCP_RESETS, "TCP resets"),
     (Metric.MOVES_DONE, "moves completed"),
     (Metric.MAKE_BEFORE_BREAK_PACKETS_LOST, "packets lost, two links up"),
-    (Metric.TCP_RESETS, "TCP resets"),
     (Metric.TCP_BYTES_LOST, "TCP bytes lost"),
     (Metric.TCP_BYTES, "TCP bytes intact"),
 )
+_TILES_MAX = 7
+"""The first ones that there are; all the others stand in the tables."""
+_COMPARED = frozenset({Metric.PATH_STRETCH_MEDIAN})
+"""The tiles that show the baseline's figure as well."""
 _JOURNEY = (
     "Choose a scene: where the mobile node is, before and after each Home Agent Switch, and after each failure. Beside "
     "each correspondent stands its round trip by the home agents."
@@ -92,7 +101,7 @@ def render(result: Result, record: RunRecord, baseline: Result | None = None) ->
         verdict="✓ Passed" if result.passed else "✗ Failed",
         verdict_detail=_verdict(result, len(failed)),
         problems=_list("problems", result.problems),
-        tiles="".join(_tiles(result, scenario)) + "".join(_path_tiles(view, result, baseline)),
+        tiles="".join(itertools.islice(_tiles(result, scenario, baseline), _TILES_MAX)),
         journey=_section("Where packets go", _JOURNEY, report_scenes.section(view, result)),
         round_trips=_section(
             "Round trips", _round_trip_words(baseline), report_compare.section(view, result, baseline)
@@ -130,37 +139,32 @@ def _list(class_: str, items: Sequence[str]) -> str:
     return f'<ul class="{class_}">{inside}</ul>' if items else ""
 
 
-def _tiles(result: Result, scenario: Scenario) -> Iterable[str]:
+def _tiles(result: Result, scenario: Scenario, baseline: Result | None) -> Iterable[str]:
     figures = {name: (measured, unit) for name, measured, unit in result.metrics}
+    others = {name: measured for name, measured, _ in baseline.metrics} if baseline is not None else {}
     expected = dict(zip((expect.metric for expect in scenario.expect), result.expectations, strict=True))
+    switches = figures.get(Metric.HOME_AGENT_SWITCHES.value, (None, ""))[0]
     for metric, name in _TILES:
         measured, unit = figures.get(metric.value, (None, ""))
-        if measured is not None:
-            yield _tile(name, measured, unit, expected.get(metric))
+        if measured is None or (metric is Metric.SWITCH_PACKETS_LOST and not switches):
+            continue
+        other = others.get(metric.value) if metric in _COMPARED else None
+        beside = f"{baseline.scenario}: {other:.2f}" if baseline is not None and other is not None else ""
+        yield _tile(name, measured, unit, expected.get(metric), beside)
 
 
-def _path_tiles(view: View, result: Result, baseline: Result | None) -> Iterable[str]:
-    far = [row for row in report_compare.rows(view, result, baseline) if not (row.is_near or row.is_broken)]
-    stretch = report_compare.median([row.path.stretch for row in far])
-    if stretch is not None:
-        alone = report_compare.median([row.alone.stretch for row in far if row.alone is not None])
-        beside = f"{baseline.scenario}: × {alone:.2f}" if baseline is not None and alone is not None else ""
-        yield _figure_tile("path stretch, median", f"× {stretch:.2f}", "", beside)
-    outages = [
-        failure.outage_ms for failure in result.failures if failure.what == FailureKind.SITE and failure.outage_ms
-    ]
-    outage = report_compare.median(outages)
-    if outage is not None:
-        expected = report_failures.limit_of(view, result)
+def _tile(name: str, measured: float, unit: str, expected: Expectation | None, beside: str) -> str:
+    if unit == "bytes" and measured >= 1e6:
+        measured, unit = measured / 1e6, "MB"
+        limit = ""
+    else:
         limit = f"{expected.comparison} {number(expected.limit)}" if expected else ""
-        yield _figure_tile("outage when a site dies", number(round(outage, 1)), "ms", limit)
-
-
-def _figure_tile(name: str, value: str, unit: str, beside: str, class_: str = "tile") -> str:
+    failed = expected is not None and not expected.passed
+    small = f"{measured:.2f}" if measured < 10 and measured != int(measured) else number(round(measured, 1))
     return (
-        f'<div class="{class_}"><div class="figure-name">{escape(name)}</div>'
-        f'<div class="value">{value} <small>{escape(unit)}</small></div>'
-        f'<div class="limit">{escape(beside)}</div></div>'
+        f'<div class="tile{" failed" if failed else ""}"><div class="figure-name">{escape(name)}</div>'
+        f'<div class="value">{small} <small>{escape(unit if unit != "packets" else "")}</small></div>'
+        f'<div class="limit">{escape(", ".join(filter(None, (limit, beside))))}</div></div>'
     )
 
 
@@ -174,16 +178,6 @@ def _round_trip_words(baseline: Result | None) -> str:
         "From where the mobile node is to each correspondent and back: directly from the care-of address, by the home "
         f"agents from the home address{beside}. Stretch is the round trip over the direct one."
     )
-
-
-def _tile(name: str, measured: float, unit: str, expected: Expectation | None) -> str:
-    if unit == "bytes" and measured >= 1e6:
-        measured, unit = measured / 1e6, "MB"
-        limit = ""
-    else:
-        limit = f"{expected.comparison} {number(expected.limit)}" if expected else ""
-    failed = expected is not None and not expected.passed
-    return _figure_tile(name, number(round(measured, 1)), unit, limit, "tile failed" if failed else "tile")
 
 
 def _arrivals(record: RunRecord) -> list[Arrivals]:

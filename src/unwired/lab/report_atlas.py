@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 
 from unwired.lab.report_geography import Degrees, Projection, coast, fit
 from unwired.lab.report_labels import Box, Mark, place
-from unwired.lab.report_paths import Stop, stops
+from unwired.lab.report_paths import Stop, is_near, place_of, site_name, stops
 from unwired.lab.report_view import View
 from unwired.lab.result import Result
-from unwired.lab.scenario import Role, Scenario
+from unwired.lab.scenario import Place, Role, Scenario
 
 WIDTH = 1080.0
 SITE_RADIUS = 4.5
 TITLE_HEIGHT, ENTRY_HEIGHT, ENTRY_GAP = 19.0, 20.0, 3.0
-_SAME_SITE_DEGREES = 1.5
 _TEXT_WIDTH, _ICON_WIDTH, _FIGURE_WIDTH, _SIDE = 7.9, 24.0, 68.0, 8.0
 _FLOW_COLOURS = 8
 
@@ -35,8 +34,7 @@ class Entry:
 @dataclass(slots=True)
 class Site:
     name: str
-    longitude: float
-    latitude: float
+    place: Place
     things: list[tuple[str, str]] = field(default_factory=list)
     """(kind, name) of what is there."""
     dot: tuple[float, float] = (0.0, 0.0)
@@ -69,7 +67,7 @@ def survey(view: View, result: Result) -> Atlas | None:
     if not result.paths or len(sites) < 2:
         return None
     routers = [(n.name, n.place) for n in scenario.node if n.role is Role.ROUTER and n.place is not None]
-    degrees: list[Degrees] = [(site.longitude, site.latitude) for site in sites]
+    degrees: list[Degrees] = [(site.place.longitude, site.place.latitude) for site in sites]
     projection = fit(degrees, WIDTH)
     entries = _lay_out(sites, projection)
     land, water = coast(projection)
@@ -87,31 +85,25 @@ def survey(view: View, result: Result) -> Atlas | None:
 
 
 def _sites(scenario: Scenario, journey: tuple[Stop, ...]) -> list[Site]:
-    things: list[tuple[str, str, str]] = [
-        (kind, node.name, node.name)
+    things = [
+        (kind, node.name, node.place)
         for kind, role in ((AGENT, Role.HOME_AGENT), (CORRESPONDENT, Role.CORRESPONDENT))
         for node in scenario.node
         if node.role is role
     ]
-    for network in dict.fromkeys(stop.network for stop in journey):
-        routers = [end.partition(".")[0] for end in scenario.find_network(network).members]
-        things += [(NETWORK, network, router) for router in routers[:1]]
+    things += [
+        (NETWORK, network, place_of(scenario, network)) for network in dict.fromkeys(stop.network for stop in journey)
+    ]
     sites: list[Site] = []
-    for kind, name, node_name in things:
-        where = scenario.find_node(node_name).place
+    for kind, name, where in things:
         if where is None:
             continue
-        site = next((site for site in sites if _is_near(site, (where.longitude, where.latitude))), None)
+        site = next((site for site in sites if is_near(site.place, where)), None)
         if site is None:
-            site = Site(where.name or node_name, where.longitude, where.latitude)
+            site = Site(site_name(scenario, where) or name, where)
             sites.append(site)
         site.things.append((kind, name))
     return sites
-
-
-def _is_near(site: Site, other: Degrees) -> bool:
-    across = (site.longitude - other[0] + 180) % 360 - 180
-    return abs(across) < _SAME_SITE_DEGREES and abs(site.latitude - other[1]) < _SAME_SITE_DEGREES
 
 
 def _lay_out(sites: list[Site], projection: Projection) -> dict[tuple[str, str], Entry]:
@@ -119,7 +111,7 @@ def _lay_out(sites: list[Site], projection: Projection) -> dict[tuple[str, str],
     marks = []
     ordered = sorted(sites, key=lambda site: -len(site.things))
     for site in ordered:
-        site.dot = projection(site.longitude, site.latitude)
+        site.dot = projection(site.place.longitude, site.place.latitude)
         longest = max(len(name) + (0 if kind == CORRESPONDENT else -4) for kind, name in site.things)
         width = max(longest * _TEXT_WIDTH + _ICON_WIDTH + _FIGURE_WIDTH, len(site.name) * _TEXT_WIDTH) + 2 * _SIDE
         height = TITLE_HEIGHT + len(site.things) * (ENTRY_HEIGHT + ENTRY_GAP) + 4

@@ -36,9 +36,9 @@ def draw(atlas: Atlas, scene: Scene, label: str) -> str:
     drawing.add("use", href=f"#{COAST}")
     for name, (x, y) in atlas.routers:
         drawing.add("circle", title=name, cx=x, cy=y, r=1.8, class_="map-router")
+    _draw_journey(drawing, atlas, scene)
     for site in atlas.sites:
         _draw_card(drawing, site)
-    _draw_journey(drawing, atlas, scene)
     for site in atlas.sites:
         drawing.add("circle", cx=site.dot[0], cy=site.dot[1], r=SITE_RADIUS, class_="map-dot")
     for lane, path in enumerate(scene.paths):

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from unwired.lab.analysis_failure import HEAL
 from unwired.lab.report_view import View
 from unwired.lab.result import Failure, PathMeasured, Result
-from unwired.lab.scenario import FailureKind, Scenario
+from unwired.lab.scenario import FailureKind, Place, Role, Scenario
 
+SAME_SITE_DEGREES = 1.5
 _BROKEN: dict[str, str] = {
     FailureKind.SITE: "{node} down",
     FailureKind.DAEMON: "daemon of {node} down",
@@ -107,17 +108,29 @@ def _stop_of(path: PathMeasured, known: Sequence[Stop]) -> Stop | None:
     return begun[-1] if begun else next(iter(own), None)
 
 
-def place_name(scenario: Scenario, network: str) -> str:
-    """What people call the place of a network: that of its router, else the network's own name."""
-    for end in scenario.find_network(network).members:
-        place = scenario.find_node(end.partition(".")[0]).place
-        if place is not None and place.name:
-            return place.name
-    return network
+def is_near(one: Place, other: Place) -> bool:
+    """Whether both are at the same site: in or around one city."""
+    across = (one.longitude - other.longitude + 180) % 360 - 180
+    return abs(across) < SAME_SITE_DEGREES and abs(one.latitude - other.latitude) < SAME_SITE_DEGREES
+
+
+def site_name(scenario: Scenario, where: Place) -> str:
+    """What people call a place: as the first home agent or, failing that, the first node there does."""
+    there = [node for node in scenario.node if node.place is not None and is_near(node.place, where)]
+    there.sort(key=lambda node: node.role is not Role.HOME_AGENT)
+    return next((node.place.name for node in there if node.place and node.place.name), "")
+
+
+def place_of(scenario: Scenario, network: str) -> Place | None:
+    """That of the network's router."""
+    routers = (scenario.find_node(end.partition(".")[0]) for end in scenario.find_network(network).members)
+    return next((router.place for router in routers if router.place is not None), None)
 
 
 def location(scenario: Scenario, scene: Scene) -> str:
-    where = f"{scene.stop.number} {place_name(scenario, scene.stop.network)}"
+    place = place_of(scenario, scene.stop.network)
+    name = site_name(scenario, place) if place is not None else ""
+    where = f"{scene.stop.number} {name or scene.stop.network}"
     down = [_BROKEN.get(failure.what, "{node} down").format(node=failure.node) for failure in scene.broken]
     return ", ".join([where, *down])
 
