@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from unwired.cli.daemon_client import EXIT_NO_ROOT, JsonOption, fail
+from unwired.cli.daemon_client import EXIT_NO_ROOT, EXIT_USAGE, JsonOption, fail
 from unwired.cli.output import print_json, print_table
 
 
@@ -15,6 +15,7 @@ class Bench(StrEnum):
     FORWARDING = "forwarding"
     SIGNALLING = "signalling"
     MEMORY = "memory"
+    SYNC = "sync"
 
 
 def register(app: typer.Typer) -> None:
@@ -23,13 +24,19 @@ def register(app: typer.Typer) -> None:
 
 def bench(
     name: Annotated[Bench, typer.Argument(metavar="NAME", help="What to measure.", show_default=False)],
+    bindings: Annotated[
+        int | None, typer.Option(min=1, help="How many bindings (not for forwarding).", show_default=False)
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure in namespaces of its own: medians of interleaved repeats, beside the baselines of the same run."""
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 and name != Bench.SYNC:
         raise fail("measuring needs root: it makes network namespaces", EXIT_NO_ROOT)
+    if bindings is not None and name == Bench.FORWARDING:
+        raise fail("forwarding has no bindings to count: leave --bindings out", EXIT_USAGE)
+    size = {} if bindings is None else {"bindings": bindings}
     try:
-        result = importlib.import_module(f"unwired.bench.{name.value}").run()
+        result = importlib.import_module(f"unwired.bench.{name.value}").run(**size)
     except RuntimeError as error:
         raise fail(f"the measurement failed: {error}") from None
     if as_json:

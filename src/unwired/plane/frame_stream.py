@@ -1,6 +1,7 @@
 """Frames over one TLS stream: cut out of what comes, as fast as they can be dealt with and no faster."""
 
 import asyncio
+import socket
 from contextlib import suppress
 from typing import Protocol
 
@@ -48,6 +49,10 @@ class FrameStream(asyncio.Protocol):
         self._buffer = bytearray()
         self._waiting: asyncio.Handle | None = None
         self._transport: asyncio.Transport | None = None
+
+    @property
+    def socket(self) -> socket.socket | None:
+        return None if self._transport is None else self._transport.get_extra_info("socket")
 
     def write(self, data: bytes) -> None:
         if self._transport is not None:

@@ -125,6 +125,11 @@ class MeshCarrier:
     def counters(self) -> dict[str, int]:
         return dict(self._counters + self._mesh.counters)
 
+    def socket_of(self, member: int) -> socket.socket | None:
+        """The TCP socket of the stream to a member, to look at: what it counts."""
+        stream = self._streams.get(member)
+        return None if stream is None else stream.socket
+
     # --- turns -------------------------------------------------------------------------------------------------------
 
     def _soon(self) -> None:
