@@ -53,6 +53,12 @@ class Scene:
         return frozenset(failure.node for failure in self.broken if failure.what == FailureKind.SITE)
 
 
+def serving(path: PathMeasured, dead: frozenset[str]) -> str | None:
+    """The home agent that sends to the mobile node: the primary, or, when its site is down, the one at which the
+    packets enter (every member of a set holds every binding)."""
+    return path.entry_agent if path.primary_agent in dead else path.primary_agent
+
+
 def stops(view: View) -> list[Stop]:
     """Every stay of every mobile node, in the order of time for each node."""
     found: list[Stop] = []

@@ -38,7 +38,7 @@ def section(view: View, result: Result) -> str:
 
 def _first_choice(shown: Sequence[Scene]) -> int:
     """The farthest stop with everything well: the scene that says most of where packets go."""
-    well = [index for index, scene in enumerate(shown) if not scene.broken]
+    well = [index for index, scene in enumerate(shown) if not (scene.broken or scene.mended)]
     return well[-1] if well else 0
 
 
@@ -46,7 +46,9 @@ def _words(scenario: Scenario, scene: Scene) -> str:
     said = [f"Measured at {number(round(scene.at_s, 1))} s."]
     for failure in scene.broken:
         said.append(f"{report_failures.words(failure)} at {number(round(failure.at_s, 1))} s.")
-    if scene.primary is not None:
+    if scene.primary in scene.dead:
+        said.append(f"{scene.primary} served {scene.stop.node}; now each home agent sends to it what enters there.")
+    elif scene.primary is not None:
         verb = "is moved by Home Agent Switch to" if scene.switched else "is served by"
         said.append(f"{scene.stop.node} {verb} {scene.primary}.")
     stretch = statistics.median(path.stretch for path in scene.paths)
