@@ -91,3 +91,16 @@ def test_a_full_pool_drops_and_recovers(pool: Pool) -> None:
     assert counters.pool_full >= 600 - pool.free
     wire.offer(10)
     assert len(wire.delivered()) == 10
+
+
+def test_a_cut_wire_swallows_everything_until_it_is_healed(pool: Pool) -> None:
+    wire = Wire(pool, delay_ms=50)
+    wire.offer(3)
+    wire.direction.cut(True)
+    assert wire.direction.due is None, "what was on its way is gone, too"
+    wire.offer(4, first=3)
+    assert wire.delivered() == []
+    assert (wire.direction.counters.frames, wire.direction.counters.cut) == (7, 7)
+    wire.direction.cut(False)
+    wire.offer(2, first=7)
+    assert wire.delivered() == [7, 8]

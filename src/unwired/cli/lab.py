@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from unwired.cli.daemon_client import CONFIG_VARIABLE
-from unwired.lab import agents, graph, ledger, namespace, plug, scenario_file
+from unwired.lab import agents, cut, graph, ledger, namespace, plug, scenario_file
 from unwired.lab import run as lab_run
 from unwired.lab.analysis import analyse
 from unwired.lab.processes import LabError
@@ -182,6 +182,32 @@ def move(
         _fail(str(error))
     except PermissionError:
         _fail("entering a network namespace takes root: run it with sudo")
+
+
+Parts = Annotated[list[str], typer.Argument(metavar="NODE|NODE.INTERFACE...", help="All links of a node, or one.")]
+RunName = Annotated[str | None, typer.Option("--run", help="Which run, when there are several.")]
+
+
+@lab.command("cut")
+def cut_wires(parts: Parts, run: RunName = None) -> None:
+    """Let every frame on links of what is up disappear; nobody sees a carrier go."""
+    _set_cut(parts, run, True)
+
+
+@lab.command("heal")
+def heal_wires(parts: Parts, run: RunName = None) -> None:
+    """Undo `cut`."""
+    _set_cut(parts, run, False)
+
+
+def _set_cut(parts: list[str], run: str | None, is_cut: bool) -> None:
+    directory = _choose(run).directory
+    try:
+        cut.set_cut(directory, cut.wires_of(directory, parts), is_cut)
+    except LabError as error:
+        _fail(str(error))
+    except PermissionError:
+        _fail("a run belongs to root: use sudo")
 
 
 @lab.command()

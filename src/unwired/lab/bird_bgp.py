@@ -78,28 +78,30 @@ def companions(scenario: Scenario, router: Node) -> list[Node]:
 
 
 def configuration(scenario: Scenario, router: Node) -> list[str]:
-    own = originated(scenario, router)
+    others = companions(scenario, router)
     taken = dict(_taken(scenario, router))
     static = [f"  route {prefix} unreachable;" for prefix in router.originates if prefix not in taken]
-    merge = "  merge paths yes;\n" if scenario.multipath else ""
     static += [f"  route {prefix} via {address};" for prefix, address in taken.items()]
+    merge = "  merge paths yes;\n" if scenario.multipath else ""
     parts = [
         _direct(scenario, router),
         "\n".join(["protocol static {", "  ipv6;", *static, "}"]),
         _learned(),
-        "filter announced {\n  if source = RTS_BGP then accept;\n"
-        f"  if net ~ [ {', '.join(own)} ] then accept;\n  reject;\n}}"
-        if own
-        else "filter announced {\n  if source = RTS_BGP then accept;\n  reject;\n}",
+        _announced([prefix for one in (router, *others) for prefix in originated(scenario, one)]),
         f"protocol kernel {{\n{merge}  ipv6 {{ import none; export where source != RTS_DEVICE; }};\n}}",
         f"protocol bfd {{\n{_BFD}\n}}",
     ]
-    others = companions(scenario, router)
     if others:
         parts.append(_ospf(scenario, router))
     parts += [_inside(router, other) for other in others]
     parts += [_outside(router, neighbour) for neighbour in neighbours(scenario, router)]
     return parts
+
+
+def _announced(own: list[str]) -> str:
+    """To other systems: what BGP told, and our system's own prefixes, whichever router has them."""
+    ours = [f"  if net ~ [ {', '.join(own)} ] then accept;"] if own else []
+    return "\n".join(["filter announced {", "  if source = RTS_BGP then accept;", *ours, "  reject;", "}"])
 
 
 def _direct(scenario: Scenario, router: Node) -> str:
@@ -134,13 +136,13 @@ def _outside(router: Node, neighbour: Neighbour) -> str:
 
 
 def _inside(router: Node, other: Node) -> str:
-    """The next hop outside stays as it is: our own routes know the links to other systems, too, and their delay
-    counts."""
+    """The next hop outside stays as it is: OSPF knows the links to other systems, too, and their delay counts. What is
+    inside OSPF tells."""
     return (
         f"protocol bgp {_identifier(other.name)} {{\n"
         f"  local {first_address(router)} as {router.autonomous_system};\n"
         f"  neighbor {first_address(other)} as {router.autonomous_system};\n  multihop; {_SESSION}\n"
-        "  ipv6 { gateway recursive; import filter learned; export filter announced; };\n}"
+        "  ipv6 { gateway recursive; import filter learned; export where source ~ [ RTS_BGP, RTS_STATIC ]; };\n}"
     )
 
 

@@ -347,7 +347,7 @@ class Scenario(_Part):
     expect: list[Expect] = Field(default_factory=list)
 
     def without(self, names: set[str]) -> "Scenario":
-        """Without these nodes and networks, their links, moves, traffic and failures."""
+        """Without these nodes and networks, their links (both interfaces), moves, traffic and failures."""
 
         def stays(*ends: str) -> bool:
             return not any(end.partition(".")[0] in names for end in ends)
@@ -356,8 +356,22 @@ class Scenario(_Part):
             network.model_copy(update={"members": [end for end in network.members if stays(end)]})
             for network in self.network
         ]
+        gone = {end for link in self.link if not stays(*link.between) for end in link.between}
+        nodes = [
+            node.model_copy(
+                update={
+                    "interfaces": {
+                        name: addresses
+                        for name, addresses in node.interfaces.items()
+                        if f"{node.name}.{name}" not in gone
+                    }
+                }
+            )
+            for node in self.node
+            if stays(node.name)
+        ]
         parts = {
-            "node": [node for node in self.node if stays(node.name)],
+            "node": nodes,
             "network": [network for network in networks if stays(network.name)],
             "link": [link for link in self.link if stays(*link.between)],
             "move": [move for move in self.move if stays(move.interface, move.to or "")],
