@@ -6,9 +6,11 @@ was told.
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,7 +33,7 @@ protocol bgp agent {{
   local as 2497; neighbor 2001:db8:1::2 as 4690; direct; passive;
   local role provider;
   bfd {{ interval 50 ms; multiplier 3; }};
-  graceful restart aware;
+  graceful restart aware; error wait time 1, 5;
   ipv6 {{ import all; export none; }};
 }}
 """
@@ -116,6 +118,7 @@ class Site:
         self.router.ip("address add 2001:db8:1::1/64 dev r0 nodad")
         self.processes: list[subprocess.Popen[Any]] = []
         self.daemons: list[Daemon] = []
+        self._public: list[Path] = []
 
     def start(self, namespace: Namespace, *command: str) -> "subprocess.Popen[Any]":
         process: subprocess.Popen[Any] = subprocess.Popen(
@@ -168,6 +171,12 @@ class Site:
             hook = f"type filter hook ingress device {device} priority 0 ; policy drop ;"
             namespace.run(f"nft add chain netdev cut silence {{ {hook} }}")
 
+    def public_directory(self) -> Path:
+        """One that other users can reach, too."""
+        made = Path(tempfile.mkdtemp(prefix="unwired-"))
+        self._public.append(made)
+        return made
+
     @property
     def supervisor(self) -> dict[str, Any] | None:
         """What is saved of the supervisor, None when it is gone."""
@@ -183,6 +192,8 @@ class Site:
             process.wait()
         for namespace in (self.agent, self.router):
             namespace.close()
+        for directory in self._public:
+            shutil.rmtree(directory)
         self.log.close()
 
     def _end_supervisor(self) -> None:
