@@ -2,8 +2,9 @@
 update costs on the wire to each member, and how soon it is there.
 
 Two processes on the loopback with the real engine, journal and mesh, each on a processor of its own where there are
-two; rows are kept in memory. Beside them, as the ceiling, the same number of bytes copied over TLS, and a short message.
-Bytes are those that the kernel counts on the stream's socket, both directions: TLS records and acknowledgements count.
+two; rows are kept in memory. Beside them, as the ceiling, the same number of bytes copied over TLS, and a short
+message. Bytes are those that the kernel counts on the stream's socket, in both directions: TLS records and
+acknowledgements are among them.
 """
 
 import asyncio
