@@ -103,6 +103,7 @@ def test_it_registers_with_the_other_and_nothing_is_lost() -> None:
     status: Any = driver.node.status()
     assert (status["home_agent"], status["home_agent_asked"]) == ("2001:db8:100::1", "2001:db8:100::2")
     assert [row["home_agent"] for row in driver.node.bindings()] == ["2001:db8:100::1", "2001:db8:100::2"]
+    assert driver.node.explain(NEAR)[0] == "2001:db8:100::2 is a home agent that is asked to serve us from now on."
     driver.actions.clear()
     driver.time += 0.05
     driver.acknowledge()

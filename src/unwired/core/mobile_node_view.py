@@ -99,6 +99,9 @@ def explain(node: "MobileNode", address: Address) -> list[str]:
         kind = "the care-of address in use" if current else "a previous care-of address, still listened to"
         return [f"{target} is {kind}."]
     lines = [f"{target} is our home agent."] if address == entry.home_agent else []
+    candidate = node.machine.candidate
+    if candidate is not None and address == candidate.home_agent:
+        lines.append(f"{target} is a home agent that is asked to serve us from now on.")
     if isinstance(place, AtHome) and node.machine.state is State.HOME:
         if in_prefix(address, settings.home_address, settings.home_prefix_length):
             return [*lines, f"We are at home: packets from {home} to {target} go out directly on the home link."]
