@@ -230,6 +230,29 @@ def test_a_request_is_answered_at_once() -> None:
     assert not decode_hello(body(answer.data)).request
 
 
+def test_a_key_that_is_none_is_counted_and_changes_nothing() -> None:
+    puppet = Puppet()
+    epoch, key = puppet.keys.newest
+    for bad in ((1 << 32, key), (-1, key), (epoch, b""), (epoch, key + b"x")):
+        puppet.world.give(puppet.node, KeyShared(2, *bad))
+    assert puppet.node.outbox.drops == {Drop.HELLO_BAD_KEY: 4}
+    puppet.says(hello())
+    puppet.world.run(0.1)
+    assert puppet.state() is State.SERVING
+
+
+def test_a_set_of_one_is_a_set() -> None:
+    world = World(1)
+    node = world.start(1, current=False)
+    world.give(node, Health(True))
+    world.run(5.1)
+    assert node.done(Announce)
+    assert node.members.addresses_nearest_first() == [member(1).address]
+    node.members.stop(world.now)
+    world.settle(node)
+    assert not node.done(SendHello)
+
+
 # --- silence ---
 
 

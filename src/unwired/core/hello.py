@@ -96,12 +96,15 @@ class MemberKeys:
         """That of the newest key; None without any."""
         return None if self._newest is None else self._newest.epoch
 
-    def learn(self, epoch: int, key: bytes) -> None:
+    def learn(self, epoch: int, key: bytes) -> Drop | None:
         """The member has a new key. The same again, as after a new connection, changes nothing: its window stays."""
+        if len(key) != KEY_SIZE or not 0 <= epoch < _EPOCHS:
+            return Drop.HELLO_BAD_KEY
         for known in (self._newest, self._former):
             if known is not None and known.epoch == epoch and hmac.compare_digest(known.key, key):
-                return
+                return None
         self._former, self._newest = self._newest, _Key(epoch, key, ReplayWindow())
+        return None
 
     def open(self, data: bytes, source: Address, destination: Address, group: int, now: float) -> Opened | Drop:
         """A datagram from the member's locator to ours, or why it is dropped; what costs least is looked at first."""

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 
-from unwired.core.door import HelloReceived, Now, SendHello, ShareKey
+from unwired.core.door import HelloReceived, KeyShared, Now, SendHello, ShareKey
 from unwired.core.hello import OwnKeys
 from unwired.core.member_states import State
 from unwired.core.member_watch import MemberWatch
@@ -109,7 +109,7 @@ class HelloExchange:
         data = self._keys.seal(sequence, encode_hello(hello), peer.held, self._locator, peer.member.locator)
         self._outbox.actions.append(SendHello(peer.member.locator, data))
 
-    # --- our key ---
+    # --- keys ---
 
     def _renew_later(self, when: float) -> None:
         if when < self._renew_at:
@@ -130,6 +130,14 @@ class HelloExchange:
         self._outbox.actions.append(ShareKey(*self._keys.newest))
         self._outbox.counters["hello_keys_renewed"] += 1
         self._renew_later(now.monotonic + KEY_LIFETIME_S)
+
+    def learn(self, event: KeyShared) -> None:
+        """Another member's key."""
+        for peer in self._peers:
+            if peer.number == event.member:
+                reason = peer.keys.learn(event.epoch, event.key)
+                if reason is not None:
+                    self._refuse(peer, reason)
 
     # --- receiving (section 5.2.4) ---
 

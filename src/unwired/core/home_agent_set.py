@@ -219,9 +219,7 @@ class HomeAgentSet:
         if isinstance(event, HelloReceived):
             self._hellos.receive(event, now)
         elif isinstance(event, KeyShared):
-            peer = self._peers.get(event.member)
-            if peer is not None:
-                peer.keys.learn(event.epoch, event.key)
+            self._hellos.learn(event)
         elif isinstance(event, SetCurrent):
             self._become_current(event.alone, now)
         elif isinstance(event, Health):
