@@ -14,6 +14,7 @@ from packets import (
     ICMPV6,
     IPV6,
     MOBILITY,
+    TCP,
     UDP,
     fragment,
     home_address_option,
@@ -434,6 +435,16 @@ def test_without_the_shortcut_the_kernel_forwards(filled: BpfTable, namespace: N
     assert _run(filled, namespace, "uplink_ethernet", from_member(data(UNBOUND)))[0] == DROP
 
 
+@pytest.mark.parametrize(("segment", "verdict"), [(1356, DROP), (1357, NEXT)])
+def test_segments_of_a_tunnel_in_a_tunnel(segment: int, verdict: int, filled: BpfTable, namespace: Namespace) -> None:
+    """A segment is counted with all its headers, 40 + 40 + 24 bytes. An offloaded packet that is small enough gets as
+    far as the kernel's refusal to change one that does not say what it is made of."""
+    tcp = bytes(12) + b"\x60" + bytes(11)
+    packet = tunnelled(ipv6(HOME, CORRESPONDENT, TCP, tcp + bytes(2800)), STRANGER, LIVE)
+    assert _run(filled, namespace, "uplink_ethernet", packet, segment_bytes=segment)[0] == verdict
+    assert filled.counters()["encapsulate_failed"] == (verdict == DROP)
+
+
 @pytest.mark.parametrize("outer", range(4))
 def test_congestion_marks_come_through_both_tunnels(outer: int, filled: BpfTable, namespace: Namespace) -> None:
     """RFC 6040 figure 4, twice."""
@@ -466,11 +477,18 @@ def _addresses(address: str, locator: str) -> tuple[Address, Address]:
 
 
 def _run(
-    table: BpfTable, namespace: Namespace, program: str, packet: bytes, mark: int = 0, link_header: bytes = ETHERNET
+    table: BpfTable,
+    namespace: Namespace,
+    program: str,
+    packet: bytes,
+    mark: int = 0,
+    link_header: bytes = ETHERNET,
+    segment_bytes: int = 0,
 ) -> tuple[int, bytes, int]:
     """Verdict of a program, the packet afterwards without link header, and its mark."""
     context = bytearray(192)
     struct.pack_into("=I", context, 8, mark)
+    struct.pack_into("=I", context, 176, segment_bytes)  # gso_size
     with namespace:
         verdict, out, context_out, _ = table._library.test_run(
             table.program(program), link_header + packet, bytes(context)

@@ -127,7 +127,8 @@ class RemoveMember:
 
 @dataclass(frozen=True, slots=True)
 class ListenToMembers:
-    """Our own locator address: tunnels from members end here, and from nobody else."""
+    """Our own locator address: tunnels from members end here, and from nobody else. Control packets to it are punted as
+    to any address of ours; an address is listened to in one of the two ways."""
 
     plane: int
     locator: Address
