@@ -147,19 +147,23 @@ def test_what_is_mended_is_no_longer_crossed_out(run: tuple[RunRecord, Result], 
 
 
 def test_the_way_of_a_flow(atlas: Atlas, run: tuple[RunRecord, Result]) -> None:
-    none: frozenset[str] = frozenset()
     at_seoul = next(path for path in run[1].paths if path.at_s == 14.0 and path.correspondent == "la-server")
-    assert report_map.waypoints(atlas, at_seoul, none) == (["los-angeles", "korea"], ["korea"])
-    assert report_map.waypoints(atlas, replace(at_seoul, hops_from_node=()), none)[1] == ["korea"]
-    assert report_map.waypoints(atlas, replace(at_seoul, entry_agent=None), none) == (["korea"], ["korea"])
+    assert report_map.waypoints(atlas, at_seoul) == (["los-angeles", "korea"], ["korea"])
+    assert report_map.waypoints(atlas, replace(at_seoul, hops_from_node=()))[1] == ["korea"]
+    assert report_map.waypoints(atlas, replace(at_seoul, entry_agent=None)) == (["korea"], ["korea"])
     other_way = replace(at_seoul, hops_from_node=("mobile", "iij-tokyo", "tokyo", "la-server"))
-    assert report_map.waypoints(atlas, other_way, none)[1] == ["tokyo"]
+    assert report_map.waypoints(atlas, other_way)[1] == ["tokyo"]
 
 
-def test_a_dead_primary_is_served_by_whoever_the_packets_reach(atlas: Atlas, run: tuple[RunRecord, Result]) -> None:
-    path = next(path for path in run[1].paths if path.at_s > KILLED_AT_S and path.correspondent == "seoul-server")
-    path = replace(path, primary_agent="los-angeles", hops_from_node=("mobile", "los-nettos", "tokyo", "seoul-server"))
-    assert report_map.waypoints(atlas, path, frozenset({"los-angeles"})) == (["korea"], ["tokyo"])
+def test_survivors_that_serve_each_its_own_are_one_scene(run: tuple[RunRecord, Result], view: View) -> None:
+    record, result = run
+    killed = [path for path in result.paths if path.at_s > KILLED_AT_S]
+    served = [replace(path, primary_agent=path.entry_agent) for path in killed]
+    others = [path for path in result.paths if path.at_s <= KILLED_AT_S]
+    scenes = report_paths.scenes(view, replace(result, paths=(*others, *served)))
+    assert len(scenes) == 6
+    assert scenes[-1].primaries == ["korea", "tokyo", "tokyo-sfc"]
+    assert report_paths.heading(record.scenario, scenes[-1]) == "3 Los Angeles, los-angeles down"
 
 
 def test_arcs_and_arrow_heads_stay_in_the_picture(atlas: Atlas, run: tuple[RunRecord, Result], view: View) -> None:

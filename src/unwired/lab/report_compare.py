@@ -7,7 +7,7 @@ from html import escape
 
 from unwired.lab import report_tables
 from unwired.lab.analysis_set import NEAR_MS
-from unwired.lab.report_paths import location, scenes, serving
+from unwired.lab.report_paths import location, scenes
 from unwired.lab.report_svg import Drawing, Scale, milliseconds, number
 from unwired.lab.report_view import View
 from unwired.lab.result import PathMeasured, Result
@@ -17,14 +17,12 @@ _WIDTH, _LEFT, _RIGHT, _ROW, _TOP, _GROUP = 1080, 190, 64, 22, 34, 30
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One pair in one location. ``alone``: the same pair in the baseline. ``is_broken``: something was broken then;
-    ``dead``: the home agents whose site was down."""
+    """One pair in one location. ``alone``: the same pair in the baseline. ``is_broken``: something was broken."""
 
     where: str
     path: PathMeasured
     alone: PathMeasured | None
     is_broken: bool
-    dead: frozenset[str]
 
     @property
     def is_near(self) -> bool:
@@ -42,7 +40,7 @@ def rows(view: View, result: Result, baseline: Result | None) -> list[Row]:
         where = location(view.record.scenario, scene)
         for path in scene.paths:
             other = alone.get((path.network, path.correspondent))
-            found.append(Row(where, path, other, bool(scene.broken), scene.dead))
+            found.append(Row(where, path, other, bool(scene.broken)))
     return found
 
 
@@ -133,7 +131,7 @@ def table(found: Sequence[Row], alone: str | None) -> str:
                 f"<b>{escape(row.where)}</b>" if row.where != previous else "",
                 escape(path.correspondent),
                 escape(path.entry_agent or "–"),
-                escape(serving(path, row.dead) or "–"),
+                escape(path.primary_agent or "–"),
                 milliseconds(path.direct_rtt_ms),
                 milliseconds(path.rtt_ms),
                 _stretch(path),

@@ -130,7 +130,11 @@ def draw(
         drawing.text(time(value), bottom + 18, number(round(value * 1e3)), "tick", "middle")
     drawing.text(_WIDTH - _RIGHT, bottom + 36, "ms after the failure", "tick", "end")
     for row, (series, gap) in enumerate(shown):
-        _draw_row(drawing, series, gap, at, time, _TOP + row * _ROW, limit_ms)
+        _draw_row(drawing, series, gap, at, time, _TOP + row * _ROW)
+        if gap is not None and limit_ms is not None and row == 0:
+            x = time(gap[0] - at + series.interval_s + limit_ms / 1e3)
+            drawing.line(x, _TOP - 8, x, bottom, "limit-line")
+            drawing.text(x, _TOP - 13, f"limit {milliseconds(limit_ms)}", "tick", "middle")
     drawing.line(time(0), _TOP - 8, time(0), bottom, "failure")
     drawing.text(time(0), _TOP - 13, "failure", "failure-name", "middle")
     return drawing.render()
@@ -143,7 +147,6 @@ def _draw_row(
     at: float,
     time: Scale,
     top: float,
-    limit_ms: float | None,
 ) -> None:
     middle = top + _ROW / 2 - 4
     drawing.text(0, middle + 4, f"{series.source} → {series.destination}", "lane small")
@@ -159,7 +162,3 @@ def _draw_row(
     drawing.rect(left, top + 3, right - left, _ROW - 6, "interruption", 3)
     outage_ms = max(0.0, (gap[1] - gap[0] - series.interval_s) * 1e3)
     drawing.text((left + right) / 2, middle + 4.5, milliseconds(outage_ms), "interruption-name", "middle")
-    if limit_ms is not None:
-        x = time(gap[0] - at + series.interval_s + limit_ms / 1e3)
-        drawing.line(x, top + 2, x, top + _ROW - 2, "limit-line")
-        drawing.text(x + 4, top + 12, f"limit {milliseconds(limit_ms)}", "tick")

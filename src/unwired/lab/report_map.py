@@ -7,7 +7,7 @@ from html import escape
 from itertools import pairwise
 
 from unwired.lab.report_atlas import AGENT, CORRESPONDENT, NETWORK, SITE_RADIUS, Atlas, Entry, Site
-from unwired.lab.report_paths import Scene, serving
+from unwired.lab.report_paths import Scene
 from unwired.lab.report_svg import Drawing, milliseconds
 from unwired.lab.result import PathMeasured
 
@@ -49,13 +49,12 @@ def draw(atlas: Atlas, scene: Scene, label: str) -> str:
     return drawing.render()
 
 
-def waypoints(atlas: Atlas, path: PathMeasured, dead: frozenset[str]) -> tuple[list[str], list[str]]:
+def waypoints(atlas: Atlas, path: PathMeasured) -> tuple[list[str], list[str]]:
     """The home agents that packets pass to the mobile node, and those on the way back, in order."""
-    served_by = serving(path, dead)
-    inward = list(dict.fromkeys(name for name in (path.entry_agent, served_by) if name is not None))
+    inward = list(dict.fromkeys(name for name in (path.entry_agent, path.primary_agent) if name is not None))
     outward = [name for name in path.hops_from_node if (AGENT, name) in atlas.entries]
     if not path.hops_from_node:
-        outward = [served_by] if served_by else []
+        outward = [path.primary_agent] if path.primary_agent else []
     return inward, list(dict.fromkeys(outward))
 
 
@@ -85,15 +84,14 @@ def _draw_journey(drawing: Drawing, atlas: Atlas, scene: Scene) -> None:
 def _draw_entry(drawing: Drawing, atlas: Atlas, scene: Scene, entry: Entry, path: PathMeasured | None) -> None:
     box = entry.box
     middle = (box.top + box.bottom) / 2
-    serve = {serving(path, scene.dead) for path in scene.paths}
     is_dead = entry.kind == AGENT and entry.name in scene.dead
     is_here = entry.kind == NETWORK and entry.name == scene.stop.network
     class_ = entry.kind + (" dead" if is_dead else "") + (" here" if is_here else "")
-    if entry.kind == AGENT and entry.name in serve:
+    if entry.kind == AGENT and entry.name in scene.primaries:
         class_ += " primary"
     if entry.kind == CORRESPONDENT:
         class_ += f" {atlas.colours.get(entry.name, '')}"
-    title = None if path is None else _path_words(atlas, scene, path)
+    title = None if path is None else _path_words(atlas, path)
     drawing.rect(box.left, box.top, box.width, box.height, f"map-entry {class_}", box.height / 2, title)
     x = box.left + 12
     if entry.kind == NETWORK:
@@ -121,10 +119,10 @@ def _cross(x: float, y: float, size: float) -> Iterable[tuple[float, float, floa
 def _draw_path(drawing: Drawing, atlas: Atlas, scene: Scene, path: PathMeasured, lane: int) -> None:
     ends = ((CORRESPONDENT, path.correspondent), (NETWORK, scene.stop.network))
     colour = atlas.colours[path.correspondent]
-    inward, outward = waypoints(atlas, path, scene.dead)
+    inward, outward = waypoints(atlas, path)
     to_node = [ends[0], *((AGENT, name) for name in inward), ends[1]]
     back = [ends[1], *((AGENT, name) for name in outward), ends[0]]
-    words = _path_words(atlas, scene, path)
+    words = _path_words(atlas, path)
     for route, class_, offset in (
         ((ends[0], ends[1]), "map-direct", -1.0),
         (back, f"map-return {colour}", 0.5),
@@ -180,8 +178,8 @@ def _arrow_head(before: tuple[float, float], end: tuple[float, float]) -> str:
     return f"M{_point(end)}L{_point(corners[0])}L{_point(corners[1])}Z"
 
 
-def _path_words(atlas: Atlas, scene: Scene, path: PathMeasured) -> str:
-    inward, outward = waypoints(atlas, path, scene.dead)
+def _path_words(atlas: Atlas, path: PathMeasured) -> str:
+    inward, outward = waypoints(atlas, path)
     there = " → ".join([path.correspondent, *inward, path.node])
     back = " → ".join([path.node, *outward, path.correspondent])
     return (

@@ -4,6 +4,7 @@ A scene is a time during which a mobile node's paths stayed the same: one networ
 agents alive.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -44,19 +45,14 @@ class Scene:
     mended: bool
 
     @property
-    def primary(self) -> str | None:
-        return next((path.primary_agent for path in self.paths if path.primary_agent), None)
+    def primaries(self) -> list[str]:
+        """The home agents that send to the mobile node: one, unless the survivors serve in a dead one's place."""
+        return sorted({path.primary_agent for path in self.paths if path.primary_agent})
 
     @property
     def dead(self) -> frozenset[str]:
         """The home agents whose site is down."""
         return frozenset(failure.node for failure in self.broken if failure.what == FailureKind.SITE)
-
-
-def serving(path: PathMeasured, dead: frozenset[str]) -> str | None:
-    """The home agent that sends to the mobile node: the primary, or, when its site is down, the one at which the
-    packets enter (every member of a set holds every binding)."""
-    return path.entry_agent if path.primary_agent in dead else path.primary_agent
 
 
 def stops(view: View) -> list[Stop]:
@@ -89,22 +85,36 @@ def scenes(view: View, result: Result) -> list[Scene]:
     known = stops(view)
     found: list[Scene] = []
     for node in dict.fromkeys(path.node for path in result.paths):
-        own: list[Scene] = []
-        for path in sorted((path for path in result.paths if path.node == node), key=lambda path: path.at_s):
-            stop = _stop_of(path, known)
+        last: Scene | None = None
+        own = sorted((path for path in result.paths if path.node == node), key=_at)
+        for at_s, together in itertools.groupby(own, key=_at):
+            paths = tuple(together)
+            stop = _stop_of(paths[0], known)
             if stop is None:
                 continue
-            last = own[-1] if own else None
-            broken = broken_at(result.failures, path.at_s)
-            same = last is not None and (last.stop, last.broken) == (stop, broken)
-            if last and same and last.primary in (None, path.primary_agent):
-                others = tuple(other for other in last.paths if other.correspondent != path.correspondent)
-                own[-1] = replace(last, paths=(*others, path))
+            broken = broken_at(result.failures, at_s)
+            if last is None or last.stop != stop:
+                last = Scene(stop, at_s, paths, broken, switched=False, mended=False)
+            elif last.broken != broken:
+                mended = bool(set(last.broken) - set(broken))
+                last = Scene(stop, at_s, paths, broken, switched=False, mended=mended)
+            elif _are_served_anew(last.paths, paths):
+                last = Scene(stop, at_s, paths, broken, switched=True, mended=False)
             else:
-                mended = last is not None and last.stop == stop and bool(set(last.broken) - set(broken))
-                own.append(Scene(stop, path.at_s, (path,), broken, switched=same, mended=mended))
-        found += own
+                found.remove(last)
+                last = replace(last, paths=tuple({path.correspondent: path for path in (*last.paths, *paths)}.values()))
+            found.append(last)
     return sorted(found, key=lambda scene: scene.at_s)
+
+
+def _at(path: PathMeasured) -> float:
+    return path.at_s
+
+
+def _are_served_anew(before: Sequence[PathMeasured], now: Sequence[PathMeasured]) -> bool:
+    """Whether another home agent sends to the mobile node what some correspondent sends."""
+    primaries = {path.correspondent: path.primary_agent for path in before}
+    return any(primaries.get(path.correspondent, path.primary_agent) != path.primary_agent for path in now)
 
 
 def _stop_of(path: PathMeasured, known: Sequence[Stop]) -> Stop | None:
@@ -144,4 +154,4 @@ def location(scenario: Scenario, scene: Scene) -> str:
 def heading(scenario: Scenario, scene: Scene) -> str:
     """Where the mobile node is, and what changed while it was there."""
     where = location(scenario, scene) + (", mended" if scene.mended else "")
-    return f"{where}, switched to {scene.primary or 'another home agent'}" if scene.switched else where
+    return f"{where}, switched to {' and '.join(scene.primaries) or 'another'}" if scene.switched else where

@@ -46,11 +46,9 @@ def _words(scenario: Scenario, scene: Scene) -> str:
     said = [f"Measured at {number(round(scene.at_s, 1))} s."]
     for failure in scene.broken:
         said.append(f"{report_failures.words(failure)} at {number(round(failure.at_s, 1))} s.")
-    if scene.primary in scene.dead:
-        said.append(f"{scene.primary} served {scene.stop.node}; now each home agent sends to it what enters there.")
-    elif scene.primary is not None:
+    if scene.primaries:
         verb = "is moved by Home Agent Switch to" if scene.switched else "is served by"
-        said.append(f"{scene.stop.node} {verb} {scene.primary}.")
+        said.append(f"{scene.stop.node} {verb} {' and '.join(scene.primaries)}.")
     stretch = statistics.median(path.stretch for path in scene.paths)
     agents = [node.name for node in scenario.node if node.role == "home_agent"]
     if len(agents) > 1:
