@@ -119,15 +119,18 @@ class Site:
         settings = self.world.settings_of(self.number)
         assert settings.home_agent_set is not None
         self._life += 1
+        self._wake_at = float("inf")
         self.unwritten.clear()
         self.engine = HomeAgent(settings, self.world.subscribers, self.world.random.randbytes)
         self.engine.restore(list(self.journal.items()), self.now())
         store = self.engine.binding_store
         assert store is not None
         self.carrier = self.world.carrier(settings.home_agent_set, store, self, self.world.random)
+        self.table.begin_adoption()
         self.engine.start(self.now())
         self.engine.handle(Health(True), self.now())
         self.settle()
+        self.table.sweep()
         self.world.connect()
 
     def kill(self) -> None:
@@ -486,5 +489,3 @@ class World:
 
 def _comparable(record: GlobalBinding | None) -> GlobalBinding | None:
     return None if record is None else replace(record, ends_at=round(record.ends_at, 1), switched=False)
-
-

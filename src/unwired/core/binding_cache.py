@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from unwired.core.binding_states import State
 from unwired.core.door import Now
-from unwired.core.global_binding import GlobalBinding
+from unwired.core.global_binding import GlobalBinding, Order
 from unwired.core.timers import Bucket, Wheel
 from unwired.wire.address import UNSPECIFIED, Address
 
@@ -136,6 +136,18 @@ def decode_record(key: bytes, record: bytes, now: Now) -> tuple[Binding, Address
     binding.ends_at = ends_at - now.wall + now.monotonic
     binding.version, primary = more or (timestamp, UNSPECIFIED)
     return binding, primary
+
+
+def order_of(binding: Binding, locators: tuple[Address, ...]) -> Order:
+    """``GlobalBinding.order`` of an entry."""
+    return (
+        binding.version,
+        locators[binding.primary],
+        binding.state == State.DELETED,
+        binding.care_of_address,
+        binding.sequence,
+        binding.lifetime_units,
+    )
 
 
 def to_global(binding: Binding, locators: tuple[Address, ...], now: Now) -> GlobalBinding:

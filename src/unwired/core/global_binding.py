@@ -11,6 +11,8 @@ from typing import Protocol
 
 from unwired.wire.address import Address
 
+Order = tuple[int, Address, bool, Address, int, int]
+
 
 @dataclass(frozen=True, slots=True)
 class GlobalBinding:
@@ -39,9 +41,10 @@ class GlobalBinding:
     switched: bool = False
 
     @property
-    def order(self) -> tuple[int, Address, bool]:
-        """Greater is newer."""
-        return self.version, self.primary, self.deleted
+    def order(self) -> Order:
+        """Greater is newer. After version, primary and tombstone comes the rest of what was registered: two members
+        that answer for the same primary, because they can't reach it or each other, may give the same version."""
+        return self.version, self.primary, self.deleted, self.care_of_address, self.sequence, self.lifetime_units
 
 
 class BindingStore(Protocol):

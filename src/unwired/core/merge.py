@@ -8,7 +8,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from unwired.core.admission import Admission
-from unwired.core.binding_cache import Binding, BindingCache
+from unwired.core.binding_cache import Binding, BindingCache, order_of
 from unwired.core.binding_states import TABLE, Input, State, Step
 from unwired.core.door import BindingsReceived, Now
 from unwired.core.durability import Safekeeping
@@ -136,8 +136,7 @@ class Merger:
     def _is_newer(self, record: GlobalBinding, binding: Binding) -> bool:
         if record.version != binding.version:
             return record.version > binding.version
-        deleted = binding.state == State.DELETED
-        return (record.primary, record.deleted) > (self._locators[binding.primary], deleted)
+        return record.order > order_of(binding, self._locators)
 
     def _reason_to_refuse(
         self, record: GlobalBinding, primary: int, binding: Binding | None, latest: int, now: Now

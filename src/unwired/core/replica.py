@@ -15,7 +15,7 @@ from dataclasses import replace
 from hashlib import blake2b
 from zlib import crc32
 
-from unwired.core.binding_cache import Binding, BindingCache, to_global
+from unwired.core.binding_cache import Binding, BindingCache, order_of, to_global
 from unwired.core.binding_states import State
 from unwired.core.door import Now
 from unwired.core.global_binding import GlobalBinding
@@ -28,7 +28,7 @@ BUCKETS = 4096
 """Part of what members must agree on."""
 CLOCK_MARGIN_S = 1.0
 """How much longer a timestamp is kept than needed, should our clock be set back a little."""
-_ORDER = struct.Struct("!16sQQ?16s")
+_PACKED = struct.Struct("!16sQQ16s?16sHH")
 _RECORDED = frozenset({State.BOUND, State.DELETED, State.REMEMBERED})
 
 
@@ -89,11 +89,5 @@ class Replica:
         return replace(record, ends_at=min(now.wall, made_at + binding.lifetime_units * LIFETIME_UNIT_S))
 
     def _digest(self, binding: Binding) -> int:
-        order = _ORDER.pack(
-            binding.home_address,
-            binding.version,
-            binding.timestamp,
-            binding.state == State.DELETED,
-            self._locators[binding.primary],
-        )
-        return int.from_bytes(blake2b(order, digest_size=8).digest()) or 1
+        packed = _PACKED.pack(binding.home_address, binding.timestamp, *order_of(binding, self._locators))
+        return int.from_bytes(blake2b(packed, digest_size=8).digest()) or 1

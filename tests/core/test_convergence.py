@@ -1,0 +1,162 @@
+"""Whatever happens to a home agent set, in the end all members have the newest binding, and none that was acknowledged
+is lost; also over the mesh, whose streams keep their order but break."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from set_carrier import CarrierMaker, MemoryCarrier, MeshCarrier
+from set_world import HOMES, World, address_of, care_of
+
+from unwired.core.binding_states import State
+from unwired.core.replica import Replica, memory_s
+from unwired.core.settings import Durability
+from unwired.wire.rfc6275 import LIFETIME_UNIT_S
+
+MEMBERS = 3
+numbers = st.integers(1, MEMBERS)
+event = st.one_of(
+    st.tuples(
+        st.just("update"),
+        st.sampled_from(HOMES),
+        numbers,
+        numbers,
+        st.integers(1, 4),
+        st.sampled_from((100, 100, 100, 60, 3, 0)),
+        st.sampled_from((0.0, 0.0, 0.0, 0.3, -0.3, 5.0)),
+    ),
+    st.tuples(st.just("run"), st.sampled_from((0.005, 0.015, 0.1, 1.0, 5.0, 30.0))),
+    st.tuples(st.just("split"), numbers),
+    st.tuples(st.just("cut"), numbers, numbers),
+    st.tuples(st.just("heal")),
+    st.tuples(st.just("kill"), numbers),
+    st.tuples(st.just("start")),
+    st.tuples(st.just("destroy"), numbers),
+    st.tuples(st.just("disk"), numbers),
+    st.tuples(st.just("replay"), st.integers(0, 30), numbers),
+)
+
+
+class Story:
+    """A world and what happens in it."""
+
+    def __init__(self, carrier: CarrierMaker, durability: Durability, seed: int) -> None:
+        self.world = World(MEMBERS, durability, carrier, seed, hello_interval_s=1.0)
+        self.world.reordering_s = 0.4 if seed % 2 else 0.0
+        self.destroyed = durability == Durability.LOCAL
+        self.packets: list[Any] = []
+
+    def tell(self, what: str, *how: Any) -> None:
+        getattr(self, what)(*how)
+
+    def update(self, home: bytes, to: int, at: int, place: int, lifetime_units: int, ago_s: float) -> None:
+        packet = self.world.packet(home, lifetime_units, to, care_of(place), ago_s)
+        self.packets.append(packet)
+        self.world.deliver(packet, at)
+
+    def run(self, seconds: float) -> None:
+        self.world.run(seconds)
+
+    def split(self, alone: int) -> None:
+        self.world.partition((alone,), tuple(n for n in range(1, MEMBERS + 1) if n != alone))
+
+    def cut(self, one: int, other: int) -> None:
+        if one != other:
+            self.world.cut((one, other))
+
+    def heal(self) -> None:
+        self.world.heal()
+
+    def kill(self, number: int) -> None:
+        if self.world.site(number).engine is not None:
+            self.world.site(number).kill()
+
+    def start(self) -> None:
+        for site in self.world.sites:
+            if site.engine is None:
+                site.start()
+
+    def destroy(self, number: int) -> None:
+        """One machine at most: that is what one-peer promises to survive."""
+        if not self.destroyed:
+            self.destroyed = True
+            self.world.site(number).destroy()
+
+    def disk(self, number: int) -> None:
+        site = self.world.site(number)
+        site.writes = not site.writes
+        if site.writes and site.engine is not None:
+            site.write()
+
+    def replay(self, index: int, at: int) -> None:
+        if index < len(self.packets):
+            self.world.deliver(self.packets[index], at)
+
+    def end(self) -> None:
+        """All is well again, for a while."""
+        for site in self.world.sites:
+            site.writes = True
+        self.start()
+        for site in self.world.sites:
+            site.write()
+        self.heal()
+        self.run(60.0)
+
+    def agree(self) -> bool:
+        return all(len(set(self.world.records(home))) == 1 for home in HOMES)
+
+    def check(self) -> None:
+        world = self.world
+        if not self.agree():
+            self.run(2.0)  # timers are of a second
+        for home in HOMES:
+            records = world.records(home)
+            assert len(set(records)) == 1, "members differ"
+            newest = records[0]
+            for answer in world.answers(home):
+                acknowledged = answer.record
+                if answer.status > 1 or acknowledged is None:
+                    continue
+                if newest is not None:
+                    assert newest.order >= acknowledged.order, "an acknowledged binding is lost"
+                    assert newest.order > acknowledged.order or newest.care_of_address == acknowledged.care_of_address
+                else:
+                    made_at = acknowledged.ends_at - acknowledged.lifetime_units * LIFETIME_UNIT_S
+                    over_at = acknowledged.ends_at if acknowledged.deleted else made_at + memory_s(world.settings_of(1))
+                    assert over_at <= world.wall + 1.0, "an acknowledged binding is forgotten"
+            for site in world.sites:
+                binding = site.binding(home)
+                if binding is None or binding.state != State.BOUND:
+                    assert site.route(home) is None
+                    continue
+                assert site.route(home) == (address_of(binding.primary), binding.care_of_address)
+                assert site.member_of(home) == (0 if binding.primary == site.number else binding.primary)
+        for site in world.sites:
+            cache, store = site.running.cache, site.running.binding_store
+            bound = [binding for binding in cache if binding.state == State.BOUND]
+            assert cache.in_use == len(bound)
+            assert +cache.primaries == Counter(binding.primary for binding in bound)
+            again = Replica(site.running.settings, site.running.roster, cache, site.now)
+            assert store is not None
+            for binding in cache:
+                binding.digest = 0
+                again.count(binding)
+            assert again.digests() == store.digests()
+            assert len(site.journal) == len(cache)
+
+
+@pytest.mark.parametrize("carrier", [MemoryCarrier, MeshCarrier])
+@pytest.mark.parametrize("durability", [Durability.ONE_PEER, Durability.QUORUM, Durability.LOCAL])
+def test_all_members_converge_and_keep_what_was_acknowledged(carrier: CarrierMaker, durability: Durability) -> None:
+    @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(seed=st.integers(0, 1000), events=st.lists(event, max_size=30))
+    def tell(seed: int, events: list[tuple[Any, ...]]) -> None:
+        story = Story(carrier, durability, seed)
+        for what in events:
+            story.tell(*what)
+        story.end()
+        story.check()
+
+    tell()
