@@ -228,6 +228,19 @@ def test_who_was_asked_for_one_target_is_not_asked_for_another_while_that_is_up(
     assert len(office.asked()) == 1
 
 
+def test_what_is_given_up_for_another_target_is_under_way_no_more() -> None:
+    office = Office()
+    one = binding()
+    office.ask(one)
+    office.world.kill(2)
+    office.world.run(1.0)
+    office.ask(one, target=1)
+    assert office.switches._paces[2].under_way == 0
+    assert office.switches._paces[1].under_way == 1
+    office.world.run(100.0)
+    assert office.switches._paces[1].under_way == 0
+
+
 def test_too_many_requests_are_refused_and_counted() -> None:
     office = Office(room=0)
     office.world.run(0.1)

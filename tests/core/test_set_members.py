@@ -235,7 +235,7 @@ def test_a_key_that_is_none_is_counted_and_changes_nothing() -> None:
     epoch, key = puppet.keys.newest
     for bad in ((1 << 32, key), (-1, key), (epoch, b""), (epoch, key + b"x")):
         puppet.world.give(puppet.node, KeyShared(2, *bad))
-    assert puppet.node.outbox.drops == {Drop.HELLO_BAD_KEY: 4}
+    assert puppet.node.outbox.drops == {Drop.MALFORMED: 4}
     puppet.says(hello())
     puppet.world.run(0.1)
     assert puppet.state() is State.SERVING

@@ -97,9 +97,10 @@ class MemberKeys:
         return None if self._newest is None else self._newest.epoch
 
     def learn(self, epoch: int, key: bytes) -> Drop | None:
-        """The member has a new key. The same again, as after a new connection, changes nothing: its window stays."""
+        """The member has a new key; the reason when that is none. The same again, as after a new connection, changes
+        nothing: its window stays."""
         if len(key) != KEY_SIZE or not 0 <= epoch < _EPOCHS:
-            return Drop.HELLO_BAD_KEY
+            return Drop.MALFORMED
         for known in (self._newest, self._former):
             if known is not None and known.epoch == epoch and hmac.compare_digest(known.key, key):
                 return None

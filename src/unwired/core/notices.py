@@ -55,8 +55,6 @@ class Drop(StrEnum):
     """A HELLO of another version, or whose body can't be decoded."""
     HELLO_OTHER_GROUP = "hello_other_group"
     """A HELLO of another home agent set (draft-wakikawa-mext-global-haha-spec section 5.2.4)."""
-    HELLO_BAD_KEY = "hello_bad_key"
-    """A member's key for its HELLOs that is none: not 256 bits long, or its epoch more than 32."""
     HELLO_NO_KEY = "hello_no_key"
     """A HELLO of a member whose key we have not been given yet."""
     HELLO_OTHER_EPOCH = "hello_other_epoch"
