@@ -59,6 +59,16 @@ class Attachments:
         pattern = f"*{self._pin(0, ingress).name[:-1]}*"
         return tuple(sorted({int(pin.name.rpartition("-")[2]) for pin in self._directory.glob(pattern)}))
 
+    def is_attached(self, ifindex: int, ingress: bool) -> bool:
+        """Whether a program is there now, too, and not only what records it. Raises OSError."""
+        link = self._library.open_pin(self._pin(ifindex, ingress))
+        if link is not None:
+            try:
+                return self._library.link_ifindex(link) == ifindex
+            finally:
+                os.close(link)
+        return self._clsact_record(ifindex, ingress).exists() and self._has_clsact(ifindex, ingress)
+
     def _pin(self, ifindex: int, ingress: bool) -> Path:
         return self._directory / f"{'ingress' if ingress else 'egress'}-{ifindex}"
 
@@ -112,6 +122,15 @@ class Attachments:
         record = self._clsact_record(ifindex, ingress)
         record.unlink(missing_ok=True)
         self._library.pin(program, record)
+
+    def _has_clsact(self, ifindex: int, ingress: bool) -> bool:
+        ours = _clsact_filter(ifindex, ingress)
+        with IPRoute() as netlink:
+            try:
+                found = netlink.get_filters(index=ifindex, parent=ours["parent"])
+            except NetlinkError:
+                return False  # neither the filter nor what it would be attached to
+            return any(entry["handle"] == ours["handle"] and entry["info"] >> 16 == _PRIORITY for entry in found)
 
     def _detach_clsact(self, ifindex: int, ingress: bool) -> None:
         with IPRoute() as netlink:

@@ -95,6 +95,8 @@ class BpfTable:
         self._known_members: dict[tuple[int, int], SetMember] = {}
         self._narrow = NarrowTunnels(self._read_forwards, self._forwards_into)
         self._behind: dict[int, Address | set[Address]] = {}
+        self._knows_all = not self.adopted
+        """Whether every forward that is there was set by this process."""
         listens = self._listens
         self._apply: dict[type, Callable[..., None]] = {
             SetTunnel: self._set_tunnel,
@@ -163,6 +165,7 @@ class BpfTable:
     def sweep(self) -> int:
         """The users of a tunnel go before the tunnel."""
         swept = 0
+        self._knows_all = True
         for rows, remove in (
             (self._forwards, self._remove_forward),
             (self._accepts, self._accepts.remove),
@@ -203,6 +206,23 @@ class BpfTable:
     def uplinks(self) -> tuple[int, ...]:
         """The numbers of the interfaces that are watched, by whichever process."""
         return self._attachments.interfaces(True)
+
+    def problems(self, uplinks: Iterable[int]) -> list[str]:
+        """What of it is not in place any more, a sentence each; ``uplinks`` are those that should be watched."""
+        try:
+            found = [
+                f"the program at the ingress of interface number {ifindex} is gone"
+                for ifindex in uplinks
+                if not self._attachments.is_attached(ifindex, True)
+            ]
+            if not self._attachments.is_attached(self._settings["tunnel_interface"], False):
+                found.append("the program at the tunnel device is gone")
+        except OSError as error:
+            found = [f"the programs can't be looked at: {error}"]
+        lost = [name for name in self._object.map_names() if not (self.directory / name).exists()]
+        if lost:
+            found.append(f"{self.directory} has lost {', '.join(lost)}: a restart would interrupt all tunnels")
+        return found
 
     def attach_tunnel_device(self, ifindex: int) -> None:
         """Encapsulate what the kernel routes into this device. To be called again after ``create_tunnel_device`` has
@@ -300,8 +320,9 @@ class BpfTable:
     def _forwards_into(self, number: int) -> Iterable[Forward]:
         """The forwards of one tunnel, without reading a hundred thousand others."""
         behind = self._behind.get(number)
-        if behind is None:  # set by the process before this one
-            return [forward for forward in self._read_forwards() if forward.tunnel == number]
+        if behind is None:
+            there = () if self._knows_all else self._read_forwards()
+            return [forward for forward in there if forward.tunnel == number]
         plane = self._settings["plane"]
         return [
             Forward(plane, direction, address, number)

@@ -6,6 +6,7 @@ Everything here acts in the network namespace of the calling thread.
 
 import fcntl
 import os
+import socket
 import struct
 from errno import EBUSY, ENODEV
 from pathlib import Path
@@ -17,6 +18,9 @@ from unwired.dataplane.table import DataplaneError
 
 _TUNSETIFF = 0x400454CA
 _TUNSETPERSIST = 0x400454CB
+_TUNGETIFF = 0x800454D2
+_SIOCGIFFLAGS, _SIOCGIFINDEX = 0x8913, 0x8933
+_IFF_UP = 0x1
 _IFF_TUN = 0x0001
 _IFF_NO_PI = 0x1000
 _IFREQ = struct.Struct("16sH22x")
@@ -53,6 +57,27 @@ def create_punt_device(name: str) -> int:
 def open_punt_device(name: str) -> int:
     """A non-blocking file descriptor from which each read gives one whole IPv6 packet. Raises DataplaneError."""
     return _attach(name)
+
+
+def is_up(name: str, ifindex: int) -> bool:
+    """Whether there is an interface of this name and number, and it is up."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as any_socket:
+        request = struct.pack("=16si20x", name.encode(), 0)
+        try:
+            (number,) = struct.unpack_from("=i", fcntl.ioctl(any_socket, _SIOCGIFINDEX, request), 16)
+            (flags,) = struct.unpack_from("=H", fcntl.ioctl(any_socket, _SIOCGIFFLAGS, request), 16)
+        except OSError:
+            return False
+    return bool(number == ifindex and flags & _IFF_UP)
+
+
+def reads(descriptor: int, name: str) -> bool:
+    """Whether packets of the device ``name`` come to this descriptor: not when the device was removed."""
+    try:
+        answer = fcntl.ioctl(descriptor, _TUNGETIFF, _IFREQ.pack(b"", 0))
+    except OSError:
+        return False
+    return answer[: _IFREQ.size].split(b"\0", 1)[0] == name.encode()
 
 
 def remove_device(name: str) -> None:

@@ -22,6 +22,7 @@ from unwired.core.notices import Level
 from unwired.core.subscribers import Subscribers
 from unwired.dataplane.table import DataplaneError
 from unwired.host import config as configuration
+from unwired.host import health
 from unwired.host.config import Config, HomeAgentConfig
 from unwired.host.control import ControlServer
 from unwired.host.driver import Driver, now
@@ -253,7 +254,8 @@ class Daemon:
         return member
 
     def _why_not_serving(self) -> str | None:
-        return None
+        able, reason = health.check(self.plane, self.links, self.uplinks)
+        return None if able else reason
 
     def _binding_store(self) -> BindingStore:
         engine = self.engine

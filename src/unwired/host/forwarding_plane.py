@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,14 @@ from typing import Protocol, TypeVar
 
 from unwired.dataplane import object_path
 from unwired.dataplane.bpf_table import BpfTable
-from unwired.dataplane.devices import create_punt_device, create_tunnel_device, open_punt_device, remove_device
+from unwired.dataplane.devices import (
+    create_punt_device,
+    create_tunnel_device,
+    is_up,
+    open_punt_device,
+    reads,
+    remove_device,
+)
 from unwired.dataplane.table import DataplaneError, ForwardingTable
 from unwired.host.config import DaemonConfig
 
@@ -31,6 +38,10 @@ class ForwardingPlane(Protocol):
 
     def uplinks(self) -> set[int]:
         """The interfaces that are watched, by an earlier daemon's wish too."""
+
+    def problems(self, uplinks: Collection[int]) -> list[str]:
+        """What is not in place for packets to be forwarded and control packets to reach us, a sentence each;
+        ``uplinks`` are those that should be watched."""
 
     def set_tunnel_mtu(self, mtu: int) -> None: ...
 
@@ -63,12 +74,12 @@ class BpfPlane:
     def _open(self, program: Path, capacity: int) -> None:
         daemon = self._daemon
         # The punt device has one reader: when that is another daemon, nothing of its is touched.
-        punt = self._call(lambda: create_punt_device(daemon.punt_device))
+        self._punt = self._call(lambda: create_punt_device(daemon.punt_device))
         self.punted = open_punt_device(daemon.punt_device)
         self.tunnel = self._call(lambda: create_tunnel_device(daemon.tunnel_device, daemon.tunnel_mtu))
         self._table = self._call(lambda: BpfTable(daemon.name, program, capacity=capacity, shortcut=daemon.shortcut))
         self.table: ForwardingTable = self._table
-        self._call(lambda: self._table.set_punt_device(punt))
+        self._call(lambda: self._table.set_punt_device(self._punt))
         self._call(lambda: self._table.attach_tunnel_device(self.tunnel))
 
     def attach(self, interface: int) -> None:
@@ -79,6 +90,17 @@ class BpfPlane:
 
     def uplinks(self) -> set[int]:
         return set(self._table.uplinks())
+
+    def problems(self, uplinks: Collection[int]) -> list[str]:
+        tunnel, punt = self._daemon.tunnel_device, self._daemon.punt_device
+        found = []
+        if not is_up(tunnel, self.tunnel):
+            found.append(f"the tunnel device {tunnel} is down, or is not the one that we made")
+        if not reads(self.punted, punt):
+            found.append(f"the punt device {punt} is gone: no control packet reaches us")
+        elif not is_up(punt, self._punt):
+            found.append(f"the punt device {punt} is down: no control packet reaches us")
+        return found + self._call(lambda: self._table.problems(uplinks))
 
     def set_tunnel_mtu(self, mtu: int) -> None:
         self._call(lambda: create_tunnel_device(self._daemon.tunnel_device, mtu))
