@@ -76,7 +76,8 @@ class ActionFailed:
 @dataclass(frozen=True, slots=True)
 class BindingsReceived:
     """Records from another member of the set; answered by ``BindingsKept`` with this ``position`` when they are durable
-    here. ``member``: by which member they came, which need not be the primary of each."""
+    here, and all that was here before with them: a carrier may ask for that alone, without records. ``member``: by
+    which member they came, which need not be the primary of each."""
 
     member: int
     position: int
