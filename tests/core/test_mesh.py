@@ -286,6 +286,31 @@ def test_a_member_lost_in_the_middle_of_its_answer_is_replaced_by_another() -> N
     assert len(streams.members[1].store.records) == 1000
 
 
+def test_a_member_that_does_not_answer_is_passed_over() -> None:
+    """It lives: its pings come."""
+    streams = world(3)
+    for number in range(10):
+        streams.members[3].store.merge(binding(number, 1))
+    streams.join(1, 2)
+    streams.deliver(2, 1)
+    one = streams.members[1]
+    streams.turn(2)
+    streams.deliver(2, 1)
+    streams.turn(1)
+    streams.join(1, 3)
+    for _ in range(20):
+        streams.now += 1.0
+        one.mesh.received(2, encode_frame(Kind.LINK)[4:], streams.now)
+        streams.wires[2, 1].clear()
+        for number in (1, 3):
+            streams.turn(number)
+        streams.deliver(1, 3)
+        streams.deliver(3, 1)
+    assert one.current == [SetCurrent()]
+    assert len(one.store.records) == 10
+    assert one.mesh.counters["answers_too_late"] == 1
+
+
 def test_the_only_member_of_a_set_is_current_at_once() -> None:
     participant = Participant(1, settings_of(1, 1))
     assert participant.mesh.outputs() == [SetCurrent(alone=True)]

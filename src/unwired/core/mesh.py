@@ -43,6 +43,8 @@ SETTLING_S = 1.0
 """A member that starts waits this long for streams to members that it has not reached yet."""
 AFTER_LOSS_S = 1.0
 """When a member is lost, what it last told the others is theirs by then."""
+PATIENCE_S = 10.0
+"""A member that answers nothing for so long is passed over."""
 PING_INTERVAL_S = 1.0
 SILENCE_MAX_S = 4.0
 
@@ -88,14 +90,16 @@ class Mesh:
         self._others = [number for number in range(1, len(settings.members) + 1) if number != settings.own]
         self._wanted: dict[int, float] = {}
         """From whom to ask for what is missing here, and not before when."""
-        self._asking: tuple[int, int] | None = None
-        """The member that is answering a request of ours, and the request's identifier."""
+        self._asking: int | None = None
+        """The member that is answering a request of ours."""
+        self._patient_until = math.inf
         self._request = 0
         self._next_interval = math.inf
         self._asked_last = 0
         self._current = False
         self._settled_at: float | None = None
         self._reconciled: set[int] = set()
+        self._passed_over: set[int] = set()
         self.counters: Counter[str] = Counter()
 
     # --- what happens ------------------------------------------------------------------------------------------------
@@ -125,7 +129,7 @@ class Mesh:
         if link is None:
             return
         self._wanted.pop(member, None)
-        if self._asking is not None and self._asking[0] == member:
+        if self._asking == member:
             self._asking = None
         if link.open:
             for other in self._links.values():
@@ -187,6 +191,8 @@ class Mesh:
             times.append(self._settled_at)
         if self._asking is None:
             times += [when for member, when in self._wanted.items() if self._links[member].writable]
+        else:
+            times.append(self._patient_until)
         for link in self._links.values():
             if link.frames or (link.writable and self._has_work(link)):
                 return -math.inf
@@ -208,6 +214,8 @@ class Mesh:
         if now >= self._next_interval:
             self._plan_interval(now)
             self._want_next(now)
+        if self._asking is not None and now >= self._patient_until:
+            self._pass_over(self._asking, now)
         if self._asking is None:
             self._ask(now)
         if self._settled_at is not None and now >= self._settled_at:
@@ -287,10 +295,19 @@ class Mesh:
         self.counters["records_received"] += len(records)
         link.incoming.delivered(position, message.identifier if message.acknowledge else 0, len(records))
         self._outputs.append(BindingsReceived(link.member, position, records))
-        if end is not None and self._asking == (link.member, message.identifier):
-            self._asking = None
+        if message.identifier == link.asked:
+            self._answered(link, end is not None, now)
+
+    def _answered(self, link: Link, in_full: bool, now: float) -> None:
+        """Something came of what we asked this member for."""
+        if self._asking == link.member:
+            self._patient_until = now + PATIENCE_S
+        if in_full:
+            link.asked = 0
             self._reconciled.add(link.member)
             self.counters["reconciliations"] += 1
+            if self._asking == link.member:
+                self._asking = None
 
     def _acknowledgement(self, link: Link, message: StateSynchronization) -> None:
         status = message.option(StateSynchronizationStatus)
@@ -349,15 +366,24 @@ class Mesh:
                 del self._wanted[member]
                 self._request = (self._request + 1) % REQUEST_BIT
                 identifier = REQUEST_BIT | self._request
-                self._asking = (member, identifier)
+                link.asked = identifier
+                self._asking = member
+                self._patient_until = now + PATIENCE_S
                 options = [RequestedBinding(UNSPECIFIED), *digest_options(self._store.digests())]
                 link.frames.append(encode_frame(Kind.REQUEST, identifier, *options))
                 return
 
+    def _pass_over(self, member: int, now: float) -> None:
+        """It lives and does not answer, its journal may hang: others must not wait for it."""
+        self.counters["answers_too_late"] += 1
+        self._asking = None
+        self._passed_over.add(member)
+        self._wanted[member] = now + RECONCILE_INTERVAL_S
+
     def _look_whether_current(self) -> None:
         """A member that starts has what one other member had, and what the others it can reach had beyond that."""
         open_ones = {link.member for link in self._links.values() if link.open}
-        if not self._reconciled or open_ones - self._reconciled:
+        if not self._reconciled or open_ones - self._reconciled - self._passed_over:
             return
         if self._settled_at is None or len(self._reconciled) == len(self._others):
             self._current = True

@@ -40,7 +40,7 @@ class CertificateError(Exception):
 
 
 def create_authority(directory: Path, name: str, now: datetime | None = None) -> tuple[Path, Path]:
-    """Make ``NAME.crt`` and ``NAME.key``, mode 0600, the authority of one set. Raises CertificateError, also when one
+    """Make ``NAME.crt`` and ``NAME.key`` (mode 0600), the authority of one set. Raises CertificateError, also when one
     of the files is there already: a new authority would cut every member off."""
     now = now or datetime.now(UTC)
     key = ec.generate_private_key(ec.SECP256R1())
@@ -58,7 +58,7 @@ def create_authority(directory: Path, name: str, now: datetime | None = None) ->
 def create_member(
     directory: Path, authority: Path, authority_key: Path, name: str, locator: Address, now: datetime | None = None
 ) -> tuple[Path, Path]:
-    """Make ``NAME.crt`` and ``NAME.key``, mode 0600, for the member with this locator. Raises CertificateError."""
+    """Make ``NAME.crt`` and ``NAME.key`` (mode 0600) for the member with this locator. Raises CertificateError."""
     now = now or datetime.now(UTC)
     issuer = _read_certificate(authority)
     issuer_key = _read_key(authority_key)
@@ -120,7 +120,7 @@ def certificate_addresses(certificate: x509.Certificate) -> list[IPv4Address | I
     """The IP addresses in subjectAltName."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
         return []
     return [
         address

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-from contextlib import suppress
 from typing import Protocol
 
 from unwired.wire.state_synchronization import FRAME_SIZE_MAX, LENGTH_SIZE
@@ -118,8 +117,7 @@ class FrameStream(asyncio.Protocol):
             at = end
         del buffer[:at]
         self.held_up = go_on and not self._owner.accepting(self)
-        with suppress(RuntimeError):  # it was closed meanwhile
-            if self.held_up or self._waiting is not None:
-                transport.pause_reading()
-            else:
-                transport.resume_reading()
+        if self.held_up or self._waiting is not None:
+            transport.pause_reading()
+        else:
+            transport.resume_reading()

@@ -186,6 +186,9 @@ class MeshCarrier:
     def joined(self, stream: FrameStream, certificate: bytes | None) -> None:
         """A stream is up and its other end's certificate is the authority's: is it the member's own?"""
         member = stream.member
+        if not self._running:
+            stream.abort()
+            return
         if certificate is None or not names_only(certificate, self._others[member]):
             self._refused(member, "certificate", "its certificate does not name its locator as only IP address")
             stream.abort()
