@@ -15,6 +15,7 @@ from participant import Participant, binding, settings_of, until
 
 from unwired.core import mesh as core_mesh
 from unwired.core.settings import Member
+from unwired.plane import mesh
 from unwired.plane.carrier import CarrierError
 from unwired.plane.certificates import Credentials, create_authority, create_member
 from unwired.plane.mesh import HANDSHAKES_MAX, PORT, MeshCarrier
@@ -119,6 +120,22 @@ def test_handshakes_that_do_not_go_on_are_bounded(three: tuple[Member, ...], cre
         await until(lambda: own.carrier.counters().get("refused_handshakes_too_many", 0) == 3, "three are refused")
         for _, writer in opened:
             writer.close()
+        await own.carrier.stop()
+
+    run(test())
+
+
+def test_a_handshake_that_does_not_go_on_is_given_up(
+    three: tuple[Member, ...], credentials: MakeCredentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mesh, "HANDSHAKE_TIMEOUT_S", 0.2)
+
+    async def test() -> None:
+        own = await lone(three, credentials)
+        reader, writer = await Rogue(three[0], three[2]).tcp()
+        assert await over(reader) == b""
+        await until(lambda: own.carrier.counters().get("refused_handshake", 0) == 1, "it is counted")
+        writer.close()
         await own.carrier.stop()
 
     run(test())

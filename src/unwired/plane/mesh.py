@@ -238,11 +238,11 @@ class MeshCarrier:
         self._counters[f"refused_{name}"] += 1
         self._problems[member] = reason
 
-    def _failed(self, member: int, error: Exception) -> None:
-        """No stream came about."""
+    def _failed(self, member: int, error: Exception, came: bool) -> None:
+        """No stream came about; ``came``: the other end had connected to us."""
         if isinstance(error, ssl.SSLCertVerificationError):
             self._refused(member, "certificate", f"its certificate is not accepted: {error.verify_message}")
-        elif isinstance(error, ssl.SSLError):
+        elif came or isinstance(error, ssl.SSLError):
             self._refused(member, "handshake", f"TLS failed: {_text(error)}")
         else:
             self._counters["connections_failed"] += 1
@@ -267,7 +267,7 @@ class MeshCarrier:
                         ssl_shutdown_timeout=_CLOSING_S,
                     )
             except (OSError, TimeoutError) as error:
-                self._failed(member, error)
+                self._failed(member, error, came=False)
             else:
                 await stream.closed
                 if stream.was_open:
@@ -318,7 +318,7 @@ class MeshCarrier:
                 ssl_shutdown_timeout=_CLOSING_S,
             )
         except (OSError, TimeoutError) as error:
-            self._failed(member, error)
+            self._failed(member, error, came=True)
             connection.close()
         finally:
             self._handshakes[member] -= 1
