@@ -29,9 +29,9 @@ def test_the_example_runs_and_passes(write: Callable[[str], Path]) -> None:
 
 def test_every_key_is_documented() -> None:
     schema = scenario_file.schema()
-    keys = set(schema["properties"]) - {"node", "link", "network", "move", "tour", "traffic", "expect"}
+    keys = set(schema["properties"]) - {"node", "link", "network", "move", "tour", "fail", "traffic", "expect"}
     for name, definition in schema["$defs"].items():
-        assert f"[[{name.lower()}]]" in DOCUMENT or name not in ("Node", "Link", "Network", "Move", "Tour", "Expect")
+        assert f"[[{name.lower()}]]" in DOCUMENT or name not in ("Node", "Link", "Network", "Move", "Tour", "Fail", "Expect")
         keys |= set(definition.get("properties", {}))
     assert {key for key in keys if f"`{key}`" not in DOCUMENT} == set()
 

@@ -43,7 +43,7 @@ _FIRST_PORT = 40_000
 _LOOK_EVERY_S = 0.1
 _DRAIN_S = 0.5
 _STOP_SOURCES_S = 12.0
-_SETTLED_AFTER_S = 1.5
+_SETTLED_AFTER_S = 2.0
 """After a registration or a failure: when the paths are measured."""
 _FIRST_REGISTRATION_TIMEOUT_S = 20.0
 _ASIDE_TIMEOUT_S = 30.0
