@@ -335,7 +335,7 @@ class Target:
     st.floats(0.01, 2.0),
     st.sets(st.integers(0, 300), max_size=5),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_never_more_than_window_and_room_and_all_in_the_end(
     number: int, rooms: list[int], delay_s: float, deaf: set[int]
 ) -> None:

@@ -33,6 +33,7 @@ from unwired.wire.home_agent_hello import (
     HomeAgentHello,
     MemberState,
     MemberStateOption,
+    TimeEcho,
     body,
     decode_hello,
     encode_hello,
@@ -353,6 +354,17 @@ def test_round_trip_times_need_no_common_clock() -> None:
     world.kill(3)
     world.run(1.0)
     assert world.nodes[1].members.addresses_nearest_first() == [nearest[0], *nearest[2:]]
+
+
+def test_an_echo_of_what_was_not_sent_measures_nothing() -> None:
+    puppet = Puppet()
+    state = MemberStateOption(2, 0, 0, 0, b"bootboot")
+    clock = round(puppet.world.now.monotonic * 1e6)
+    for echo in (TimeEcho(clock + 1000, 0), TimeEcho(clock, 1000), TimeEcho(0, 0), TimeEcho((1 << 64) - 1, 0)):
+        puppet.says(hello(options=(state, echo)))
+        assert puppet.node.members.members_report(puppet.world.now)[1]["rtt_ms"] is None
+    puppet.says(hello(options=(state, TimeEcho(clock - 30_000, 10_000))))
+    assert puppet.node.members.members_report(puppet.world.now)[1]["rtt_ms"] == 20.0
 
 
 def test_death_of_a_member_is_seen_by_all_in_time() -> None:

@@ -1,5 +1,6 @@
 """Leaving a home agent set gracefully."""
 
+import pytest
 from set_driver import Node, World, member
 from test_home_agent_switch import KEY, NAME, binding
 
@@ -125,6 +126,32 @@ def test_with_nobody_left_in_the_set_we_do_not_wait_long() -> None:
     leaving.run(1.0)
     assert leaving.has_left()
     assert leaving.primaries == [1] * 50
+
+
+def test_a_member_that_comes_back_in_time_is_waited_for() -> None:
+    leaving = Leaving(bindings=10)
+    leaving.world.kill(2)
+    leaving.world.kill(3)
+    leaving.run(1.0)
+    leaving.world.give(leaving.node, Drain())
+    leaving.run(NOBODY_MAX_S - 1.0)
+    leaving.world.start(2)
+    leaving.world.nodes[2].members.load = lambda: Load(room=0)
+    leaving.run(1.0)
+    leaving.world.kill(2)
+    leaving.run(NOBODY_MAX_S - 1.0)
+    assert not leaving.has_left()
+    leaving.run(1.5)
+    assert leaving.has_left()
+
+
+def test_a_pass_that_takes_long_is_finished_before_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unwired.core.set_drain._SLICE", 1)
+    leaving = Leaving(bindings=500)
+    leaving.world.give(leaving.node, Drain())
+    leaving.run(15.0)
+    assert leaving.has_left()
+    assert set(leaving.primaries) == {3}
 
 
 def test_a_second_order_to_drain_changes_nothing() -> None:

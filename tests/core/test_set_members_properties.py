@@ -30,7 +30,7 @@ happenings = st.lists(
 
 
 @given(happenings, st.lists(st.floats(0.0, 0.4), min_size=15, max_size=15))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_all_agree_after_whatever_happened(what: list[tuple[str, int]], pauses: list[float]) -> None:
     world = World(SIZE, join_timeout_s=1.0)
     world.start_all()
