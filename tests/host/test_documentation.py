@@ -49,6 +49,9 @@ def test_every_configuration_key_is_documented_and_no_other(heading: str) -> Non
 def notices() -> Iterator[str]:
     for path in [*(ROOT / "src/unwired/core").glob("*.py"), *(ROOT / "src/unwired/host").glob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Assign(targets=[ast.Name(id="_NOTICES")], value=ast.Dict(values=values)):
+                    yield from (value.value for value in values if isinstance(value, ast.Constant))
             if not isinstance(node, ast.Call):
                 continue
             name = getattr(node.func, "attr", getattr(node.func, "id", ""))
@@ -72,7 +75,7 @@ def blocks(path: Path, language: str) -> list[str]:
 def test_files_to_copy_are_the_examples() -> None:
     shown = blocks(DOCS / "deploy.md", "toml") + blocks(DOCS / "deploy.md", "ini")
     shown += blocks(DOCS / "home-agent-set.md", "toml")
-    examples = {path.name: path.read_text() for path in (ROOT / "examples").iterdir()}
+    examples = {path.name: path.read_text() for path in (ROOT / "examples").glob("*.*")}
     copied = ("home-agent.toml", "mobile-node.toml", "home-agent-home-link.toml", "home-agent-set.toml")
     for name in (*copied, "unwired@.service"):
         assert examples[name] in shown, f"no page shows examples/{name} as it is"
