@@ -35,7 +35,7 @@ from unwired.lab.record import RunRecord
 from unwired.lab.report_svg import milliseconds, number
 from unwired.lab.report_view import View, look
 from unwired.lab.result import LINK_GAINED, LINK_LEFT, LINK_LOST, Expectation, Handover, Json, Result
-from unwired.lab.scenario import Metric, Scenario
+from unwired.lab.scenario import Metric
 from unwired.lab.toml import dumps
 
 _OPEN_MOVES = 12
@@ -46,8 +46,8 @@ _TILES = (
     (Metric.BINDINGS_LOST, "bindings lost by failures"),
     (Metric.SWITCH_PACKETS_LOST, "packets lost by switches"),
     (Metric.INTERRUPTION_MEDIAN_MS, "interruption, median"),
-    (Metric.INTERRUPTION_MAX_MS, "interruption, longest"),
     (Metric.TCP_RESETS, "TCP resets"),
+    (Metric.INTERRUPTION_MAX_MS, "interruption, longest"),
     (Metric.MOVES_DONE, "moves completed"),
     (Metric.MAKE_BEFORE_BREAK_PACKETS_LOST, "packets lost, two links up"),
     (Metric.TCP_BYTES_LOST, "TCP bytes lost"),
@@ -55,8 +55,6 @@ _TILES = (
 )
 _TILES_MAX = 7
 """The first ones that there are; all the others stand in the tables."""
-_COMPARED = frozenset({Metric.PATH_STRETCH_MEDIAN})
-"""The tiles that show the baseline's figure as well."""
 _JOURNEY = (
     "Choose a scene: where the mobile node is, before and after each Home Agent Switch, and after each failure. Beside "
     "each correspondent stands its round trip by the home agents."
@@ -101,7 +99,7 @@ def render(result: Result, record: RunRecord, baseline: Result | None = None) ->
         verdict="✓ Passed" if result.passed else "✗ Failed",
         verdict_detail=_verdict(result, len(failed)),
         problems=_list("problems", result.problems),
-        tiles="".join(itertools.islice(_tiles(result, scenario, baseline), _TILES_MAX)),
+        tiles="".join(itertools.islice(_tiles(view, result, baseline), _TILES_MAX)),
         journey=_section("Where packets go", _JOURNEY, report_scenes.section(view, result)),
         round_trips=_section(
             "Round trips", _round_trip_words(baseline), report_compare.section(view, result, baseline)
@@ -139,31 +137,42 @@ def _list(class_: str, items: Sequence[str]) -> str:
     return f'<ul class="{class_}">{inside}</ul>' if items else ""
 
 
-def _tiles(result: Result, scenario: Scenario, baseline: Result | None) -> Iterable[str]:
+def _tiles(view: View, result: Result, baseline: Result | None) -> Iterable[str]:
     figures = {name: (measured, unit) for name, measured, unit in result.metrics}
-    others = {name: measured for name, measured, _ in baseline.metrics} if baseline is not None else {}
-    expected = dict(zip((expect.metric for expect in scenario.expect), result.expectations, strict=True))
+    expected = dict(zip((expect.metric for expect in view.record.scenario.expect), result.expectations, strict=True))
     switches = figures.get(Metric.HOME_AGENT_SWITCHES.value, (None, ""))[0]
     for metric, name in _TILES:
         measured, unit = figures.get(metric.value, (None, ""))
         if measured is None or (metric is Metric.SWITCH_PACKETS_LOST and not switches):
             continue
-        other = others.get(metric.value) if metric in _COMPARED else None
-        beside = f"{baseline.scenario}: {other:.2f}" if baseline is not None and other is not None else ""
-        yield _tile(name, measured, unit, expected.get(metric), beside)
+        if metric is Metric.PATH_STRETCH_MEDIAN:
+            yield from _stretch_tiles(view, result, baseline, expected.get(metric))
+        else:
+            yield _tile(name, measured, unit, expected.get(metric))
 
 
-def _tile(name: str, measured: float, unit: str, expected: Expectation | None, beside: str) -> str:
+def _stretch_tiles(view: View, result: Result, baseline: Result | None, expected: Expectation | None) -> Iterable[str]:
+    far = report_compare.unbroken(report_compare.rows(view, result, baseline), near=False)
+    by_set, by_one = report_compare.both(far)
+    if by_set is not None:
+        name = baseline.scenario if baseline is not None else ""
+        yield _tile(
+            "path stretch, median", by_set.stretch, "", expected, f"{name}: {by_one.stretch:.2f}" if by_one else ""
+        )
+        largest = f"{name}: {by_one.largest_stretch:.2f}" if by_one else ""
+        yield _tile("path stretch, largest", by_set.largest_stretch, "", None, largest)
+
+
+def _tile(name: str, measured: float, unit: str, expected: Expectation | None, beside: str = "") -> str:
     if unit == "bytes" and measured >= 1e6:
         measured, unit = measured / 1e6, "MB"
         limit = ""
     else:
-        limit = f"{expected.comparison} {number(expected.limit)}" if expected else ""
+        limit = f"{expected.comparison} {report_tables.figure(expected.limit, unit)}" if expected else ""
     failed = expected is not None and not expected.passed
-    small = f"{measured:.2f}" if measured < 10 and measured != int(measured) else number(round(measured, 1))
     return (
         f'<div class="tile{" failed" if failed else ""}"><div class="figure-name">{escape(name)}</div>'
-        f'<div class="value">{small} <small>{escape(unit if unit != "packets" else "")}</small></div>'
+        f'<div class="value">{report_tables.figure(measured, unit)} <small>{escape(unit if unit != "packets" else "")}</small></div>'
         f'<div class="limit">{escape(", ".join(filter(None, (limit, beside))))}</div></div>'
     )
 

@@ -44,8 +44,36 @@ def rows(view: View, result: Result, baseline: Result | None) -> list[Row]:
     return found
 
 
-def median(values: Sequence[float]) -> float | None:
-    return statistics.median(values) if values else None
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Of several pairs: medians, and the largest stretch of all."""
+
+    pairs: int
+    direct_ms: float
+    rtt_ms: float
+    stretch: float
+    largest_stretch: float
+
+
+def summarize(paths: Sequence[PathMeasured]) -> Summary | None:
+    if not paths:
+        return None
+    return Summary(
+        pairs=len(paths),
+        direct_ms=statistics.median(path.direct_rtt_ms for path in paths),
+        rtt_ms=statistics.median(path.rtt_ms for path in paths),
+        stretch=statistics.median(path.stretch for path in paths),
+        largest_stretch=max(path.stretch for path in paths),
+    )
+
+
+def both(group: Sequence[Row]) -> tuple[Summary | None, Summary | None]:
+    """By the home agents, and in the baseline."""
+    return summarize([row.path for row in group]), summarize([row.alone for row in group if row.alone is not None])
+
+
+def unbroken(found: Sequence[Row], near: bool) -> list[Row]:
+    return [row for row in found if row.is_near == near and not row.is_broken]
 
 
 def section(view: View, result: Result, baseline: Result | None) -> str:
@@ -145,33 +173,24 @@ def table(found: Sequence[Row], alone: str | None) -> str:
 
 def _medians(found: Sequence[Row], alone: str | None) -> list[list[str]]:
     groups = (
-        (f"Median, direct round trip {number(NEAR_MS)} ms or more", [r for r in found if _counts(r) and not r.is_near]),
-        (f"Median, direct round trip below {number(NEAR_MS)} ms", [r for r in found if _counts(r) and r.is_near]),
+        (f"Median, direct round trip {number(NEAR_MS)} ms or more", unbroken(found, near=False)),
+        (f"Median, direct round trip below {number(NEAR_MS)} ms", unbroken(found, near=True)),
         ("Median, while something was broken", [row for row in found if row.is_broken]),
     )
     cells = []
     for words, group in groups:
-        if not group:
+        by_set, by_one = both(group)
+        if by_set is None:
             continue
-        cells.append(
-            [
-                words,
-                _pairs(len(group)),
-                "",
-                "",
-                milliseconds(median([row.path.direct_rtt_ms for row in group])),
-                milliseconds(median([row.path.rtt_ms for row in group])),
-                _times(median([row.path.stretch for row in group])),
-            ]
-        )
+        figures = [milliseconds(by_set.direct_ms), milliseconds(by_set.rtt_ms), _times(by_set.stretch)]
+        largest = ["", "", _times(by_set.largest_stretch)]
         if alone is not None:
-            others = [row.alone for row in group if row.alone is not None]
-            cells[-1] += [milliseconds(median([o.rtt_ms for o in others])), _times(median([o.stretch for o in others]))]
+            figures += [milliseconds(by_one.rtt_ms), _times(by_one.stretch)] if by_one else ["–", "–"]
+            largest += ["", _times(by_one.largest_stretch)] if by_one else ["–", "–"]
+        cells.append([words, _pairs(by_set.pairs), "", "", *figures])
+        if by_set.pairs > 1:
+            cells.append(["Largest stretch of these", "", "", "", *largest])
     return cells
-
-
-def _counts(row: Row) -> bool:
-    return not row.is_broken
 
 
 def _pairs(count: int) -> str:
@@ -182,5 +201,5 @@ def _stretch(path: PathMeasured) -> str:
     return _times(path.stretch)
 
 
-def _times(value: float | None) -> str:
-    return "–" if value is None else f"× {value:.2f}"
+def _times(value: float) -> str:
+    return f"× {value:.2f}"

@@ -53,13 +53,15 @@ def _failure(failure: Failure) -> str:
 
 def _paths(rows: Sequence[report_compare.Row], baseline: Result | None) -> list[str]:
     told = []
-    for near, which in ((False, "10 ms or more away"), (True, "less than 10 ms away")):
-        group = [row for row in rows if row.is_near == near and not row.is_broken]
-        stretch = report_compare.median([row.path.stretch for row in group])
-        if stretch is None:
+    for near, which in ((False, "10 ms or more"), (True, "less than 10 ms")):
+        by_set, by_one = report_compare.both(report_compare.unbroken(rows, near))
+        if by_set is None:
             continue
-        alone = report_compare.median([row.alone.stretch for row in group if row.alone is not None])
-        beside = f"; {baseline.scenario}: {alone:.2f}" if baseline is not None and alone is not None else ""
-        pairs = f"{len(group)} pair{'s' if len(group) != 1 else ''}"
-        told.append(f"round trips over the direct ones, median of the {pairs} {which}: {stretch:.2f}{beside}")
+        beside = f"; {baseline.scenario}: {_stretches(by_one)}" if baseline is not None and by_one is not None else ""
+        pairs = f"{by_set.pairs} pair{'s' if by_set.pairs != 1 else ''}"
+        told.append(f"stretch of the {pairs} whose direct round trip is {which}: {_stretches(by_set)}{beside}")
     return told
+
+
+def _stretches(summary: report_compare.Summary) -> str:
+    return f"{summary.stretch:.2f} on median, {summary.largest_stretch:.2f} at most"

@@ -31,14 +31,19 @@ def table(
     return f'<div class="scroll {class_}"><table>{head}<tbody>{body}</tbody>{foot}</table></div>'
 
 
+def figure(value: float, unit: str) -> str:
+    """A ratio, which has no unit, to the hundredth."""
+    return f"{value:.2f}" if not unit and value != int(value) else number(round(value, 1))
+
+
 def measured(expectation: Expectation) -> str:
     if expectation.measured is None:
         return "nothing measured"
-    return f"{number(round(expectation.measured, 2))} {expectation.unit}".strip()
+    return f"{figure(expectation.measured, expectation.unit)} {expectation.unit}".strip()
 
 
 def limit(expectation: Expectation) -> str:
-    return f"{expectation.comparison} {number(expectation.limit)} {expectation.unit}".strip()
+    return f"{expectation.comparison} {figure(expectation.limit, expectation.unit)} {expectation.unit}".strip()
 
 
 def expectations(result: Result) -> str:
