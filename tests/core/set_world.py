@@ -273,6 +273,10 @@ class Site:
         """Which member a packet for a home address goes to while that is up; 0: directly."""
         return next((row.member for row in self.table.rows().forwards if row.address == home), None)
 
+    def accepted_from(self, home: Address) -> set[Address]:
+        """The care-of addresses from which a home address is accepted."""
+        return {row.outer_source for row in self.table.rows().accepts if row.address == home}
+
     def switches(self) -> list[tuple[Address, HomeAgentSwitch]]:
         return [(one.source, one.payload) for one in self.sent if isinstance(one.payload, HomeAgentSwitch)]
 
