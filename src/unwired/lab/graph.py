@@ -102,13 +102,16 @@ _COLOURS = {
     "network": "#1e8449",
 }
 _WIDTH, _HEIGHT, _MARGIN = 900, 560, 80
+"""At least."""
+_COLUMN, _ROW = 235, 62
 
 
 def as_svg(scenario: Scenario) -> str:
     """A picture that needs nothing else."""
     places = layout(scenario)
+    width, height = size(scenario)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif"'
         f' font-size="13" role="img" aria-label="{html.escape(f"Topology of {scenario.name}", quote=True)}">'
     ]
     for edge in edges(scenario):
@@ -132,16 +135,19 @@ def as_svg(scenario: Scenario) -> str:
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def layout(scenario: Scenario, width: float = _WIDTH, height: float = _HEIGHT) -> dict[str, tuple[float, float]]:
+def size(scenario: Scenario) -> tuple[int, int]:
+    """Width and height of the picture: there is room for every box."""
+    columns = _columns(scenario, _neighbour_lists(scenario))
+    highest = max(len(column) for column in columns)
+    return max(_WIDTH, 2 * _MARGIN + (len(columns) - 1) * _COLUMN), max(_HEIGHT, (highest + 1) * _ROW)
+
+
+def layout(scenario: Scenario) -> dict[str, tuple[float, float]]:
     """Places for the vertices, the same ones every time: columns by distance from the home agents (or the first node),
     each column ordered by where its neighbours are."""
-    names = [vertex.name for vertex in vertices(scenario)]
-    neighbours: dict[str, list[str]] = {name: [] for name in names}
-    for edge in edges(scenario):
-        if not edge.movable:
-            neighbours[edge.first].append(edge.second)
-            neighbours[edge.second].append(edge.first)
-    columns = _columns(scenario, names, neighbours)
+    neighbours = _neighbour_lists(scenario)
+    columns = _columns(scenario, neighbours)
+    width, height = size(scenario)
     places: dict[str, tuple[float, float]] = {}
     for number, column in enumerate(columns):
         if number:
@@ -152,7 +158,17 @@ def layout(scenario: Scenario, width: float = _WIDTH, height: float = _HEIGHT) -
     return places
 
 
-def _columns(scenario: Scenario, names: list[str], neighbours: dict[str, list[str]]) -> list[list[str]]:
+def _neighbour_lists(scenario: Scenario) -> dict[str, list[str]]:
+    neighbours: dict[str, list[str]] = {vertex.name: [] for vertex in vertices(scenario)}
+    for edge in edges(scenario):
+        if not edge.movable:
+            neighbours[edge.first].append(edge.second)
+            neighbours[edge.second].append(edge.first)
+    return neighbours
+
+
+def _columns(scenario: Scenario, neighbours: dict[str, list[str]]) -> list[list[str]]:
+    names = list(neighbours)
     mobile = [node.name for node in scenario.node if node.role is Role.MOBILE_NODE]
     roots = [node.name for node in scenario.node if node.role is Role.HOME_AGENT] or [names[0]]
     distance = dict.fromkeys(roots, 0)

@@ -170,9 +170,10 @@ def _tile(name: str, measured: float, unit: str, expected: Expectation | None, b
     else:
         limit = f"{expected.comparison} {report_tables.figure(expected.limit, unit)}" if expected else ""
     failed = expected is not None and not expected.passed
+    figure = report_tables.figure(measured, unit)
     return (
         f'<div class="tile{" failed" if failed else ""}"><div class="figure-name">{escape(name)}</div>'
-        f'<div class="value">{report_tables.figure(measured, unit)} <small>{escape(unit if unit != "packets" else "")}</small></div>'
+        f'<div class="value">{figure} <small>{escape(unit if unit != "packets" else "")}</small></div>'
         f'<div class="limit">{escape(", ".join(filter(None, (limit, beside))))}</div></div>'
     )
 

@@ -33,7 +33,8 @@ def section(view: View, result: Result) -> str:
             f'<div class="panel"><p>{_words(scenario, scene)}</p>'
             f'<div class="figure">{report_map.draw(atlas, scene, f"Paths: {name}")}</div></div></div>'
         )
-    return f'{report_map.coast_definition(atlas)}<div class="scenes" role="radiogroup" aria-label="Scene">{"".join(panels)}</div>{report_map.legend()}'
+    inside = f'<div class="scenes" role="radiogroup" aria-label="Scene">{"".join(panels)}</div>'
+    return f"{report_map.coast_definition(atlas)}{inside}{report_map.legend()}"
 
 
 def _first_choice(shown: Sequence[Scene]) -> int:
