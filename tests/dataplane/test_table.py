@@ -358,5 +358,6 @@ def test_a_narrow_tunnel_among_many(table: BpfTable, namespace: Namespace, monke
     found = table.tunnel_of(0, Direction.TO_HOME_ADDRESS, homes[0])
     assert found is not None and (found.number, found.mtu) == (1, 1300)
     assert table.tunnel_of(0, Direction.FROM_HOME_ADDRESS, homes[0]) is None
+    table.apply(SetTunnel(replace(TO_MEMBER, mtu=1400)))  # no home address is behind that
     table.apply(RemoveTunnel(1))
     assert namespace.run("ip -6 route show proto 78") == ""

@@ -49,10 +49,13 @@ def forget_path_mtu(namespace: Namespace) -> None:
     namespace.ip("route flush cache")
 
 
-def read(descriptor: int) -> bytes:
+def read(descriptor: int, provoke: Callable[[], object]) -> bytes:
+    """The packet that a punt device gives when it is provoked; again, because a device that has just been opened drops
+    what comes before the kernel has noticed."""
     packets: list[bytes] = []
 
     def came() -> bool:
+        provoke()
         try:
             packets.append(os.read(descriptor, 65536))
         except BlockingIOError:
