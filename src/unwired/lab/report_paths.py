@@ -143,6 +143,11 @@ def place_of(scenario: Scenario, network: str) -> Place | None:
     return next((router.place for router in routers if router.place is not None), None)
 
 
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+
+
 def location(scenario: Scenario, scene: Scene) -> str:
     place = place_of(scenario, scene.stop.network)
     name = site_name(scenario, place) if place is not None else ""
@@ -154,4 +159,4 @@ def location(scenario: Scenario, scene: Scene) -> str:
 def heading(scenario: Scenario, scene: Scene) -> str:
     """Where the mobile node is, and what changed while it was there."""
     where = location(scenario, scene) + (", mended" if scene.mended else "")
-    return f"{where}, switched to {' and '.join(scene.primaries) or 'another'}" if scene.switched else where
+    return f"{where}, switched to {listed(scene.primaries) or 'another'}" if scene.switched else where

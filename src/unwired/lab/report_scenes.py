@@ -7,7 +7,7 @@ from html import escape
 
 from unwired.lab import report_failures, report_map
 from unwired.lab.report_atlas import survey
-from unwired.lab.report_paths import Scene, heading, scenes
+from unwired.lab.report_paths import Scene, heading, listed, scenes
 from unwired.lab.report_svg import number
 from unwired.lab.report_view import View
 from unwired.lab.result import Result
@@ -49,7 +49,7 @@ def _words(scenario: Scenario, scene: Scene) -> str:
         said.append(f"{report_failures.words(failure)} at {number(round(failure.at_s, 1))} s.")
     if scene.primaries:
         verb = "is moved by Home Agent Switch to" if scene.switched else "is served by"
-        said.append(f"{scene.stop.node} {verb} {' and '.join(scene.primaries)}.")
+        said.append(f"{scene.stop.node} {verb} {listed(scene.primaries)}.")
     stretch = statistics.median(path.stretch for path in scene.paths)
     agents = [node.name for node in scenario.node if node.role == "home_agent"]
     if len(agents) > 1:
