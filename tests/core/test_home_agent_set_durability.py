@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from set_world import HOMES, World, address_of, care_of
+from set_world import HOMES, THIRD_HOME, World, address_of, care_of
 
 from unwired.core.binding_cache import decode_record, record_key
 from unwired.core.binding_states import State
@@ -12,6 +12,7 @@ from unwired.core.door import ActionFailed, BindingsHeld, BindingsReceived, Pers
 from unwired.core.durability import peers_needed
 from unwired.core.settings import Durability
 from unwired.wire.address import UNSPECIFIED
+from unwired.wire.rfc4285 import wall_time
 
 HOME = HOMES[0]
 
@@ -189,6 +190,16 @@ def test_a_journal_from_before_there_were_sets_is_read() -> None:
     world.run(5)
     assert all(site.route(HOME) == (address_of(1), care_of(1)) for site in world.sites)
     assert len(set(world.records())) == 1
+
+
+def test_a_journal_from_before_without_timestamps_gives_versions_too() -> None:
+    world = World()
+    world.update(THIRD_HOME, to=1)
+    world.run(1)
+    [key] = world.site(1).journal
+    record = world.site(1).journal[key]
+    binding, _ = decode_record(key, b"\x01" + record[1:43], world.site(1).now())
+    assert binding.timestamp == 0 and abs(wall_time(binding.version) - world.wall) < 2
 
 
 def test_a_binding_whose_primary_is_no_member_any_more_is_forgotten() -> None:

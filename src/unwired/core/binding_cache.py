@@ -6,12 +6,15 @@ Own and global bindings are entries alike: what differs is who their primary hom
 import struct
 from collections import Counter
 from collections.abc import Iterator
+from math import isfinite
 
 from unwired.core.binding_states import State
 from unwired.core.door import Now
 from unwired.core.global_binding import GlobalBinding, Order
 from unwired.core.timers import Bucket, Wheel
 from unwired.wire.address import UNSPECIFIED, Address
+from unwired.wire.rfc4285 import ntp_timestamp
+from unwired.wire.rfc6275 import LIFETIME_UNIT_S
 
 SEQUENCE_NUMBERS = 1 << 16
 _KEY = b"home_agent:"
@@ -122,7 +125,7 @@ def decode_record(key: bytes, record: bytes, now: Now) -> tuple[Binding, Address
     _, state, flags, sequence, lifetime_units, timestamp, ends_at, tunnel, care_of_address, *more = layout.unpack(
         record
     )
-    if state not in (State.BOUND, State.DELETED, State.REMEMBERED) or ends_at != ends_at:
+    if state not in (State.BOUND, State.DELETED, State.REMEMBERED) or not isfinite(ends_at):
         raise UnreadableRecord(f"state {state}, end {ends_at}")
     binding = Binding(home_address)
     binding.state = State(state)
@@ -134,7 +137,11 @@ def decode_record(key: bytes, record: bytes, now: Now) -> tuple[Binding, Address
     binding.tunnel = tunnel
     binding.care_of_address = care_of_address
     binding.ends_at = ends_at - now.wall + now.monotonic
-    binding.version, primary = more or (timestamp, UNSPECIFIED)
+    if more:
+        binding.version, primary = more
+    else:
+        binding.version = timestamp or ntp_timestamp(ends_at - lifetime_units * LIFETIME_UNIT_S)
+        primary = UNSPECIFIED
     return binding, primary
 
 
