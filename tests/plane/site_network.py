@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -206,7 +207,7 @@ class Site:
                     continue
                 if b"unwired.plane.supervisor" in command and str(self.runtime).encode() in command:
                     os.kill(int(entry.name), signal.SIGTERM)
-                    eventually(lambda entry=entry: not entry.exists() or _is_dead(entry), "the supervisor ends")
+                    eventually(partial(_is_dead, entry), "the supervisor ends")
 
 
 def _is_dead(entry: Path) -> bool:

@@ -77,7 +77,7 @@ def test_new_enough(tmp_path: Path, version: str) -> None:
 
 
 def test_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bird.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
     with pytest.raises(bird.BirdError, match=r"BIRD is not installed: .*apt install bird2.*external"):
         bird.find()
 
