@@ -15,7 +15,7 @@ from typing import Any
 from unwired.host import config
 from unwired.host.problems import ConfigError, Problem
 from unwired.lab import toml
-from unwired.lab.build import Lab
+from unwired.lab.build import ROUTER_NICENESS, Lab
 from unwired.lab.namespace import Namespace
 from unwired.lab.processes import LabError, Process, module, wait_until
 from unwired.lab.record import NoticeRecord
@@ -27,6 +27,7 @@ from unwired.wire.address import parse_address
 PINS = Path("/sys/fs/bpf/unwired")
 """Where a daemon pins its maps and links, in a directory of its name. Shared by all namespaces."""
 _START_TIMEOUT_S = 20.0
+_NICENESS = {Role.HOME_AGENT: ROUTER_NICENESS}
 _ANSWER_TIMEOUT_S = 5.0
 
 
@@ -139,7 +140,9 @@ class Agent:
         command = module("unwired", "run", "-c", self.path)
         # Each start has logs of its own: what was read of the last one's stays valid.
         suffix = f"{self.node.name}-{len(self._listeners) + 1}" if self._listeners else self.node.name
-        self.process = process = self._lab.processes.start(f"daemon-{suffix}", command, self._namespace)
+        self.process = process = self._lab.processes.start(
+            f"daemon-{suffix}", command, self._namespace, niceness=_NICENESS.get(self.node.role, 0)
+        )
         if not wait_until(lambda: self._answers() or not process.is_running, _START_TIMEOUT_S, 0.02):
             raise LabError(f"the daemon of {self.node.name} does not answer: {process.log_tail()}")
         if not process.is_running:

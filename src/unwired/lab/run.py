@@ -1,5 +1,6 @@
 """Runs a scenario: builds it, starts daemons and traffic, carries out the moves, and leaves the record of it all."""
 
+import contextlib
 import heapq
 import itertools
 import json
@@ -45,6 +46,7 @@ _DRAIN_S = 0.5
 _STOP_SOURCES_S = 12.0
 _SETTLED_AFTER_S = 2.0
 """After a registration or a failure: when the paths are measured."""
+_LATE_MS = 50.0
 _FIRST_REGISTRATION_TIMEOUT_S = 20.0
 _ASIDE_TIMEOUT_S = 30.0
 
@@ -184,6 +186,7 @@ class _Runner:
         if captures is not None:
             captures.end()
             self._note_captures(captures)
+        self._note_lateness()
         return RunRecord(
             scenario=self._scenario,
             directory=self._lab.directory,
@@ -334,6 +337,7 @@ class _Runner:
             for other, network in self._lab.attached.items()
             if other != end and other.partition(".")[0] == node.name
         }
+        self._registrations[node.name] += 1  # whatever was to be measured there is too late
         home = self._scenario.home_network(node)
         record = MoveRecord(
             node=node.name,
@@ -454,6 +458,17 @@ class _Runner:
                     self._problems.append(f"{process.name} had to be killed.")
             if processes is self._sources and processes:
                 time.sleep(_DRAIN_S)
+
+    def _note_lateness(self) -> None:
+        """A relay that was late tells that this machine was too busy; whoever listens for a silence then heard one."""
+        if self._lab.relay is None:
+            return
+        self._lab.relay.end()
+        with contextlib.suppress(ValueError, IndexError):
+            counted = json.loads(self._lab.relay.log.read_text().splitlines()[-1])
+            late_ms = max(one["late_max_ms"] for one in counted.values())
+            if late_ms > _LATE_MS:
+                self._watcher.say(None, f"the wires were up to {late_ms:.0f} ms late: this machine was too busy")
 
     # --- captures ---
 
