@@ -1,6 +1,7 @@
 """The configuration file: every mistake at once, each with what, why and fix, and never a secret."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from unwired.core.settings import Algorithm
 from unwired.host.config import ConfigError, HomeAgentConfig, MobileNodeConfig, Problem, load
+from unwired.plane.certificates import create_authority, create_member
 from unwired.wire.address import parse_address
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -234,8 +236,12 @@ def test_discovery_needs_insecure(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.name)
-def test_examples_can_be_used(path: Path) -> None:
-    assert load(path).path == path
+def test_examples_can_be_used(path: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "examples"
+    shutil.copytree(EXAMPLES, directory)
+    # The set's certificates are made by whoever runs it.
+    create_member(directory, *create_authority(directory, "authority"), "tokyo", parse_address("2001:db8:a::10"))
+    assert load(directory / path.name).path == directory / path.name
 
 
 def test_check_command(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from unwired.core.settings import Durability
 from unwired.host.config import ConfigError, HomeAgentConfig, Problem, load
+from unwired.plane.certificates import create_authority, create_member
 from unwired.wire.address import parse_address
 
 AGENT = """
@@ -41,8 +42,7 @@ locator = "2001:db8:b::10"
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    for name in ("tokyo.crt", "tokyo.key", "authority.crt"):
-        (tmp_path / name).write_text("PEM\n")
+    create_member(tmp_path, *create_authority(tmp_path, "authority"), "tokyo", parse_address("2001:db8:a::10"))
     return tmp_path
 
 
@@ -96,6 +96,19 @@ def test_mistakes(directory: Path, change: tuple[str, str], key: str, word: str)
     assert word in found[key].what, found
     assert found[key].why
     assert found[key].fix
+
+
+def test_a_certificate_for_another_locator(directory: Path) -> None:
+    found = problems(directory, AGENT + SET + MEMBERS.replace("2001:db8:a::10", "2001:db8:a::11"))
+    assert "must name the locator" in found["home_agent_set.certificate"].what
+
+
+def test_a_key_that_others_may_read_is_a_warning(directory: Path) -> None:
+    (directory / "tokyo.key").chmod(0o644)
+    path = directory / "it.toml"
+    path.write_text(AGENT + SET + MEMBERS)
+    (warning,) = load(path).warnings()
+    assert "chmod 600" in warning
 
 
 def test_another_address_than_the_home_agents(directory: Path) -> None:

@@ -16,6 +16,7 @@ from unwired.plane.certificates import (
     create_authority,
     create_member,
     names_only,
+    warnings,
 )
 from unwired.wire.address import parse_address
 
@@ -53,12 +54,19 @@ def test_the_authority_lasts_longer_and_its_key_is_private(authority: tuple[Path
     ("later", "problem"),
     [
         (MEMBER_LIFETIME + timedelta(days=1), "expired on"),
-        (MEMBER_LIFETIME - timedelta(days=10), "make a new one"),
         (-timedelta(days=1), "is the clock right"),
     ],
 )
 def test_time_is_checked(made: Credentials, later: timedelta, problem: str) -> None:
     assert any(problem in one and "tokyo.crt" in one for one in check(made, LOCATOR, NOW + later))
+
+
+def test_a_certificate_that_ends_soon_is_told_and_works(made: Credentials) -> None:
+    soon = NOW + MEMBER_LIFETIME - timedelta(days=10)
+    assert check(made, LOCATOR, soon) == []
+    (warning,) = warnings(made, soon)
+    assert "make a new one" in warning and "tokyo.crt" in warning
+    assert warnings(made, NOW) == []
 
 
 def test_another_address_is_found(made: Credentials) -> None:
@@ -78,10 +86,10 @@ def test_another_key_is_found(made: Credentials, tmp_path: Path, authority: tupl
     assert "not the key of" in problem
 
 
-def test_a_key_that_others_may_read_is_found(made: Credentials) -> None:
+def test_a_key_that_others_may_read_is_told(made: Credentials) -> None:
     made.private_key.chmod(0o640)
-    (problem,) = check(made, LOCATOR, NOW)
-    assert "chmod 600" in problem
+    (warning,) = warnings(made, NOW)
+    assert "chmod 600" in warning
 
 
 @pytest.mark.parametrize("content", [None, b"", b"-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n"])

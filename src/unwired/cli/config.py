@@ -30,14 +30,20 @@ def check(
     except ConfigError as error:
         if as_json:
             problems = [problem.as_json() for problem in error.problems]
-            print_json({"schema": SCHEMA, "file": str(file), "ok": False, "role": None, "problems": problems})
+            print_json(
+                {"schema": SCHEMA, "file": str(file), "ok": False, "role": None, "problems": problems, "warnings": []}
+            )
         else:
             for problem in error.problems:
                 print(problem.sentence())
             count = len(error.problems)
             print(f"{count} problem{'s' if count != 1 else ''} in {file}", file=sys.stderr)
         raise typer.Exit(EXIT_USAGE) from None
+    warnings = config.warnings()
     if as_json:
-        print_json({"schema": SCHEMA, "file": str(file), "ok": True, "role": config.role_name, "problems": []})
-    else:
-        print(f"{file}: ok, {config.role_name.replace('_', ' ')} named {config.daemon.name}")
+        answer = {"file": str(file), "ok": True, "role": config.role_name, "problems": [], "warnings": warnings}
+        print_json({"schema": SCHEMA, **answer})
+        return
+    for warning in warnings:
+        print(f"{file}: warning: {warning}")
+    print(f"{file}: ok, {config.role_name.replace('_', ' ')} named {config.daemon.name}")

@@ -8,6 +8,7 @@ import tomllib
 import typing
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,6 +37,7 @@ from unwired.host.config_set import HomeAgentSetConfig, HomeAgentSetSection, Mem
 from unwired.host.config_set import check as check_set
 from unwired.host.config_set import settings as set_settings
 from unwired.host.problems import ConfigError, Problem
+from unwired.plane import certificates
 from unwired.plane.bgp import BgpConfig
 from unwired.wire.address import Address, format_address, in_prefix
 
@@ -114,6 +116,12 @@ class Config:
     @property
     def role_name(self) -> str:
         return "home_agent" if isinstance(self.role, HomeAgentConfig) else "mobile_node"
+
+    def warnings(self) -> list[str]:
+        """What works today and should be looked at."""
+        if not isinstance(self.role, HomeAgentConfig) or self.role.home_agent_set is None:
+            return []
+        return certificates.warnings(self.role.home_agent_set.credentials, datetime.now(UTC))
 
 
 def load(path: Path | str) -> Config:
@@ -263,7 +271,17 @@ class _Loader:
         found = list(check_set(section, complete, agent, {subscriber.home_address for subscriber in subscribers}))
         for problem in found:
             self._say(*problem)
-        return None if found else set_settings(section, complete)
+        if found:
+            return None
+        made = set_settings(section, complete)
+        for wrong in certificates.check(made.credentials, made.settings.self.locator, datetime.now(UTC)):
+            self._say(
+                "home_agent_set.certificate",
+                wrong,
+                "members prove to each other who they are by certificates of the set's own authority",
+                "make it with: unwired members certificate",
+            )
+        return made
 
     def _bgp(self, raw: Any, agent: HomeAgentSection) -> BgpConfig | None:
         section = self._validate(BgpSection, raw, "bgp")

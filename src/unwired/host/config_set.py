@@ -50,7 +50,7 @@ class HomeAgentSetSection(Section):
     member: MemberName
     group_id: Annotated[int, Field(ge=1, le=65_535)]
     durability: Literal["local", "one-peer", "quorum"] = Durability.ONE_PEER.value
-    hello_interval_ms: Annotated[int, Field(ge=10, le=60_000)] = 50
+    hello_interval_ms: Annotated[int, Field(ge=10, le=10_000)] = 50
     hello_misses: Annotated[int, Field(ge=2, le=100)] = 3
     join_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 5.0
     port: Annotated[int, Field(ge=1, le=65_535)] = PORT

@@ -81,7 +81,7 @@ def create_member(
 
 
 def check(credentials: Credentials, locator: Address, now: datetime) -> list[str]:
-    """What is wrong with a member's files, each a sentence for a person; empty when nothing is."""
+    """Why a member's files can't be used, each a sentence for a person; empty when they can."""
     try:
         certificate = _read_certificate(credentials.certificate)
         authority = _read_certificate(credentials.authority)
@@ -105,15 +105,23 @@ def check(credentials: Credentials, locator: Address, now: datetime) -> list[str
     for path, one in ((credentials.certificate, certificate), (credentials.authority, authority)):
         if now >= one.not_valid_after_utc:
             problems.append(f"{path} expired on {one.not_valid_after_utc:%Y-%m-%d}")
-        elif now >= one.not_valid_after_utc - EXPIRES_SOON:
-            problems.append(f"{path} expires on {one.not_valid_after_utc:%Y-%m-%d}: make a new one")
         if now < one.not_valid_before_utc:
             problems.append(
                 f"{path} is not valid before {one.not_valid_before_utc:%Y-%m-%d %H:%M} UTC: is the clock right?"
             )
-    if credentials.private_key.stat().st_mode & 0o077:
-        problems.append(f"{credentials.private_key} may be read by others than its owner: chmod 600 it")
     return problems
+
+
+def warnings(credentials: Credentials, now: datetime) -> list[str]:
+    """What will be or may become wrong with files in which ``check`` finds nothing."""
+    found = []
+    for path in (credentials.certificate, credentials.authority):
+        end = _read_certificate(path).not_valid_after_utc
+        if now >= end - EXPIRES_SOON:
+            found.append(f"{path} expires on {end:%Y-%m-%d}: make a new one")
+    if credentials.private_key.stat().st_mode & 0o077:
+        found.append(f"{credentials.private_key} may be read by others than its owner: chmod 600 it")
+    return found
 
 
 def certificate_addresses(certificate: x509.Certificate) -> list[IPv4Address | IPv6Address]:
