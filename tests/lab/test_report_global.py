@@ -267,12 +267,27 @@ def test_the_story_has_every_event_with_its_figures(run: tuple[RunRecord, Result
     told = report_story.tell(result, record, baseline(run[0]))
     sentences = "\n".join(sentence for _, sentence in told)
     assert [at_s for at_s, _ in told if at_s is not None] == sorted(at_s for at_s, _ in told if at_s is not None)
-    assert "mobile moves from tokyo-access to seoul-access" in sentences
+    assert "mobile moves from tokyo-access to seoul-access: first packet" in sentences
     assert "from korea to los-angeles: 6 ms of signalling, no packet lost" in sentences
     site = result.failures[0]
     cost = f"silence of {milliseconds(site.outage_ms)}, {site.packets_lost} packets lost"
     assert f"The site of los-angeles disappears: {cost}, 10 000 of 10 000 bindings still held" in sentences
     assert "single-ha" in sentences
+
+
+def test_a_move_without_a_probe_is_told_by_its_registration(run: tuple[RunRecord, Result]) -> None:
+    record, result = run
+    unwatched = tuple(replace(move, directions=(), interruption_ms=None) for move in result.handovers)
+    sentences = [sentence for _, sentence in report_story.tell(replace(result, handovers=unwatched), record)]
+    assert sentences[0].startswith("mobile moves from tokyo-access to seoul-access: registered ")
+
+
+def test_a_silence_is_searched_up_to_the_next_event(run: tuple[RunRecord, Result], view: View) -> None:
+    record, result = run
+    early = replace(result.failures[0], at_s=5.0)
+    drawing = report_failures.draw(view, early, 10.0, read_traffic(record).probes, None)
+    assert drawing is not None
+    assert "interruption" not in drawing  # the move at 10 s is not its doing
 
 
 # --- the page --------------------------------------------------------------------------------------------------------

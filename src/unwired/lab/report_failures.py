@@ -23,8 +23,8 @@ _OPEN = 5
 _WORDS = {
     FailureKind.SITE: "The site of {node} disappears",
     FailureKind.DAEMON: "The daemon of {node} is killed",
-    FailureKind.PARTITION: "{node}: cut",
-    HEAL: "{node}: mended",
+    FailureKind.PARTITION: "Links cut: {node}",
+    HEAL: "Mended: {node}",
 }
 
 
@@ -39,7 +39,8 @@ def section(view: View, result: Result, probes: Sequence[ProbeSeries]) -> str:
     limit = limit_of(view, result)
     drawn = []
     for index, failure in enumerate(result.failures):
-        ends_s = min((other.at_s for other in result.failures if other.at_s > failure.at_s), default=view.duration_s)
+        times_s = [other.at_s for other in result.failures] + [move.at_s for move in result.handovers]
+        ends_s = min((at_s for at_s in times_s if at_s > failure.at_s), default=view.duration_s)
         if failure.what == HEAL and not failure.packets_lost:
             continue
         drawing = draw(
@@ -98,11 +99,12 @@ def _when(failure: Failure) -> str:
 
 
 def silence(series: ProbeSeries, since: float, until: float) -> tuple[float, float] | None:
-    """The longest time without an arrival that overlaps the given one, all on CLOCK_MONOTONIC."""
+    """The longest time without an arrival that ends in the given one, or has not ended when it does; all on
+    CLOCK_MONOTONIC."""
     arrivals = numpy.sort(series.received_at[~series.lost])
     first = max(0, int(numpy.searchsorted(arrivals, since)) - 1)
-    last = int(numpy.searchsorted(arrivals, until)) + 1
-    seen = arrivals[first:last]
+    last = int(numpy.searchsorted(arrivals, until))
+    seen = numpy.append(arrivals[first:last], until)
     if len(seen) < 2:
         return None
     longest = int(numpy.argmax(numpy.diff(seen)))
@@ -112,10 +114,10 @@ def silence(series: ProbeSeries, since: float, until: float) -> tuple[float, flo
 def draw(
     view: View, failure: Failure, ends_s: float, probes: Sequence[ProbeSeries], limit_ms: float | None
 ) -> str | None:
-    """A row for each probe: a tick for each packet where it arrived, a red one where it was sent when it was lost. None
-    when no probe ran."""
+    """A row for each probe: a tick for each packet where it arrived, a red one where it was sent when it was lost. The
+    next event is at ``ends_s``. None when no probe ran."""
     at = view.record.started_at + failure.at_s
-    until = min(at + _SEARCHED_S, view.record.started_at + max(ends_s, failure.at_s + _SHORTEST_S))
+    until = min(at + _SEARCHED_S, view.record.started_at + ends_s)
     silences = [(series, silence(series, at, until)) for series in probes if len(series.sent_at)]
     if not silences:
         return None

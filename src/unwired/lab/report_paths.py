@@ -17,7 +17,7 @@ SAME_SITE_DEGREES = 1.5
 _BROKEN: dict[str, str] = {
     FailureKind.SITE: "{node} down",
     FailureKind.DAEMON: "daemon of {node} down",
-    FailureKind.PARTITION: "{node} cut",
+    FailureKind.PARTITION: "links cut",
 }
 
 

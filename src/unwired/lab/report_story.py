@@ -30,9 +30,11 @@ def _move(move: Handover) -> str:
     ends = f"from {move.source or 'nowhere'} to {move.destination or 'nowhere'}"
     if move.kind == LINK_LOST:
         return f"{move.node} leaves {move.source or 'its network'} and has no link: {_packets(move.packets_lost)}"
+    if not move.directions:  # no probe to or from it
+        return f"{move.node} moves {ends}: registered {milliseconds(move.registered_ms)} after the link was up"
     silence = f"first packet {milliseconds(move.interruption_ms)} after the link was up"
     return (
-        f"{move.node} moves {ends}: {silence if move.interruption_ms is not None else 'no packet seen after it'}, "
+        f"{move.node} moves {ends}: {silence if move.interruption_ms is not None else 'no packet after it'}, "
         f"{_packets(move.packets_lost)}"
     )
 
