@@ -22,7 +22,7 @@ from unwired.lab.record import NoticeRecord
 from unwired.lab.scenario import Node, Role, Scenario
 from unwired.lab.scenario_file import ScenarioError
 from unwired.plane import certificates
-from unwired.wire.address import parse_address
+from unwired.wire.address import Address, parse_address
 
 PINS = Path("/sys/fs/bpf/unwired")
 """Where a daemon pins its maps and links, in a directory of its name. Shared by all namespaces."""
@@ -72,12 +72,10 @@ def check(scenario: Scenario, path: Path) -> None:
     problems: list[Problem] = []
     directory = Path(tempfile.mkdtemp(prefix="unwired-lab-check-"))
     try:
+        make_credentials(scenario, directory)
         for index, node in enumerate(scenario.node):
             if not node.config:
                 continue
-            for needed in credentials(directory, node.name).values():
-                needed.parent.mkdir(exist_ok=True)
-                needed.touch()
             file = directory / "configuration.toml"
             file.write_text(configuration(scenario, node, "check", directory))
             try:
@@ -93,19 +91,28 @@ def check(scenario: Scenario, path: Path) -> None:
 
 
 def make_credentials(scenario: Scenario, directory: Path) -> None:
-    """An authority for this run, and a certificate for every member of a home agent set. Raises LabError."""
-    members = [node for node in daemons(scenario) if "home_agent_set" in scenario.daemon_configuration(node)]
+    """An authority for this run, and a certificate for every member of a home agent set whose configuration says who
+    it is. Raises LabError."""
+    members = {node.name: locator for node in daemons(scenario) if (locator := _locator(scenario, node)) is not None}
     if not members:
         return
     try:
         where = directory / "certificates"
         authority, authority_key = certificates.create_authority(where, "authority")
-        for node in members:
-            said = scenario.daemon_configuration(node)
-            locator = next(one["locator"] for one in said["member"] if one["name"] == said["home_agent_set"]["member"])
-            certificates.create_member(where, authority, authority_key, node.name, parse_address(locator))
+        for node, locator in members.items():
+            certificates.create_member(where, authority, authority_key, node, locator)
     except certificates.CertificateError as error:
         raise LabError(f"no certificates could be made: {error}") from None
+
+
+def _locator(scenario: Scenario, node: Node) -> Address | None:
+    """None: in no set, or the configuration has a mistake, which its check tells."""
+    said = scenario.daemon_configuration(node)
+    try:
+        own = said["home_agent_set"]["member"]
+        return next(parse_address(one["locator"]) for one in said["member"] if one["name"] == own)
+    except (KeyError, TypeError, ValueError, StopIteration):
+        return None
 
 
 class Agent:
