@@ -23,7 +23,6 @@ from unwired.core.subscribers import Subscribers
 from unwired.dataplane.table import DataplaneError
 from unwired.host import config as configuration
 from unwired.host import health
-from unwired.host import health
 from unwired.host.config import Config, HomeAgentConfig
 from unwired.host.control import ControlServer
 from unwired.host.driver import Driver, now
