@@ -133,7 +133,7 @@ def test_the_supervisor_is_killed(here: Site, bfd: bool) -> None:
     before = established(daemon)
     os.kill(before["pid"], signal.SIGKILL)
     missed = 0
-    while (status := daemon.say("status"))["pid"] == before["pid"] or not established_in(status):
+    while (status := daemon.say("status")).get("pid", before["pid"]) == before["pid"] or not established_in(status):
         missed += not here.route()
     here.sees("BGP.as_path: 4690\n", "(4690,100)")
     assert status["announced"] and status["bird_pid"] != before["bird_pid"] and here.marked()
@@ -141,6 +141,19 @@ def test_the_supervisor_is_killed(here: Site, bfd: bool) -> None:
     assert bfd or not missed
     daemon.say("withdraw")
     here.misses()
+
+
+def test_a_daemon_that_hangs(here: Site) -> None:
+    daemon = here.daemon(managed(hold_time_s=3.0))
+    daemon.say("announce")
+    here.sees()
+    before = established(daemon)
+    daemon.process.send_signal(signal.SIGSTOP)
+    here.misses()
+    eventually(lambda: not (here.runtime / "bgp").exists(), "the supervisor ends")
+    daemon.process.send_signal(signal.SIGCONT)
+    here.sees("BGP.as_path: 4690\n")
+    assert established(daemon)["pid"] != before["pid"]
 
 
 def test_daemon_and_supervisor_are_killed(here: Site) -> None:
@@ -223,6 +236,20 @@ def test_a_configuration_that_bird_refuses(here: Site) -> None:
     daemon.write(managed(neighbors=(replace(NEIGHBOR, password='one"two'),)))
     assert "BIRD refuses the configuration made for it" in daemon.say("reconfigure")["error"]
     assert established(daemon)["announced"] and here.route()
+
+
+def test_from_managed_to_external_and_back(here: Site) -> None:
+    daemon = here.daemon(managed())
+    daemon.say("announce")
+    here.sees()
+    daemon.write(Announcement(managed().prefixes, BgpConfig(BgpMode.EXTERNAL)))
+    assert daemon.say("reconfigure") == {}
+    here.misses()
+    status = daemon.status_when(lambda status: status["mode"] == "external", "external")
+    assert status["announced"] and status["bird_pid"] == 0 and here.marked()
+    daemon.write(managed())
+    assert daemon.say("reconfigure") == {}
+    here.sees()
 
 
 def test_external_is_the_marked_route_alone(here: Site) -> None:

@@ -78,7 +78,7 @@ class Announcer:
     def status(self) -> dict[str, Any]:
         """As of a second ago: ``announced`` (draining included), ``state``, ``since`` (in seconds since 1970),
         ``reason``, ``mode``, ``prefixes``, ``pid`` and ``bird_pid``, and ``sessions``, each with ``neighbor``, ``as``,
-        ``state``, ``since``, ``detail``. Before a supervisor has answered, ``announced`` and ``sessions`` alone."""
+        ``state``, ``since``, ``detail``. While no supervisor answers, ``announced`` and ``sessions`` alone."""
         return {"announced": False, "sessions": []} | self._status
 
     async def stop(self) -> None:
@@ -130,6 +130,7 @@ class Announcer:
             except OSError as error:
                 self._say_once(f"the announcement's supervisor has gone, another one is started: {error!r}")
                 self._hang_up()
+                self._status = {}
                 await asyncio.sleep(_RETRY_S)
                 continue
             try:
