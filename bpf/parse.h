@@ -133,4 +133,15 @@ __noinline int walk_headers(struct __sk_buff *skb, __u32 offset, __u32 next_head
 	return found | WALK_CUT;
 }
 
+/* The same for any packet, at no cost for one that has no headers to walk along. */
+static __always_inline __u32 walk_from(struct __sk_buff *skb, __u32 offset, __u8 next_header)
+{
+	return may_be_control(next_header) ? walk_headers(skb, offset, next_header) : next_header | offset << 16;
+}
+
+static __always_inline int leads_to_tunnel(__u32 walk)
+{
+	return !(walk & (WALK_CUT | WALK_FRAGMENT)) && WALK_PROTOCOL(walk) == PROTOCOL_IPV6;
+}
+
 #endif

@@ -79,11 +79,9 @@ static __always_inline int uplink_ingress(struct __sk_buff *skb, const __u32 l2)
 	if (bpf_skb_load_bytes(skb, l2, &header, sizeof(header)))
 		return VERDICT_NEXT;
 
-	walk = header.nexthdr | (l2 + sizeof(header)) << 16;
-	if (may_be_control(header.nexthdr))
-		walk = walk_headers(skb, l2 + sizeof(header), header.nexthdr);
-	else if (header.nexthdr != PROTOCOL_IPV6)
+	if (header.nexthdr != PROTOCOL_IPV6 && !may_be_control(header.nexthdr))
 		goto to_home_address;
+	walk = walk_from(skb, l2 + sizeof(header), header.nexthdr);
 	owner = find_owner(settings, &header.daddr, &tunnel);
 	if (owner == OWNER_OTHER)
 		goto to_home_address;
@@ -95,7 +93,7 @@ static __always_inline int uplink_ingress(struct __sk_buff *skb, const __u32 l2)
 		if (is_control(skb, l2, walk))
 			return punt(settings);
 	}
-	if (walk & (WALK_CUT | WALK_FRAGMENT) || WALK_PROTOCOL(walk) != PROTOCOL_IPV6) {
+	if (!leads_to_tunnel(walk)) {
 		if (owner == OWNER_MEMBER)
 			goto into_tunnel;
 		return VERDICT_NEXT;
@@ -111,11 +109,9 @@ static __always_inline int uplink_ingress(struct __sk_buff *skb, const __u32 l2)
 		owner = find_owner(settings, &header.daddr, &tunnel);
 		if (owner != OWNER_SELF)
 			goto to_home_address;
-		walk = header.nexthdr | (l2 + sizeof(header)) << 16;
-		if (may_be_control(header.nexthdr))
-			walk = walk_headers(skb, l2 + sizeof(header), header.nexthdr);
-		if (walk & (WALK_CUT | WALK_FRAGMENT) || WALK_PROTOCOL(walk) != PROTOCOL_IPV6)
-			return VERDICT_PASS;
+		walk = walk_from(skb, l2 + sizeof(header), header.nexthdr);
+		if (!leads_to_tunnel(walk))
+			return VERDICT_PASS; /* for us; control has gone to the daemon */
 	}
 
 	direction = decapsulate(skb, l2, settings, &header, WALK_OFFSET(walk) - l2, &inner);
