@@ -122,32 +122,31 @@ class BirdProcess:
             recover = True
 
     async def _start(self, recover: bool) -> asyncio.subprocess.Process:
-        process = await asyncio.create_subprocess_exec(
+        return await asyncio.create_subprocess_exec(
             self._program,
             *("-f", "-c", str(self._configuration), "-s", str(self.control)),
             *(("-R",) if recover else ()),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
-            preexec_fn=_dies_with(os.getpid()),
+            preexec_fn=_as_child_of(os.getpid()),
         )
-        with contextlib.suppress(OSError):  # without the right to, or it has ended already
-            os.setpriority(os.PRIO_PROCESS, process.pid, _NICENESS)
-        return process
 
 
-def _dies_with(parent: int) -> Callable[[], None]:
+def _as_child_of(parent: int) -> Callable[[], None]:
     """Killed when its supervisor is: what nobody watches over must not go on announcing. Without a word: its
     connections are then reset, and neighbours without BFD keep its routes until the next BIRD is there (graceful
     restart), whereas one that ends in order withdraws everything."""
     libc = ctypes.CDLL(None)
 
-    def ask() -> None:
+    def become() -> None:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
+        with contextlib.suppress(OSError):  # without the right to
+            os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)  # now: the thread of its own that does BFD takes it over
 
-    return ask
+    return become
 
 
 def write_private(path: Path, text: str) -> None:
