@@ -9,7 +9,6 @@ import os
 import shutil
 import struct
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from errno import EBUSY, EEXIST
 from pathlib import Path
 from typing import Any
@@ -35,8 +34,9 @@ from unwired.core.forwarding import (
 from unwired.dataplane import devices, layout
 from unwired.dataplane.attach import Attachments
 from unwired.dataplane.bpf_map import BpfMap
-from unwired.dataplane.layout import Counter, Layout, MemberAddressKind
+from unwired.dataplane.layout import Counter, Layout
 from unwired.dataplane.libbpf import BpfObject, Libbpf
+from unwired.dataplane.member_rows import MemberRows
 from unwired.dataplane.narrow import NarrowTunnels
 from unwired.dataplane.table import DataplaneError, Rows, TunnelCounters
 from unwired.wire.address import Address
@@ -89,10 +89,11 @@ class BpfTable:
         self._tunnels = self._map("tunnels", layout.TUNNEL_KEY, layout.TUNNEL_ROW)
         self._accepts = self._map("accepts", layout.ACCEPT_KEY, layout.ACCEPT_ROW)
         self._listens = self._map("listens", layout.LISTEN_KEY, layout.LISTEN_ROW)
-        self._members = self._map("members", layout.MEMBER_KEY, layout.MEMBER_ROW)
-        self._member_addresses = self._map("member_addresses", layout.MEMBER_ADDRESS_KEY, layout.MEMBER_ADDRESS_ROW)
+        self._members = MemberRows(
+            self._map("members", layout.MEMBER_KEY, layout.MEMBER_ROW),
+            self._map("member_addresses", layout.MEMBER_ADDRESS_KEY, layout.MEMBER_ADDRESS_ROW),
+        )
         self._tunnel_counters = self._map("tunnel_counters", layout.TUNNEL_KEY, layout.TUNNEL_COUNTERS)
-        self._known_members: dict[tuple[int, int], SetMember] = {}
         self._narrow = NarrowTunnels(self._read_forwards, self._forwards_into)
         self._behind: dict[int, Address | set[Address]] = {}
         self._knows_all = not self.adopted
@@ -110,7 +111,7 @@ class BpfTable:
             ListenToMembers: lambda a: listens.write((a.plane, 0, a.locator), (layout.LISTEN_TO_MEMBERS,)),
             UnlistenToMembers: lambda a: listens.remove(a.plane, 0, a.locator),
             SetMember: self._set_member,
-            RemoveMember: lambda a: self._remove_member(a.plane, a.number),
+            RemoveMember: lambda a: self._members.remove(a.plane, a.number),
         }
         before = self._read_settings()
         self._settings = {
@@ -142,7 +143,7 @@ class BpfTable:
                 ListenToMembers(plane, address) if flags & layout.LISTEN_TO_MEMBERS else Listen(plane, address)
                 for (plane, _, address), (flags,) in self._listens.rows()
             ),
-            self._read_members(),
+            self._members.rows(),
         )
 
     def tunnel_of(self, plane: int, direction: Direction, address: Address) -> Tunnel | None:
@@ -151,34 +152,23 @@ class BpfTable:
         return _tunnel(number, row) if number and row else None
 
     def begin_adoption(self) -> None:
-        self._known_members.clear()
-        for rows in (
-            self._forwards,
-            self._accepts,
-            self._listens,
-            self._members,
-            self._member_addresses,
-            self._tunnels,
-        ):
+        for rows in (self._forwards, self._accepts, self._listens, self._members, self._tunnels):
             rows.begin_adoption()
 
     def sweep(self) -> int:
         """The users of a tunnel go before the tunnel."""
-        swept = 0
         self._knows_all = True
+        swept = self._members.sweep()
         for rows, remove in (
             (self._forwards, self._remove_forward),
             (self._accepts, self._accepts.remove),
             (self._listens, self._listens.remove),
-            (self._member_addresses, self._member_addresses.remove),
-            (self._members, self._members.remove),
             (self._tunnels, self._remove_tunnel),
         ):
             unclaimed = rows.unclaimed()
             for key in unclaimed:
                 remove(*key)
-            if rows is not self._member_addresses:  # a member is one row to whoever asks
-                swept += len(unclaimed)
+            swept += len(unclaimed)
         return swept
 
     # --- counters -----------------------------------------------------------------------------------------------------
@@ -344,21 +334,6 @@ class BpfTable:
             for (plane, direction, address), (tunnel, member) in self._forwards.rows()
         )
 
-    def _read_members(self) -> tuple[SetMember, ...]:
-        addresses = {(plane, row[0], kind): address for (plane, kind, address), row in self._member_addresses.rows()}
-        nowhere = bytes(16)
-        return tuple(
-            SetMember(
-                plane,
-                number,
-                addresses.get((plane, number, MemberAddressKind.HOME_AGENT_ADDRESS), nowhere),
-                addresses.get((plane, number, MemberAddressKind.LOCATOR), nowhere),
-                tunnel,
-                bool(up),
-            )
-            for (plane, number), (tunnel, up) in self._members.rows()
-        )
-
     def _map(self, name: str, key: Layout, value: Layout) -> BpfMap:
         return BpfMap(self._library, name, self._descriptors[name], key, value)
 
@@ -379,27 +354,8 @@ class BpfTable:
         )
 
     def _set_member(self, action: SetMember) -> None:
-        """That one is up or not any more is one write."""
-        plane, number = key = (action.plane, action.number)
-        before = self._known_members.get(key)
-        self._members.write(key, (action.tunnel, action.up))
-        if before is None or replace(before, up=action.up) != action:
-            for kind, address in _member_addresses(action):
-                self._member_addresses.write((plane, kind, address), (number, action.tunnel))
-            if before is not None:
-                self._forget_addresses(before, set(_member_addresses(action)))
-        self._known_members[key] = action
+        self._members.set(action)
         self._use(layout.SETTING_MEMBERS)
-
-    def _remove_member(self, plane: int, number: int) -> None:
-        self._members.remove(plane, number)
-        before = self._known_members.pop((plane, number), None)
-        if before is not None:
-            self._forget_addresses(before, set())
-
-    def _forget_addresses(self, member: SetMember, but: set[tuple[MemberAddressKind, Address]]) -> None:
-        for kind, address in set(_member_addresses(member)) - but:
-            self._member_addresses.remove(member.plane, kind, address)
 
     def _use(self, setting: int) -> None:
         """Switch a lookup on; it stays on."""
@@ -446,10 +402,6 @@ class BpfTable:
 def _tunnel(number: int, row: tuple[Any, ...]) -> Tunnel:
     local, peer, interface, mtu, flow_label, _, encapsulation, *_ = row
     return Tunnel(number, local, peer, Encapsulation(encapsulation), interface, mtu, flow_label)
-
-
-def _member_addresses(member: SetMember) -> tuple[tuple[MemberAddressKind, Address], ...]:
-    return (MemberAddressKind.HOME_AGENT_ADDRESS, member.address), (MemberAddressKind.LOCATOR, member.locator)
 
 
 def mount_bpffs(directory: Path) -> None:
