@@ -31,7 +31,8 @@ def test_every_key_is_documented() -> None:
     schema = scenario_file.schema()
     keys = set(schema["properties"]) - {"node", "link", "network", "move", "tour", "fail", "traffic", "expect"}
     for name, definition in schema["$defs"].items():
-        assert f"[[{name.lower()}]]" in DOCUMENT or name not in ("Node", "Link", "Network", "Move", "Tour", "Fail", "Expect")
+        sections = ("Node", "Link", "Network", "Move", "Tour", "Fail", "Expect")
+        assert f"[[{name.lower()}]]" in DOCUMENT or name not in sections
         keys |= set(definition.get("properties", {}))
     assert {key for key in keys if f"`{key}`" not in DOCUMENT} == set()
 

@@ -142,6 +142,81 @@ def test_a_base_that_leads_back_is_a_mistake(write: Callable[[str], Path], tmp_p
     assert "leads back" in _problems(path)["base"]
 
 
+def test_nodes_of_a_base_are_replaced_and_added_by_name(write: Callable[[str], Path]) -> None:
+    base = write(SMALL.format(duration_s=5, shape=""))
+    path = write(f"""
+base = "{base.name}"
+[[node]]
+name = "left"
+role = "host"
+interfaces = {{ eth0 = ["2001:db8:1::9/64"] }}
+[[node]]
+name = "new"
+role = "host"
+interfaces = {{ eth0 = ["2001:db8:9::1/64"] }}
+""")
+    scenario = scenario_file.load(path)
+    assert [node.name for node in scenario.node] == ["left", "middle", "right", "new"]
+    assert scenario.addresses("left.eth0") == ["2001:db8:1::9/64"]
+
+
+def test_what_is_left_out_takes_along_what_hangs_on_it(write: Callable[[str], Path]) -> None:
+    base = write(SMALL.format(duration_s=5, shape=""))
+    fail = '[[fail]]\nat_s = 1\nwhat = "site"\nnode = "right"\n'
+    scenario = scenario_file.load(write(f'base = "{base.name}"\nleave_out = ["right"]\n{fail}'))
+    assert [node.name for node in scenario.node] == ["left", "middle"]
+    assert [link.between for link in scenario.link] == [("left.eth0", "middle.eth0")]
+    assert list(scenario.find_node("middle").interfaces) == ["eth0"]
+    assert not scenario.traffic
+    assert not scenario.fail
+    assert set(_problems(write(f'base = "{base.name}"\nleave_out = ["rihgt"]\n'))) == {"leave_out"}
+
+
+def test_failures_must_fit(write: Callable[[str], Path]) -> None:
+    path = write(
+        SMALL.format(duration_s=5, shape="")
+        + """
+[[fail]]
+at_s = 1
+what = "site"
+node = "lefd"
+[[fail]]
+at_s = 1
+what = "daemon"
+node = "left"
+[[fail]]
+at_s = 1
+what = "partition"
+links = ["middle.eth7"]
+[[fail]]
+at_s = 4
+what = "site"
+node = "left"
+until_s = 3
+"""
+    )
+    assert set(_problems(path)) == {"fail[0].node", "fail[1].node", "fail[2].links", "fail[3]"}
+    without_object = write(SMALL.format(duration_s=5, shape="") + '[[fail]]\nat_s = 1\nwhat = "partition"\n')
+    assert "links" in _problems(without_object)["fail[0]"]
+
+
+def test_systems_are_for_routers_that_speak_bgp(write: Callable[[str], Path]) -> None:
+    text = SMALL.format(duration_s=5, shape="")
+    assert set(_problems(write('routing = "bgp"\n' + text))) == {"node[0]", "node[1]", "node[1].as", "node[2]"}
+    given = text.replace('role = "router"', 'role = "router"\nas = 64500\noriginates = ["2001:db8::/32"]')
+    assert set(_problems(write(given))) == {"node[1].as", "node[1].originates"}
+
+
+def test_a_nodes_own_configuration_comes_before_the_common_one() -> None:
+    scenario = scenario_file.load(SHIPPED["global-2007"])
+    korea = scenario.daemon_configuration(scenario.find_node("korea"))
+    assert korea["home_agent"]["address"] == "2001:200:a000::4"
+    assert korea["home_agent"]["home_prefixes"] == ["2001:200:a000::/35"]
+    assert korea["bgp"]["as"] == 4690
+    assert len(korea["member"]) == 4
+    assert scenario.daemon_configuration(scenario.find_node("koren-seoul")) == {}
+
+
 def test_unknown_name_and_broken_file_are_mistakes(write: Callable[[str], Path]) -> None:
     with pytest.raises(ScenarioError, match="roaming"):
         scenario_file.find("roamin")
