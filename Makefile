@@ -31,7 +31,7 @@ lint: setup
 # Pure tests side by side; those that build networks and watch the clock one after another.
 test: lint
 	@$(BIN)/pytest -q -n 2 tests/unit tests/wire tests/core
-	@$(BIN)/pytest -q tests/dataplane tests/host tests/bench tests/lab
+	@$(BIN)/pytest -q tests/dataplane tests/plane tests/host tests/bench tests/lab
 
 bench: setup
 	@$(BIN)/unwired bench forwarding
