@@ -37,13 +37,12 @@ class Binding:
     monotonic time until when. ``requests`` counts binding refresh requests since the last update.
 
     ``primary`` is the number of the member that is the primary home agent (``Roster``); ``version`` and ``switched``
-    are those of ``GlobalBinding``. ``digest`` is what the entry adds to the digest of its bucket (``replica.py``).
+    are those of ``GlobalBinding``.
     """
 
     __slots__ = (
         "bucket",
         "care_of_address",
-        "digest",
         "ends_at",
         "home_address",
         "lifetime_units",
@@ -74,7 +73,6 @@ class Binding:
         self.primary = 0
         self.version = 0
         self.switched = False
-        self.digest = 0
         self.bucket: Bucket[Binding] | None = None
 
 

@@ -217,7 +217,8 @@ class Merger:
     def _take(self, record: GlobalBinding, binding: Binding, now: Now) -> None:
         """The rest of a record that won."""
         binding.version = record.version
-        binding.timestamp = max(record.timestamp, binding.timestamp)
+        timestamp = max(record.timestamp, binding.timestamp)
+        binding.timestamp = record.version if timestamp == record.version else timestamp  # one object in memory
         binding.sequence = record.sequence
         binding.lifetime_units = record.lifetime_units
         binding.link_local = False

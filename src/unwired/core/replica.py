@@ -54,32 +54,33 @@ class Replica:
         self._clock = clock
         self._memory_s = memory_s(settings)
         self._digests = [0] * BUCKETS
-        self._home_addresses: list[set[Address]] = [set() for _ in range(BUCKETS)]
+        self._counted: list[dict[Address, int]] = [{} for _ in range(BUCKETS)]
+        """By bucket, what each home address adds to its digest."""
 
     def count(self, binding: Binding) -> None:
         """An entry is new, has changed or is gone."""
-        before = binding.digest
-        after = self._digest(binding) if binding.state in _RECORDED else 0
-        if before == after:
-            return
-        binding.digest = after
         bucket = bucket_of(binding.home_address)
+        counted = self._counted[bucket]
+        before = counted.get(binding.home_address, 0)
+        if binding.state in _RECORDED:
+            after = counted[binding.home_address] = self._digest(binding)
+        elif before:
+            after = 0
+            del counted[binding.home_address]
+        else:
+            return
         self._digests[bucket] ^= before ^ after
-        if not before:
-            self._home_addresses[bucket].add(binding.home_address)
-        elif not after:
-            self._home_addresses[bucket].discard(binding.home_address)
 
     def digests(self) -> list[int]:
         return self._digests.copy()
 
     def in_buckets(self, buckets: frozenset[int]) -> list[Address]:
-        return [address for bucket in sorted(buckets) for address in self._home_addresses[bucket]]
+        return [address for bucket in sorted(buckets) for address in self._counted[bucket]]
 
     def record(self, home_address: Address) -> GlobalBinding | None:
         """An expired binding has an ``ends_at`` that is over."""
         binding = self._cache.get(home_address)
-        if binding is None or not binding.digest:
+        if binding is None or binding.state not in _RECORDED:
             return None
         now = self._clock()
         record = to_global(binding, self._locators, now)
@@ -90,4 +91,4 @@ class Replica:
 
     def _digest(self, binding: Binding) -> int:
         packed = _PACKED.pack(binding.home_address, binding.timestamp, *order_of(binding, self._locators))
-        return int.from_bytes(blake2b(packed, digest_size=8).digest()) or 1
+        return int.from_bytes(blake2b(packed, digest_size=8).digest())
