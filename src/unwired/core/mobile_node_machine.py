@@ -330,13 +330,8 @@ class MobileNodeMachine:
         self.entry, self.candidate = candidate, None
         candidate.bound = before.bound  # to be replaced, but it says that we have not moved
         self._do_bound()
-        self._notify(
-            "home_agent_switched",
-            **{
-                "from": _text(before.home_agent),
-                "to": _text(candidate.home_agent),
-            },
-        )
+        fields: Fields = {"from": _text(before.home_agent), "to": _text(candidate.home_agent)}
+        self._notify("home_agent_switched", Level.INFO, **fields)
 
     def _do_send_again(self) -> None:
         entry = self._asked
