@@ -161,7 +161,7 @@ class Story:
 @pytest.mark.parametrize("carrier", [MemoryCarrier, MeshCarrier])
 @pytest.mark.parametrize("durability", [Durability.ONE_PEER, Durability.QUORUM, Durability.LOCAL])
 def test_all_members_converge_and_keep_what_was_acknowledged(carrier: CarrierMaker, durability: Durability) -> None:
-    @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(seed=st.integers(0, 1000), events=st.lists(event, max_size=30))
     def tell(seed: int, events: list[tuple[Any, ...]]) -> None:
         story = Story(carrier, durability, seed)

@@ -8,6 +8,7 @@ from unwired.core.authentication import sign
 from unwired.core.binding_states import State
 from unwired.core.door import Drain
 from unwired.core.replica import memory_s
+from unwired.core.home_agent_switch import TRANSMISSIONS
 from unwired.core.settings import Subscriber
 from unwired.core.subscribers import Subscribers
 from unwired.wire.address import format_address
@@ -336,6 +337,15 @@ def test_an_update_that_came_by_a_nearer_member_is_followed_by_one_switch() -> N
     world.update(to=1, at=3, care_of_address=care_of(2))
     world.run(0.1)
     assert len(world.site(1).switches()) == 2
+
+
+def test_a_node_that_does_not_follow_is_not_asked_for_ever() -> None:
+    world = World()
+    for _ in range(20):
+        world.update(to=1, at=2)
+        world.run(10)
+    assert all(answer.status == ACCEPTED for answer in world.acknowledged) and len(world.acknowledged) == 20
+    assert len(world.site(1).switches()) == TRANSMISSIONS
 
 
 def test_after_a_switch_no_other_follows_at_this_care_of_address() -> None:

@@ -51,7 +51,7 @@ class Input(IntEnum):
 
 
 class Step(StrEnum):
-    """What is done on a transition; each is a method of the registrar, or of the replica where it is learnt."""
+    """What is done on a transition; each is a method of the registrar, or of the merger where it is learnt."""
 
     BIND = "bind"
     UPDATE = "update"

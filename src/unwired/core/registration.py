@@ -166,10 +166,11 @@ class Registrar:
         if not request.switch_to or binding is None or self._switch is None:
             return
         identifier = None if request.identifier is None else request.identifier.identifier
-        binding.switched = False  # what was published is made true, if the sender has room
-        self._switch.request(
-            binding, request.association, identifier, request.packet.destination, request.switch_to, now
-        )
+        source = request.packet.destination
+        if request.switch_to != self._roster.own:
+            binding.switched = False  # published as done, and now it is
+        if self._switch.request(binding, request.association, identifier, source, request.switch_to, now):
+            binding.switched = True
 
     # --- steps on a binding update ---
 
