@@ -1,12 +1,14 @@
 """Two home agents with one prefix, as real daemons: the nearest serves, the other one's site may die."""
 
+import json
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from host_network import Network, ask, eventually, stop
+from host_network import KEY, PYTHON, Network, ask, eventually, stop
 from set_network import ADDRESSES, HOME, announce, certificates, member_file, node_file, ping, two_sites
 
 pytestmark = pytest.mark.root
@@ -95,6 +97,25 @@ def test_a_killed_daemon_is_succeeded_and_catches_up(world: World) -> None:
     eventually(lambda: world.state(1, 1) == "serving" and world.state(2, 1) == "serving", 20, "back")
     assert world.primary(1) == "agent1"
     assert ping(world.network, "peer2", HOME) == 10
+
+
+def test_subscribers_are_taken_up_in_place_and_members_are_not(world: World) -> None:
+    file = world.files[1]
+    text = file.read_text()
+    more = text + '[[home_agent.subscriber]]\nidentifier = "more"\nhome_address = "2001:db8:100::2000"\n'
+    file.write_text(more + "[[home_agent.subscriber.key]]\n" + KEY)
+    answer = ask(file, "reload")
+    assert answer is not None
+    assert answer["applied"], answer["reasons"]
+    assert world.members(1)["agent1"]["state"] == "serving"
+    assert world.binding(1)["home_address"] == HOME
+    file.write_text(text.replace("group_id = 7", "group_id = 8"))
+    refused = subprocess.run(
+        [str(PYTHON), "-m", "unwired", "reload", "--config", str(file), "--json"], capture_output=True, text=True
+    )
+    assert refused.returncode == 2
+    assert "nothing else of its role" in json.loads(refused.stdout)["reasons"][0]
+    file.write_text(text)
 
 
 def test_draining_hands_over_and_ends(world: World) -> None:

@@ -21,13 +21,18 @@ class Subscribers:
     """Subscribers in memory. Raises ValueError when two share an identifier or a home address."""
 
     def __init__(self, subscribers: Iterable[Subscriber] = ()) -> None:
-        self._by_identifier: dict[bytes, Subscriber] = {}
-        self._by_home_address: dict[Address, Subscriber] = {}
+        self.replace(subscribers)
+
+    def replace(self, subscribers: Iterable[Subscriber]) -> None:
+        """From now on these. The binding of one that is gone ends with its lifetime, because it is not renewed."""
+        by_identifier: dict[bytes, Subscriber] = {}
+        by_home_address: dict[Address, Subscriber] = {}
         for subscriber in subscribers:
-            if subscriber.identifier in self._by_identifier or subscriber.home_address in self._by_home_address:
+            if subscriber.identifier in by_identifier or subscriber.home_address in by_home_address:
                 raise ValueError(f"subscriber {subscriber.identifier!r} shares its identifier or home address")
-            self._by_identifier[subscriber.identifier] = subscriber
-            self._by_home_address[subscriber.home_address] = subscriber
+            by_identifier[subscriber.identifier] = subscriber
+            by_home_address[subscriber.home_address] = subscriber
+        self._by_identifier, self._by_home_address = by_identifier, by_home_address
 
     def __len__(self) -> int:
         return len(self._by_identifier)

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 import traceback
+from dataclasses import replace
 from typing import Any
 
 from unwired.core.door import Engine
@@ -228,7 +229,8 @@ class Daemon:
         link = None if role.home_link is None else self.links.named(role.home_link)
         if link is not None:
             settings = role.on_link(link.index, link.link_layer_address, link_local_address(link) or bytes(16))
-        return HomeAgent(settings, Subscribers(role.subscribers), os.urandom)
+        self._subscribers = Subscribers(role.subscribers)
+        return HomeAgent(settings, self._subscribers, os.urandom)
 
     def _make_member(self) -> SetHost | None:
         """What ties us to the other members, where the configuration names any."""
@@ -236,10 +238,8 @@ class Daemon:
         if not isinstance(role, HomeAgentConfig) or role.home_agent_set is None:
             return None
         ours = role.home_agent_set
-        announcer = None
-        if role.bgp is not None:
-            prefixes = tuple((home.prefix, home.length) for home in role.settings.home_prefixes)
-            announcement = Announcement(prefixes, role.bgp)
+        announcement, announcer = _announcement(role), None
+        if announcement is not None:
             announcer = Announcer(self.runtime.directory, announcement, self._announcement_problem)
         member = SetHost(
             ours,
@@ -406,18 +406,34 @@ class Daemon:
             self.plane.set_shortcut(fresh.daemon.shortcut)
         self._attach_uplinks()
         if fresh.role != before.role:
-            self._replace_role()
+            if self.member is None:
+                self._replace_role()
+            else:
+                self._renew_member(self.member)
         self.board.say("configuration_applied", file=str(fresh.path))
         return []
 
     def _obstacles(self, fresh: Config) -> list[str]:
         if fresh.role_name != self.config.role_name:
             return ["the role can't change while the daemon runs: stop it and start it again"]
+        if _without_what_a_member_renews(fresh) != _without_what_a_member_renews(self.config):
+            return [
+                "a member of a home agent set takes up other subscribers and another [bgp] while it runs, and nothing "
+                "else of its role: stop it and start it again (its mobile nodes are served by the other members)"
+            ]
         return [
             f"daemon.{key} can't change while the daemon runs: stop it and start it again"
             for key in FIXED_KEYS
             if getattr(fresh.daemon, key) != getattr(self.config.daemon, key)
         ]
+
+    def _renew_member(self, member: SetHost) -> None:
+        role = self.config.role
+        if isinstance(role, HomeAgentConfig):
+            self._subscribers.replace(role.subscribers)
+            announcement = _announcement(role)
+            if announcement is not None:
+                member.announce_as(announcement)
 
     def _replace_role(self) -> None:
         """A fresh engine takes up the journal, as after a restart, while the data plane goes on."""
@@ -432,3 +448,18 @@ class Daemon:
         self._set_role()
         self._host.prepare(self.links)
         self._start_role_when_ready()
+
+
+def _announcement(role: HomeAgentConfig) -> Announcement | None:
+    """What is announced to whom; None without [bgp]."""
+    if role.bgp is None:
+        return None
+    return Announcement(tuple((home.prefix, home.length) for home in role.settings.home_prefixes), role.bgp)
+
+
+def _without_what_a_member_renews(config: Config) -> object:
+    """What of a member's role is fixed while it runs; None for a role that is no member's."""
+    role = config.role
+    if not isinstance(role, HomeAgentConfig) or role.home_agent_set is None:
+        return None
+    return replace(role, subscribers=(), bgp=None), role.bgp is None

@@ -26,6 +26,7 @@ from unwired.host.notice_board import NoticeBoard
 from unwired.host.runtime import DaemonError
 from unwired.host.sockets import BATCH
 from unwired.plane.announcement import AnnouncementError, Announcer
+from unwired.plane.bgp import Announcement
 from unwired.plane.carrier import Carrier, CarrierError
 from unwired.wire.address import format_address
 
@@ -68,6 +69,7 @@ class SetHost:
             Withdraw: self._withdraw,
             LeaveSet: lambda action: self._leave(),
         }
+        self._renewal: asyncio.Task[None] | None = None
         self._health_timer: asyncio.TimerHandle | None = None
         self._healthy: str | None = ""
         """What was last told: None is healthy, the empty text is nothing yet."""
@@ -100,6 +102,17 @@ class SetHost:
         await self._carrier.stop()
         self._loop.remove_reader(self._socket)
         self._socket.close()
+
+    def announce_as(self, announcement: Announcement) -> None:
+        """From now on as this says; what is wrong with it is said on the board."""
+        if self._announcer is not None:
+            self._renewal = self._loop.create_task(self._reconfigure(self._announcer, announcement))
+
+    async def _reconfigure(self, announcer: Announcer, announcement: Announcement) -> None:
+        try:
+            await announcer.reconfigure(announcement)
+        except AnnouncementError as error:
+            self._board.say("announcement_problem", Level.WARNING, reason=str(error))
 
     def carry_out(self, action: SetAction) -> None:
         """What is asked before the start is done at the start."""
