@@ -32,12 +32,13 @@ def care_of_address(number: int, place: int) -> Address:
 
 
 class Fleet:
-    """``count`` mobile nodes. Each call of ``updates`` goes on where the last one stopped."""
+    """``count`` mobile nodes, each of which has registered ``rounds`` times before. Each call of ``updates`` goes on
+    where the last one stopped."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, rounds: int = 0) -> None:
         self._count = count
         self._position = 0
-        self._round = 0
+        self._round = rounds
         self._place = 0
         self._association = SecurityAssociation(SPI, SECRET)
 
