@@ -7,8 +7,8 @@ from set_world import ALL, HOMES, THIRD_HOME, World, address_of, care_of, locato
 from unwired.core.authentication import sign
 from unwired.core.binding_states import State
 from unwired.core.door import Drain
-from unwired.core.replica import memory_s
 from unwired.core.home_agent_switch import TRANSMISSIONS
+from unwired.core.replica import memory_s
 from unwired.core.settings import Subscriber
 from unwired.core.subscribers import Subscribers
 from unwired.wire.address import format_address
