@@ -2,7 +2,7 @@
 
 import pytest
 
-from unwired.bench import failure
+from unwired.bench import failure, restart
 from unwired.bench.failure import Acknowledged
 from unwired.wire.address import format_address, parse_address
 
@@ -44,3 +44,12 @@ def test_no_acknowledged_binding_is_lost_with_a_site() -> None:
     assert isinstance(medians, dict)
     assert set(medians) == {"outage_ms", "registration_outage_ms", "acknowledged_bindings_lost"}
     assert medians["acknowledged_bindings_lost"] == 0
+
+
+@pytest.mark.root
+def test_no_packet_is_lost_with_a_daemon() -> None:
+    result = restart.run(bindings=50, kills=1)
+    medians = result["medians"]
+    assert isinstance(medians, dict)
+    assert {"status_s", "acknowledgement_s", "packets_lost", "journal_read", "rows_adopted"} <= set(medians)
+    assert medians["packets_lost"] == 0

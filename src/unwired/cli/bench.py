@@ -17,6 +17,7 @@ class Bench(StrEnum):
     MEMORY = "memory"
     SYNC = "sync"
     FAILURE = "failure"
+    RESTART = "restart"
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +29,9 @@ def bench(
     bindings: Annotated[
         int | None, typer.Option(min=1, help="How many bindings (not for forwarding).", show_default=False)
     ] = None,
-    kills: Annotated[int | None, typer.Option(min=1, help="How often (failure only).", show_default=False)] = None,
+    kills: Annotated[
+        int | None, typer.Option(min=1, help="How often (failure and restart).", show_default=False)
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure in namespaces of its own: medians of interleaved repeats, beside the baselines of the same run."""
@@ -36,7 +39,7 @@ def bench(
         raise fail("measuring needs root: it makes network namespaces", EXIT_NO_ROOT)
     if bindings is not None and name == Bench.FORWARDING:
         raise fail("forwarding has no bindings to count: leave --bindings out", EXIT_USAGE)
-    if kills is not None and name != Bench.FAILURE:
+    if kills is not None and name not in (Bench.FAILURE, Bench.RESTART):
         raise fail(f"{name.value} kills nothing: leave --kills out", EXIT_USAGE)
     size = {key: value for key, value in (("bindings", bindings), ("kills", kills)) if value is not None}
     try:

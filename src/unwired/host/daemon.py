@@ -41,6 +41,7 @@ from unwired.host.ready import tell_supervisor
 from unwired.host.runtime import DaemonError, Runtime
 from unwired.host.set_host import SetHost
 from unwired.host.sockets import NeighborDiscovery, Sender
+from unwired.host.start_clock import StartClock
 from unwired.host.verbs import Verbs
 from unwired.plane.announcement import Announcer
 from unwired.plane.bgp import Announcement
@@ -60,12 +61,12 @@ FIXED_KEYS = ("name", "runtime_dir", "state_dir", "tunnel_device", "punt_device"
 """Keys of [daemon] that a running daemon can't change."""
 
 
-async def serve(config: Config, open_plane: PlaneFactory = BpfPlane) -> None:
-    """Run until SIGTERM or SIGINT. Raises DaemonError when it can't start or go on; everything made then stays in
-    place for the next daemon."""
+async def serve(config: Config, clock: StartClock, open_plane: PlaneFactory = BpfPlane) -> None:
+    """Run until SIGTERM or SIGINT; ``clock`` has been running since the process began. Raises DaemonError when it
+    can't start or go on; everything made then stays in place for the next daemon."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.set_threshold(GARBAGE_AFTER, 20, 50)
-    daemon = Daemon(config, open_plane)
+    daemon = Daemon(config, clock, open_plane)
     try:
         await daemon.run()
     except (JournalError, DataplaneError) as error:
@@ -79,8 +80,9 @@ async def serve(config: Config, open_plane: PlaneFactory = BpfPlane) -> None:
 
 
 class Daemon:
-    def __init__(self, config: Config, open_plane: PlaneFactory) -> None:
+    def __init__(self, config: Config, clock: StartClock, open_plane: PlaneFactory) -> None:
         self.config = config
+        self.clock = clock
         self._loop = asyncio.get_running_loop()
         self.board = NoticeBoard(Level(config.daemon.log_level), later=self._loop.call_later)
         self.started_at = time.time()
@@ -106,8 +108,10 @@ class Daemon:
         self._loop.set_exception_handler(self._internal_error)
         daemon = self.config.daemon
         self.runtime = Runtime(daemon.runtime)
+        self.clock.end("modules")
         self.journal = Journal(daemon.journal)
         self.journal.start(self._turn_journal_soon)
+        self.clock.end("journal_check")
         self.kernel = Netlink()
         self._changes = NetlinkChanges()
         ledger = Ledger(self.runtime.ledger)
@@ -151,6 +155,7 @@ class Daemon:
         if self.member is not None:
             await self.member.start(self._binding_store())
         await self._control.start()
+        self.clock.end("members", last=True)
 
     def end(self) -> None:
         """A clean stop, soon."""
@@ -277,19 +282,24 @@ class Daemon:
 
     def _start_role(self) -> None:
         """Adopt what is there, ask for what is wanted, sweep the rest."""
+        self.clock.end("host")
         self.plane.table.begin_adoption()
+        self.clock.end("rows_read")
         engine = self._make_engine()
         self.engine = engine
         self.driver.drive(engine, self._host)
         moment = now()
         records = self.journal.records()
+        self.clock.end("journal_read")
         engine.restore(records, moment)
+        self.clock.end("restore")
         engine.start(moment)
         self.driver.perform()
         self.driver.handle(link_local_first(self.links.everything()))
         self.driver.start()
         swept = self.plane.table.sweep()
         stale = self.state.sweep()
+        self.clock.end("rows_adopted")
         for entry in stale:
             self.board.say("swept", Level.DEBUG, object=str(entry))
         self.board.say(

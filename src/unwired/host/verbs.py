@@ -62,6 +62,7 @@ class Verbs:
             "config": str(daemon.config.path.absolute()),
             "started_at": round(daemon.started_at, 3),
             "uptime_s": round(time.time() - daemon.started_at, 3),
+            "start_s": daemon.clock.parts,
             "waiting_for": daemon.waiting,
             "engine": role,
             "counters": counters,
