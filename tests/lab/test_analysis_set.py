@@ -9,9 +9,10 @@ import pytest
 from synthetic_run import HOME_ADDRESS, STARTED_AT, make_run
 
 from unwired.lab.analysis import analyse
+from unwired.lab.metric import Metric
 from unwired.lab.record import FailureRecord, NoticeRecord, RunRecord
 from unwired.lab.result import PathMeasured, Result
-from unwired.lab.scenario import Metric, Scenario
+from unwired.lab.scenario import Scenario
 from unwired.lab.traffic.log import read_log
 
 

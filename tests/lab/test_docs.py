@@ -10,7 +10,7 @@ import pytest
 from small_lab import UNWIRED, needs_root
 
 from unwired.lab import scenario_file
-from unwired.lab.scenario import Metric
+from unwired.lab.metric import Metric
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "lab.md").read_text()
 

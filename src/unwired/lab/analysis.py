@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from unwired.lab import analysis_failure, analysis_probe, analysis_set, analysis_stream
 from unwired.lab.analysis_probe import ProbeSeries, Window
+from unwired.lab.metric import Metric
 from unwired.lab.record import FlowRecord, MoveRecord, NoticeRecord, RunRecord
 from unwired.lab.result import (
     FIRST_REGISTRATION,
@@ -26,7 +27,7 @@ from unwired.lab.result import (
     Result,
     Stream,
 )
-from unwired.lab.scenario import Expect, Metric
+from unwired.lab.scenario import Expect
 
 UPDATE_SENT = "binding_update_sent"
 REGISTERED = frozenset({"registered", "returned_home"})

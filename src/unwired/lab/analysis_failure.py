@@ -8,9 +8,10 @@ import numpy
 
 from unwired.lab import analysis_stream
 from unwired.lab.analysis_probe import BEFORE_S, ProbeSeries
+from unwired.lab.metric import Metric
 from unwired.lab.record import FailureRecord, RunRecord
 from unwired.lab.result import Failure
-from unwired.lab.scenario import FailureKind, Metric
+from unwired.lab.scenario import FailureKind
 
 HEAL = "heal"
 _AFTERMATH_S = 2.0

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from unwired.lab import analysis_failure
 from unwired.lab.analysis_probe import BEFORE_S, ProbeSeries, Window, first_through
+from unwired.lab.metric import Metric
 from unwired.lab.record import NoticeRecord, RunRecord
 from unwired.lab.result import PathMeasured
 from unwired.lab.routes import delays_ms
-from unwired.lab.scenario import Metric, Role
+from unwired.lab.scenario import Role
 
 SWITCHED = "home_agent_switched"
 """The notice of a mobile node that follows a Home Agent Switch."""

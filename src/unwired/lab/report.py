@@ -31,11 +31,11 @@ from unwired.lab import (
 from unwired.lab.agents import configuration_path
 from unwired.lab.analysis_probe import ProbeSeries
 from unwired.lab.analysis_stream import Arrivals, read_arrivals
+from unwired.lab.metric import Metric
 from unwired.lab.record import RunRecord
 from unwired.lab.report_svg import milliseconds, number
 from unwired.lab.report_view import View, look
 from unwired.lab.result import LINK_GAINED, LINK_LEFT, LINK_LOST, Expectation, Handover, Json, Result
-from unwired.lab.scenario import Metric
 from unwired.lab.toml import dumps
 
 _OPEN_MOVES = 12

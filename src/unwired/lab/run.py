@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,17 +15,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from unwired.lab import capture, paths
+from unwired.lab import paths
 from unwired.lab.agents import Agent, daemons, make_credentials
 from unwired.lab.analysis import SETTLED
 from unwired.lab.analysis_failure import HEAL
+from unwired.lab.aside import Asides
 from unwired.lab.breaking import Breaker
 from unwired.lab.build import Lab
+from unwired.lab.captures import Captures
+from unwired.lab.flows import Flows
 from unwired.lab.ledger import Ledger, Run
-from unwired.lab.processes import LabError, Process, module, wait_until
-from unwired.lab.record import CaptureRecord, FlowRecord, MoveRecord, NoticeRecord, RunRecord
+from unwired.lab.processes import LabError, wait_until
+from unwired.lab.record import MoveRecord, NoticeRecord, RunRecord
 from unwired.lab.result import PathMeasured
-from unwired.lab.scenario import Fail, Move, Probe, Role, Routing, Scenario, Stream
+from unwired.lab.scenario import Fail, Move, Role, Routing, Scenario
 
 
 class Watcher(Protocol):
@@ -40,15 +42,11 @@ class Watcher(Protocol):
 
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_FIRST_PORT = 40_000
 _LOOK_EVERY_S = 0.1
-_DRAIN_S = 0.5
-_STOP_SOURCES_S = 12.0
 _SETTLED_AFTER_S = 2.0
 """After a registration or a failure: when the paths are measured."""
 _LATE_MS = 50.0
 _FIRST_REGISTRATION_TIMEOUT_S = 20.0
-_ASIDE_TIMEOUT_S = 30.0
 
 
 @contextmanager
@@ -143,34 +141,31 @@ class _Runner:
         self._lab = lab
         self._scenario = lab.scenario
         self._watcher = watcher
-        self._pcap = pcap
         self._agents: list[Agent] = []
-        self._asides: list[threading.Thread] = []
+        self._asides = Asides()
         self._paths: list[PathMeasured] = []
         self._registrations: Counter[str] = Counter()
         self._moves: list[MoveRecord] = []
-        self._flows: list[FlowRecord] = []
-        self._captures: list[CaptureRecord] = []
+        self._flows = Flows(lab, self._at)
+        self._captures = Captures(lab, pcap)
         self._problems: list[str] = []
-        self._sources: list[Process] = []
-        self._source_logs: list[tuple[Process, Path]] = []
-        self._sinks: list[Process] = []
-        self._breaker = Breaker(lab, {}, self._aside)
+        self._breaker = Breaker(lab, {}, self._asides.begin)
         self._started_at = 0.0
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
 
     def run(self) -> RunRecord:
-        traffic_directory = self._lab.directory / "traffic"
-        traffic_directory.mkdir(exist_ok=True)
-        captures = self._start_captures()
+        self._captures.start()
         if self._scenario.measure_paths:
             paths.start_echo(self._lab)
         self._agents = start_agents(self._lab, self._watcher)
         self._wait_for_registrations()
         self._plan_moves()
         self._plan_failures()
-        self._plan_traffic(traffic_directory)
+        self._flows.plan()
+        while self._agenda and self._agenda[0][0] <= 0:  # what runs from the start is ready before it
+            heapq.heappop(self._agenda)[2]()
+        self._flows.wait_for_sources()
         self._look()
         self._started_at = time.monotonic()
         self._watcher.say(0.0, f"running for {self._scenario.duration_s:g} s")
@@ -180,12 +175,13 @@ class _Runner:
         bindings = dict(paths.tables(self._by_name()))
         self._watcher.advance(self._scenario.duration_s, self._scenario.duration_s)
         self._watcher.say(ended_at - self._started_at, "stopping the traffic")
-        self._stop_traffic()
-        self._finish_asides()
+        self._problems += self._flows.stop()
+        self._problems += self._asides.finish()
         self._look()
-        if captures is not None:
-            captures.end()
-            self._note_captures(captures)
+        problems, remarks = self._captures.stop()
+        self._problems += problems
+        for remark in remarks:
+            self._watcher.say(None, remark)
         self._note_lateness()
         return RunRecord(
             scenario=self._scenario,
@@ -194,9 +190,9 @@ class _Runner:
             ended_at=ended_at,
             wall_minus_monotonic_s=time.time() - time.monotonic(),
             moves=tuple(self._moves),
-            flows=tuple(self._flows),
+            flows=tuple(self._flows.records),
             notices=tuple(sorted(self._notices(), key=lambda notice: notice.at)),
-            captures=tuple(self._captures),
+            captures=tuple(self._captures.records),
             paths=tuple(sorted(self._paths, key=lambda path: path.at_s)),
             failures=failures,
             bindings=bindings,
@@ -246,28 +242,6 @@ class _Runner:
     def _by_name(self) -> dict[str, Agent]:
         return {agent.node.name: agent for agent in self._agents}
 
-    # --- beside the timeline ---
-
-    def _aside(self, what: Callable[[], None]) -> None:
-        """Do what takes time without holding up the timeline."""
-
-        def do() -> None:
-            try:
-                what()
-            except Exception as error:  # a thread's exceptions reach nobody else
-                self._problems.append(str(error) if isinstance(error, LabError) else repr(error))
-
-        thread = threading.Thread(target=do, daemon=True)
-        self._asides.append(thread)
-        thread.start()
-
-    def _finish_asides(self) -> None:
-        deadline = time.monotonic() + _ASIDE_TIMEOUT_S
-        for thread in self._asides:
-            thread.join(max(0.0, deadline - time.monotonic()))
-            if thread.is_alive():
-                self._problems.append("Something begun in the run did not come to its end.")
-
     # --- paths ---
 
     def _wait_for_registrations(self) -> None:
@@ -294,7 +268,7 @@ class _Runner:
 
         def measure() -> None:
             if self._registrations[node] == count:
-                self._aside(lambda: self._measure_paths(node))
+                self._asides.begin(lambda: self._measure_paths(node))
 
         if self._scenario.measure_paths:
             elapsed_s = self._elapsed_s() if self._started_at else 0.0
@@ -309,7 +283,7 @@ class _Runner:
     # --- failures ---
 
     def _plan_failures(self) -> None:
-        self._breaker = Breaker(self._lab, self._by_name(), self._aside)
+        self._breaker = Breaker(self._lab, self._by_name(), self._asides.begin)
         for fail in self._scenario.fail:
             self._at(fail.at_s, lambda fail=fail: self._fail(fail, self._breaker.break_it, fail.what.value))  # type: ignore[misc]
             if fail.until_s is not None:
@@ -366,99 +340,6 @@ class _Runner:
         self._lab.attach(end, str(record.destination))
         self._moves.append(replace(record, attached_at=attached_at))
 
-    # --- traffic ---
-
-    def _plan_traffic(self, directory: Path) -> None:
-        port = itertools.count(_FIRST_PORT)
-        pending: list[tuple[Process, Path]] = []
-        for index, traffic in enumerate(self._scenario.traffic):
-            first, second = traffic.between
-            addresses = traffic.addresses or tuple(
-                str(self._scenario.find_node(name).traffic_address()) for name in traffic.between
-            )
-            stop_s = self._scenario.duration_s if traffic.stop_s is None else traffic.stop_s
-            ways = ((first, second, *addresses), (second, first, addresses[1], addresses[0]))
-            for source, sink, source_address, sink_address in ways:
-                stem = f"{traffic.kind}-{index}-{source}-to-{sink}"
-                flow = FlowRecord(
-                    kind=traffic.kind,
-                    source=source,
-                    destination=sink,
-                    source_address=source_address,
-                    destination_address=sink_address,
-                    source_log=directory / f"{stem}.source.log",
-                    sink_log=directory / f"{stem}.sink.log",
-                    interval_ms=traffic.interval_ms if isinstance(traffic, Probe) else None,
-                )
-                self._flows.append(flow)
-                number = next(port)
-                sink_process = self._start_sink(flow, number, stem)
-                pending.append((sink_process, flow.sink_log))
-                self._at(
-                    traffic.start_s,
-                    lambda t=traffic, f=flow, n=number, s=stem, e=stop_s: self._start_source(t, f, n, s, e),  # type: ignore[misc]
-                )
-        for process, log in pending:
-            self._wait_for_log(process, log)
-        while self._agenda and self._agenda[0][0] <= 0:  # what runs from the start is ready before it
-            heapq.heappop(self._agenda)[2]()
-        for process, log in self._source_logs:
-            self._wait_for_log(process, log)
-
-    def _start_sink(self, flow: FlowRecord, port: int, stem: str) -> Process:
-        kind = "tcp-sink" if flow.kind == "tcp" else "udp-probe-sink"
-        options = ["--bind", flow.destination_address, "--port", str(port)]
-        command = module("unwired.lab.traffic", kind, *options, "--log", flow.sink_log)
-        process = self._lab.processes.start(f"{stem}.sink", command, self._lab.namespaces[flow.destination])
-        self._sinks.append(process)
-        return process
-
-    def _start_source(self, traffic: Probe | Stream, flow: FlowRecord, port: int, stem: str, stop_s: float) -> None:
-        options: list[str | Path] = [
-            "--bind",
-            flow.source_address,
-            "--to",
-            flow.destination_address,
-            "--to-port",
-            str(port),
-        ]
-        if isinstance(traffic, Probe):
-            kind = "udp-probe-source"
-            options += ["--interval-ms", str(traffic.interval_ms), "--size", str(traffic.size_bytes)]
-        else:
-            kind = "tcp-source"
-            options += ["--rate-bps", str(traffic.rate_mbit * 1e6)]
-        command = module("unwired.lab.traffic", kind, *options, "--log", flow.source_log)
-        process = self._lab.processes.start(f"{stem}.source", command, self._lab.namespaces[flow.source])
-        self._sources.append(process)
-        self._source_logs.append((process, flow.source_log))
-        if stop_s < self._scenario.duration_s:
-            self._at(stop_s, lambda: self._ask_to_stop(process))
-
-    def _wait_for_log(self, process: Process, log: Path) -> None:
-        deadline = time.monotonic() + 10
-        while not (log.exists() and log.read_bytes().count(b"\n")):
-            if not process.is_running or time.monotonic() > deadline:
-                raise LabError(f"{process.name} did not start: {process.log_tail(5) or 'it printed nothing'}")
-            time.sleep(0.005)
-
-    def _ask_to_stop(self, process: Process) -> None:
-        process.expected_to_run = False
-        if process.is_running:
-            process.popen.terminate()
-
-    def _stop_traffic(self) -> None:
-        """Sources first; what is on its way gets the time to arrive; then sinks."""
-        for processes, patience_s in ((self._sources, _STOP_SOURCES_S), (self._sinks, 5.0)):
-            self._look()
-            for process in processes:
-                self._ask_to_stop(process)
-            for process in processes:
-                if not process.end(patience_s):
-                    self._problems.append(f"{process.name} had to be killed.")
-            if processes is self._sources and processes:
-                time.sleep(_DRAIN_S)
-
     def _note_lateness(self) -> None:
         """A relay that was late tells that this machine was too busy; whoever listens for a silence then heard one."""
         if self._lab.relay is None:
@@ -469,46 +350,6 @@ class _Runner:
             late_ms = max(one["late_max_ms"] for one in counted.values())
             if late_ms > _LATE_MS:
                 self._watcher.say(None, f"the wires were up to {late_ms:.0f} ms late: this machine was too busy")
-
-    # --- captures ---
-
-    def _start_captures(self) -> Process | None:
-        """The signalling of mobile nodes and home agents, and everything where it was asked for."""
-        wanted = []
-        directory = self._lab.directory / "signalling"
-        directory.mkdir(exist_ok=True)
-        if self._pcap is not None:
-            self._pcap.mkdir(parents=True, exist_ok=True)
-        for node in self._scenario.node:
-            where = str(self._lab.namespaces[node.name].path)
-            for interface in node.interfaces:
-                name = f"{node.name}-{interface}.pcap"
-                if node.role in (Role.MOBILE_NODE, Role.HOME_AGENT):
-                    path = directory / name
-                    self._captures.append(CaptureRecord(node.name, interface, path))
-                    wanted.append({"path": str(path), "only_signalling": True})
-                    wanted[-1] |= {"namespace": where, "interface": interface}
-                if self._pcap is not None:
-                    wanted.append({"path": str(self._pcap.resolve() / name), "only_signalling": False})
-                    wanted[-1] |= {"namespace": where, "interface": interface}
-        if not wanted:
-            return None
-        specification = self._lab.directory / "capture.json"
-        specification.write_text(json.dumps({"captures": wanted}))
-        namespace = next(iter(self._lab.namespaces.values()))
-        process = self._lab.processes.start("capture", module("unwired.lab.capture", specification), namespace)
-        self._lab.processes.wait_for_line(process, capture.READY)
-        return process
-
-    def _note_captures(self, process: Process) -> None:
-        try:
-            counted = json.loads(process.log.read_text().splitlines()[-1])
-        except (ValueError, IndexError):
-            self._problems.append(f"The captures are incomplete: {process.log_tail()}")
-            return
-        for path, counts in counted.items():
-            if counts["dropped"]:
-                self._watcher.say(None, f"{path}: {counts['dropped']} frames came too fast to be captured")
 
 
 def _plain(value: object) -> object:

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from unwired.lab.metric import Metric
+
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 _INTERFACE = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]{0,14}")
 
@@ -249,52 +251,6 @@ class Stream(_Traffic):
 
 
 Traffic: TypeAlias = Annotated[Probe | Stream, Field(discriminator="kind")]
-
-
-class Metric(StrEnum):
-    """What may be expected of a run. `Moves` are those that the mobile node's daemon answers with a registration or a
-    return home; the ones that leave the home link pay for duplicate address detection and are counted apart."""
-
-    INTERRUPTION_MEDIAN_MS = "interruption_median_ms"
-    """Over all moves but those that leave home: new link usable to first probe packet through it, worse direction."""
-    INTERRUPTION_MAX_MS = "interruption_max_ms"
-    LEAVING_HOME_INTERRUPTION_MAX_MS = "leaving_home_interruption_max_ms"
-    SIGNALLING_MEDIAN_MS = "signalling_median_ms"
-    """Binding update sent to acknowledgement accepted, over all moves but those that leave home."""
-    MOVES_DONE = "moves_done"
-    """Moves after which packets came through again."""
-    PROBE_PACKETS_LOST = "probe_packets_lost"
-    PROBE_PACKETS_DUPLICATED = "probe_packets_duplicated"
-    MAKE_BEFORE_BREAK_PACKETS_LOST = "make_before_break_packets_lost"
-    TCP_BYTES = "tcp_bytes"
-    TCP_BYTES_LOST = "tcp_bytes_lost"
-    TCP_BYTES_DUPLICATED = "tcp_bytes_duplicated"
-    TCP_BYTES_CORRUPTED = "tcp_bytes_corrupted"
-    TCP_RESETS = "tcp_resets"
-    TCP_LONGEST_STALL_MS = "tcp_longest_stall_ms"
-    PATH_STRETCH_MEDIAN = "path_stretch_median"
-    """Round trip through the home agents over the direct one, over all pairs of a place of a mobile node and a
-    correspondent whose direct round trip is 10 ms or more, while nothing was broken."""
-    NEAR_PATH_STRETCH_MEDIAN = "near_path_stretch_median"
-    """The same for the pairs below 10 ms, where a millisecond is much."""
-    PATHS_MEASURED = "paths_measured"
-    SITE_OUTAGE_MEDIAN_MS = "site_outage_median_ms"
-    """Over all sites that failed: the longest silence that it caused at a probe's receiver, over the interval."""
-    SITE_OUTAGE_MAX_MS = "site_outage_max_ms"
-    DAEMON_KILL_PACKETS_LOST = "daemon_kill_packets_lost"
-    """From a daemon's death to the end of what followed its new start."""
-    BINDINGS_LOST = "bindings_lost"
-    """By failures, as the home agents that survived hold them."""
-    HOME_AGENT_SWITCHES = "home_agent_switches"
-    SWITCH_PACKETS_LOST = "switch_packets_lost"
-    """In the second around each Home Agent Switch that a mobile node followed."""
-    SWITCHES_PER_CARE_OF_ADDRESS_MAX = "switches_per_care_of_address_max"
-    FALSE_DETECTIONS = "false_detections"
-    """Members that another one took for dead although nothing was wrong with either of them."""
-    BINDINGS_AGREE = "bindings_agree"
-    """1 when all home agents held the same bindings at the end, else 0."""
-    SYNCHRONIZATION_DELAY_EXCESS_MEDIAN_MS = "synchronization_delay_excess_median_ms"
-    """A binding's way from its primary home agent to another member, beyond the delay of the wires."""
 
 
 class Expect(_Part):
