@@ -8,6 +8,7 @@ from unwired.core.authentication import sign
 from unwired.core.binding_states import State
 from unwired.core.door import Drain
 from unwired.core.home_agent_switch import TRANSMISSIONS
+from unwired.core.notices import Drop
 from unwired.core.replica import memory_s
 from unwired.core.settings import Subscriber
 from unwired.core.subscribers import Subscribers
@@ -313,7 +314,7 @@ def test_what_is_meant_for_a_live_member_is_not_answered() -> None:
     world = World()
     world.site(2).receive(world.packet(HOME, 100, 1, care_of(1)))
     assert world.acknowledged == []
-    assert world.site(2).running.drops["not_our_address"] == 1
+    assert world.site(2).running.drops[Drop.NOT_OUR_ADDRESS] == 1
 
 
 # --- the nearer member ---
