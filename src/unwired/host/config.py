@@ -7,7 +7,7 @@ import difflib
 import tomllib
 import typing
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +22,7 @@ from unwired.core.settings import (
     SecurityAssociation,
     Subscriber,
 )
+from unwired.host import subscriber_copy
 from unwired.host.config_bgp import BgpSection
 from unwired.host.config_bgp import check as check_bgp
 from unwired.host.config_bgp import settings as bgp_settings
@@ -78,16 +79,30 @@ class DaemonConfig:
     def journal(self) -> Path:
         return self.state_dir / self.name / "journal.sqlite"
 
+    @property
+    def subscriber_copy(self) -> Path:
+        return self.state_dir / self.name / subscriber_copy.NAME
+
+
+@dataclass(frozen=True, slots=True)
+class SubscribersFile:
+    """What was read from it, and the ``digest`` of its text."""
+
+    digest: bytes
+    subscribers: tuple[Subscriber, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class HomeAgentConfig:
-    """``settings`` lacks what only the running host knows about the home link: see ``on_link``."""
+    """``settings`` lacks what only the running host knows about the home link: see ``on_link``. ``to_copy`` is a
+    subscribers file of which there is no copy yet (``subscriber_copy.py``)."""
 
     settings: HomeAgentSettings
     home_link: str | None
     subscribers: tuple[Subscriber, ...]
     home_agent_set: HomeAgentSetConfig | None = None
     bgp: BgpConfig | None = None
+    to_copy: SubscribersFile | None = field(default=None, compare=False)
 
     def on_link(self, interface: int, link_layer_address: bytes, link_local_address: Address) -> HomeAgentSettings:
         return replace(
@@ -135,9 +150,12 @@ class _Loader:
         self.problems: list[Problem] = []
         self._wrong: dict[str, set[str]] = {}
         """The wrong keys of each section, by its dotted path: what depends on them is not checked."""
+        self._copy: Path | None = None
+        self._to_copy: SubscribersFile | None = None
 
     def load(self) -> Config:
-        document = self._read(self.path)
+        text = self._read(self.path)
+        document = None if text is None else self._parse(self.path, text)
         if document is None:
             raise ConfigError(self.problems)
         known = ["daemon", *ROLES, *OF_A_SET]
@@ -147,6 +165,7 @@ class _Loader:
         daemon = self._validate(DaemonSection, document.get("daemon", {}), "daemon")
         home_agent = mobile_node = None
         if "home_agent" in document:
+            self._copy = None if daemon is None else self._daemon(daemon, "home_agent").subscriber_copy
             home_agent = self._home_agent(document["home_agent"], document)
         if "mobile_node" in document:
             mobile_node = self._mobile_node(document["mobile_node"])
@@ -248,13 +267,13 @@ class _Loader:
         )
         subscribers = tuple(subscriber for _, _, subscriber in found)
         if "home_agent_set" not in document:
-            return HomeAgentConfig(settings, section.home_link, subscribers)
+            return HomeAgentConfig(settings, section.home_link, subscribers, to_copy=self._to_copy)
         home_agent_set = self._home_agent_set(document, section, subscribers)
         bgp = self._bgp(document["bgp"], section) if "bgp" in document else None
         if home_agent_set is None:
             return None
         settings = replace(settings, home_agent_set=home_agent_set.settings)
-        return HomeAgentConfig(settings, None, subscribers, home_agent_set, bgp)
+        return HomeAgentConfig(settings, None, subscribers, home_agent_set, bgp, self._to_copy)
 
     def _home_agent_set(
         self, document: dict[str, Any], agent: HomeAgentSection, subscribers: tuple[Subscriber, ...]
@@ -351,7 +370,14 @@ class _Loader:
 
     def _subscribers_file(self, name: str) -> list[tuple[Path, str, Subscriber]]:
         file = self.path.parent / name
-        document = self._read(file)
+        text = self._read(file)
+        if text is None:
+            return []
+        digest = subscriber_copy.digest(text)
+        copied = None if self._copy is None else subscriber_copy.read(self._copy, digest)
+        if copied is not None:
+            return [(file, f"subscriber[{number}]", subscriber) for number, subscriber in enumerate(copied)]
+        document = self._parse(file, text)
         if document is None:
             return []
         for key in document:
@@ -361,7 +387,11 @@ class _Loader:
         if not isinstance(listed, list):
             self._say("subscriber", "is not a list", "it holds several", "write [[subscriber]]", file)
             return []
-        return self._subscribers(listed, "subscriber", file)
+        before = len(self.problems)
+        found = self._subscribers(listed, "subscriber", file)
+        if len(self.problems) == before and not _have_secret_files(listed):
+            self._to_copy = SubscribersFile(digest, tuple(subscriber for _, _, subscriber in found))
+        return found
 
     def _check_duplicates(self, found: list[tuple[Path, str, Subscriber]]) -> None:
         def unique(name: str, value: Callable[[Subscriber], bytes], text: Callable[[bytes], str]) -> None:
@@ -399,7 +429,7 @@ class _Loader:
                 "choose an address of a home prefix, or add its prefix to home_agent.home_prefixes",
                 file,
             )
-        certain = "key" not in self._wrong[key] and "insecure" not in self._wrong["home_agent"]
+        certain = "key" not in self._wrong.get(key, ()) and "insecure" not in self._wrong["home_agent"]
         if not subscriber.associations and not agent.insecure and certain:
             self._say(
                 f"{key}.key",
@@ -411,12 +441,17 @@ class _Loader:
 
     # --- reading and saying ---
 
-    def _read(self, file: Path) -> dict[str, Any] | None:
+    def _read(self, file: Path) -> bytes | None:
         try:
-            return tomllib.loads(file.read_text(encoding="utf-8"))
+            return file.read_bytes()
         except OSError as error:
             reason = error.strerror or type(error).__name__
             self._say("", "can't be read", reason, "correct the path or the file's permissions", file)
+            return None
+
+    def _parse(self, file: Path, text: bytes) -> dict[str, Any] | None:
+        try:
+            return tomllib.loads(text.decode())
         except UnicodeDecodeError as error:
             self._say("", "is not text in UTF-8", f"byte {error.start} is none", "save it as UTF-8", file)
         except tomllib.TOMLDecodeError as error:
@@ -452,6 +487,11 @@ class _Loader:
 
 def _association(key: KeySection) -> SecurityAssociation:
     return SecurityAssociation(key.spi, key.secret, Algorithm(key.algorithm))
+
+
+def _have_secret_files(subscribers: list[dict[str, Any]]) -> bool:
+    """Whether the subscribers file alone does not say what is in it."""
+    return any(key["secret"].startswith("file:") for subscriber in subscribers for key in subscriber.get("key", ()))
 
 
 def _is_union_branch(part: str | int) -> bool:

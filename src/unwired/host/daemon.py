@@ -23,7 +23,7 @@ from unwired.core.notices import Level
 from unwired.core.subscribers import Subscribers
 from unwired.dataplane.table import DataplaneError
 from unwired.host import config as configuration
-from unwired.host import health
+from unwired.host import health, subscriber_copy
 from unwired.host.config import Config, HomeAgentConfig
 from unwired.host.control import ControlServer
 from unwired.host.driver import Driver, now
@@ -156,6 +156,14 @@ class Daemon:
             await self.member.start(self._binding_store())
         await self._control.start()
         self.clock.end("members", last=True)
+        self._copy_subscribers()
+
+    def _copy_subscribers(self) -> None:
+        """For the next start. In a thread: it takes as long as some HELLOs."""
+        role = self.config.role
+        if isinstance(role, HomeAgentConfig) and role.to_copy is not None:
+            path, fresh = self.config.daemon.subscriber_copy, role.to_copy
+            self._loop.run_in_executor(None, subscriber_copy.write, path, fresh.digest, fresh.subscribers)
 
     def end(self) -> None:
         """A clean stop, soon."""
@@ -420,6 +428,7 @@ class Daemon:
                 self._replace_role()
             else:
                 self._renew_member(self.member)
+        self._copy_subscribers()
         self.board.say("configuration_applied", file=str(fresh.path))
         return []
 
