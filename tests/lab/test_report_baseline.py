@@ -12,6 +12,8 @@ from synthetic_global import make_run, scenario
 from typer.testing import CliRunner
 
 from unwired.cli import lab as cli
+from unwired.lab import analysis
+from unwired.lab import run as lab_run
 from unwired.lab.processes import LabError
 from unwired.lab.scenario import Scenario
 
@@ -29,9 +31,9 @@ def ran(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 
     monkeypatch.setattr(cli, "_load", lambda name: scenario(name))
     monkeypatch.setattr(cli, "_stop_on_signal", lambda: None)
-    monkeypatch.setattr(cli.lab_run, "built", built)
-    monkeypatch.setattr(cli.lab_run, "run", lambda asked, *rest: replace(record, scenario=asked))
-    monkeypatch.setattr(cli, "analyse", lambda one: replace(result, scenario=one.scenario.name))
+    monkeypatch.setattr(lab_run, "built", built)
+    monkeypatch.setattr(lab_run, "run", lambda asked, *rest: replace(record, scenario=asked))
+    monkeypatch.setattr(analysis, "analyse", lambda one: replace(result, scenario=one.scenario.name))
     return order
 
 
@@ -64,7 +66,7 @@ def test_a_baseline_that_cannot_run_ends_it(ran: list[str], monkeypatch: pytest.
     def fail(*arguments: object) -> None:
         raise LabError("no such thing")
 
-    monkeypatch.setattr(cli.lab_run, "run", fail)
+    monkeypatch.setattr(lab_run, "run", fail)
     answer = run("global-2007", "--baseline", "single-ha")
     assert answer.exit_code == cli.CANNOT_RUN
     assert ran == ["single-ha"]

@@ -16,8 +16,6 @@ from rich.table import Table
 
 from unwired.cli.daemon_client import CONFIG_VARIABLE
 from unwired.lab import agents, cut, graph, ledger, namespace, plug, scenario_file
-from unwired.lab import run as lab_run
-from unwired.lab.analysis import analyse
 from unwired.lab.processes import LabError
 from unwired.lab.result import Result
 from unwired.lab.scenario import Scenario
@@ -78,6 +76,8 @@ def run_scenario(
     """Run a scenario and judge it. Exit status: 0 all expectations hold, 1 one does not, 2 it could not be run."""
     from unwired.lab import report as lab_report  # only here: it draws, and reads captures
     from unwired.lab import report_story
+    from unwired.lab import run as lab_run  # only where it is needed: a daemon's start would wait for NumPy, too
+    from unwired.lab.analysis import analyse
 
     scenario = _load(name)
     compared = _load(baseline) if baseline is not None else None
@@ -108,6 +108,9 @@ def run_scenario(
 
 def _run_baseline(scenario: Scenario, screen: "_Screen") -> Result:
     """Its own expectations are not judged: what counts is what was measured."""
+    from unwired.lab import run as lab_run
+    from unwired.lab.analysis import analyse
+
     screen.rule(f"the baseline: {scenario.name}")
     with lab_run.built(scenario, screen) as built:
         result = analyse(lab_run.run(built, screen))
@@ -119,6 +122,8 @@ def _run_baseline(scenario: Scenario, screen: "_Screen") -> Result:
 @lab.command()
 def up(name: Name, as_json: AsJson = False) -> None:
     """Build a scenario with its daemons and leave it running; `unwired lab down` removes it."""
+    from unwired.lab import run as lab_run
+
     scenario = _load(name)
     _stop_on_signal()
     try:

@@ -1,6 +1,7 @@
 """``unwired run``: the daemon, in the foreground."""
 
 import asyncio
+import gc
 import os
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ def run(
     from unwired.host.config import ConfigError, load
     from unwired.host.start_clock import StartClock
 
+    gc.disable()  # until the daemon has started
     clock = StartClock()
     clock.end("python")
     try:

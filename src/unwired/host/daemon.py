@@ -53,7 +53,7 @@ SWITCH_INTERVAL_S = 0.0005
 """How long the journal's thread may wait for the interpreter: Python's 5 ms would be most of a handover."""
 GARBAGE_AFTER = 20_000
 """Allocations between searches for cyclic garbage, of which there is next to none: a search among 100,000 bindings
-takes longer than a handover."""
+takes longer than a handover. At the start, which makes them all, there is none."""
 LOOK_AFTER_S = 0.03
 PUT_BACK_INTERVAL_S = 1.0
 """At most this often what others removed is put back: two programs must not fight at full speed."""
@@ -65,7 +65,6 @@ async def serve(config: Config, clock: StartClock, open_plane: PlaneFactory = Bp
     """Run until SIGTERM or SIGINT; ``clock`` has been running since the process began. Raises DaemonError when it
     can't start or go on; everything made then stays in place for the next daemon."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    gc.set_threshold(GARBAGE_AFTER, 20, 50)
     daemon = Daemon(config, clock, open_plane)
     try:
         await daemon.run()
@@ -155,6 +154,9 @@ class Daemon:
         if self.member is not None:
             await self.member.start(self._binding_store())
         await self._control.start()
+        gc.freeze()
+        gc.enable()
+        gc.set_threshold(GARBAGE_AFTER, 20, 50)
         self.clock.end("members", last=True)
         self._copy_subscribers()
 
