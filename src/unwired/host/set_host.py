@@ -2,7 +2,6 @@
 prefix, and a look every second at whether this host can serve at all."""
 
 import asyncio
-import socket
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -11,7 +10,6 @@ from unwired.core.door import (
     BindingsKept,
     Event,
     Health,
-    HelloReceived,
     LeaveSet,
     Publish,
     SendHello,
@@ -22,16 +20,14 @@ from unwired.core.door import (
 from unwired.core.global_binding import BindingStore
 from unwired.core.notices import Level
 from unwired.host.config_set import HomeAgentSetConfig
+from unwired.host.hello_sockets import HelloSockets
 from unwired.host.notice_board import NoticeBoard
 from unwired.host.runtime import DaemonError
-from unwired.host.sockets import BATCH
 from unwired.plane.announcement import AnnouncementError, Announcer
 from unwired.plane.bgp import Announcement
 from unwired.plane.carrier import Carrier, CarrierError
-from unwired.wire.address import format_address
 
 HEALTH_INTERVAL_S = 1.0
-_DATAGRAM_MAX = 2048
 
 
 class SetHost:
@@ -49,7 +45,6 @@ class SetHost:
         leave: Callable[[], None],
         board: NoticeBoard,
     ) -> None:
-        self._config = config
         self._carrier = carrier
         self._announcer = announcer
         self._handle = handle
@@ -57,7 +52,10 @@ class SetHost:
         self._leave = leave
         self._board = board
         self._loop = asyncio.get_running_loop()
-        self._socket = _hello_socket(format_address(config.settings.self.locator), config.port)
+        own, others = config.settings.self, config.settings.members
+        self._hellos = HelloSockets(
+            own.locator, (member.locator for member in others if member != own), config.port, handle
+        )
         self._started = False
         self._early: list[SetAction] = []
         self._handlers: Final[dict[type, Callable[[Any], None]]] = {
@@ -77,7 +75,7 @@ class SetHost:
 
     async def start(self, store: BindingStore) -> None:
         """Reach for the others. Raises DaemonError."""
-        self._loop.add_reader(self._socket, self._hello_readable)
+        self._hellos.start()
         try:
             if self._announcer is not None:
                 await self._announcer.start()
@@ -100,8 +98,7 @@ class SetHost:
     async def stop(self) -> None:
         """After the engine has said good-bye."""
         await self._carrier.stop()
-        self._loop.remove_reader(self._socket)
-        self._socket.close()
+        self._hellos.close()
 
     def announce_as(self, announcement: Announcement) -> None:
         """From now on as this says; what is wrong with it is said on the board."""
@@ -144,21 +141,9 @@ class SetHost:
     def _happened(self, event: Event) -> None:
         self._handle((event,))
 
-    def _hello_readable(self) -> None:
-        events = []
-        for _ in range(BATCH):
-            try:
-                data, (source, *_) = self._socket.recvfrom(_DATAGRAM_MAX)
-            except BlockingIOError:
-                break
-            except OSError:
-                continue  # an ICMPv6 error about an earlier datagram: silence says the same
-            events.append(HelloReceived(socket.inet_pton(socket.AF_INET6, source.partition("%")[0]), data))
-        if events:
-            self._handle(events)
-
     def _look(self) -> None:
         self._health_timer = self._loop.call_later(HEALTH_INTERVAL_S, self._look)
+        self._hellos.connect()
         missing = self._health()
         if missing != self._healthy:
             self._healthy = missing
@@ -168,7 +153,7 @@ class SetHost:
 
     def _send_hello(self, action: SendHello) -> None:
         try:
-            self._socket.sendto(action.data, (socket.inet_ntop(socket.AF_INET6, action.locator), self._config.port))
+            self._hellos.send(action.locator, action.data)
         except OSError:
             self.counters["hello_send_failed"] += 1  # no way to a dead site: its silence says the same
 
@@ -181,17 +166,3 @@ class SetHost:
         if self._announcer is not None:
             self._announcer.withdraw(action.graceful, action.reason)
         self._board.say("prefix_withdrawn", Level.WARNING, reason=action.reason, graceful=action.graceful)
-
-
-def _hello_socket(locator: str, port: int) -> socket.socket:
-    """Raises DaemonError."""
-    hello = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
-    try:
-        hello.bind((locator, port))
-    except OSError as error:
-        hello.close()
-        raise DaemonError(
-            f"{locator} port {port} can't be used for HELLO datagrams ({error.strerror}): a member's locator must be "
-            "an address of this host, and the port free"
-        ) from None
-    return hello
