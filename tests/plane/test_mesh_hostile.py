@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,26 @@ def test_a_stranger_is_turned_away_before_tls(
         assert await over(reader) == b""
         writer.close()
         assert own.carrier.counters()["refused_stranger"] == 1
+        await own.carrier.stop()
+
+    run(test())
+
+
+def test_a_crowd_of_strangers_leaves_everybody_a_turn(three: tuple[Member, ...], credentials: MakeCredentials) -> None:
+    """The event loop goes round between two of them, however many wait: HELLOs must not be late."""
+
+    async def test() -> None:
+        own = await lone(three, credentials)
+        target = (format_address(three[2].locator), PORT)
+        source = (format_address(three[0].locator[:15] + b"\xc8"), 0)
+        crowd = [socket.create_connection(target, source_address=source) for _ in range(6)]
+        seen = [0]
+        while seen[-1] < len(crowd):
+            await asyncio.sleep(0)
+            seen.append(own.carrier.counters().get("refused_stranger", 0))
+        assert max(after - before for before, after in pairwise(seen)) == 1
+        for one in crowd:
+            one.close()
         await own.carrier.stop()
 
     run(test())

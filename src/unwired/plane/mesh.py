@@ -306,6 +306,7 @@ class MeshCarrier:
             else:
                 self._handshakes[member] += 1
                 self._spawn(self._admit(member, connection, context))
+            await asyncio.sleep(0)  # accepting what waits already gives nobody else a turn
 
     async def _admit(self, member: int, connection: socket.socket, context: ssl.SSLContext) -> None:
         stream = FrameStream(self, member, self._loop)
