@@ -43,22 +43,23 @@ struct head {
 	__u8 inner[8];
 };
 
-/* What leaves by `route` carries less than this packet, and the kernel, which sends Packet Too Big, does not know. The
- * daemon makes it known when it is told, at most once a jiffy: it gets the packet as encapsulated, cut, with the MTU of
- * the way as flow label and hop limit 0. The only other punts that start with a tunnel's header are what comes from
- * members, which never has that hop limit (members.h); host/driver.py tells the two apart by it. */
+/* The tunnel carries no more than `limit` bytes, less than this packet has, and the kernel, which sends Packet Too Big,
+ * does not know. The daemon says it in its place when it is told, at most once a jiffy: it gets the packet as
+ * encapsulated, cut, with the MTU of the path as flow label and hop limit 0. The only other punts that start with a
+ * tunnel's header are what comes from members, which never has that hop limit (members.h); host/driver.py tells the two
+ * apart by it. */
 static __always_inline int tell_too_big(struct __sk_buff *skb, const struct settings *settings, struct head *head,
-					const struct route *route)
+					__u32 limit)
 {
 	const __u64 now = bpf_jiffies64();
 	__u32 zero = 0;
 	__u64 *told_at = bpf_map_lookup_elem(&too_big_told_at, &zero);
 
 	count(COUNTER_TOO_BIG);
-	if (!told_at || *told_at == now || !settings->punt_interface || !route->mtu)
+	if (!told_at || *told_at == now || !settings->punt_interface || !limit)
 		return VERDICT_DROP;
 	*told_at = now;
-	*(__be32 *)&head->outer = VERSION_6 | bpf_htonl(route->mtu & 0xfffff);
+	*(__be32 *)&head->outer = VERSION_6 | bpf_htonl((limit + sizeof(head->outer)) & 0xfffff);
 	head->outer.payload_len = bpf_htons(TOO_BIG_QUOTED);
 	head->outer.hop_limit = 0;
 	if (skb->len < TOO_BIG_QUOTED || bpf_skb_change_tail(skb, TOO_BIG_QUOTED, 0) ||
@@ -105,13 +106,13 @@ static __always_inline int encapsulate(struct __sk_buff *skb, const __u32 l2, co
 		return drop(COUNTER_TUNNEL_LOOP);
 
 	/* At the tunnel device's egress the kernel has sent Packet Too Big already, by the MTU of the inner packet's
-	 * route; this catches the rest. */
+	 * route; this catches the rest, as what is to go to a member: no route knows of that tunnel's MTU. */
 	if (at_ingress && (!limit || limit > settings->tunnel_mtu))
 		limit = settings->tunnel_mtu;
 	if (route->mtu && (!limit || limit > route->mtu - sizeof(head.outer)))
 		limit = route->mtu - sizeof(head.outer);
 	if (length > IPV6_PAYLOAD_MAX || (limit && length > limit && segment_length(skb, l2, inner->nexthdr) > limit))
-		return at_ingress ? NO_VERDICT : tell_too_big(skb, settings, &head, route);
+		return at_ingress ? NO_VERDICT : tell_too_big(skb, settings, &head, limit);
 
 	/* bpf_redirect_neigh wants a link header to overwrite. */
 	if (!l2 && bpf_skb_change_head(skb, ETH_HLEN, 0))

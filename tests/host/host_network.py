@@ -4,15 +4,21 @@ agent (home agent) ---- router ---- node (mobile node, two visited links)
                            \\------ peer (correspondent)
 """
 
+import contextlib
 import json
 import os
+import random
 import signal
+import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from unwired.lab.namespace import Namespace
 
 PYTHON = Path(__file__).parents[2] / ".venv" / "bin" / "python"
 AS_NOBODY = (
@@ -61,6 +67,10 @@ class Network:
     def command(self, name: str, *command: str) -> list[str]:
         return ["nsenter", f"--net=/run/netns/{self._mark}{name}", *command]
 
+    def entered(self, name: str) -> Namespace:
+        """For sockets of our own there: ``with network.entered(name).inside()``."""
+        return Namespace(Path(f"/run/netns/{self._mark}{name}"))
+
     def inside(self, name: str, *command: str) -> str:
         return run(*self.command(name, *command))
 
@@ -105,6 +115,38 @@ class Network:
                 process.wait()
         for namespace in self._namespaces:
             run("ip", "netns", "del", namespace)
+
+
+def transfer(network: Network, sender: str, source: str, receiver: str, destination: str) -> bool:
+    """A megabyte by TCP; whether it arrived within 8 s."""
+    data, received = random.randbytes(1 << 20), bytearray()
+    with network.entered(receiver).inside():
+        listening = socket.create_server((destination, 0), family=socket.AF_INET6)
+    with network.entered(sender).inside():
+        outgoing = socket.socket(socket.AF_INET6)
+    with listening, outgoing:
+        for end in (listening, outgoing):
+            end.settimeout(8.0)
+
+        def receive() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.settimeout(8.0)
+                try:
+                    while part := connection.recv(1 << 20):
+                        received.extend(part)
+                except TimeoutError:
+                    pass
+
+        reader = threading.Thread(target=receive)
+        outgoing.bind((source, 0))
+        reader.start()
+        outgoing.connect((destination, listening.getsockname()[1]))
+        with contextlib.suppress(TimeoutError):
+            outgoing.sendall(data)
+        outgoing.shutdown(socket.SHUT_WR)
+        reader.join()
+    return bytes(received) == data
 
 
 def run(*command: str) -> str:

@@ -1,18 +1,14 @@
 """What travels in the tunnels of two daemons: nothing that belongs to a link, nothing too big without a word."""
 
-import contextlib
-import random
 import re
 import socket
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from host_network import Network, ask, eventually, home_agent_file, mobile_node_file, roaming
+from host_network import Network, ask, eventually, home_agent_file, mobile_node_file, roaming, transfer
 
-from unwired.lab.namespace import Namespace
 from unwired.wire.address import parse_address
 from unwired.wire.ipv6 import Packet, UnknownPayload, encode_packet
 
@@ -42,48 +38,14 @@ class World:
     def counted(self, file: Path, name: str) -> int:
         return int((ask(file, "status") or {})["data_plane"]["counters"][name])
 
-    def namespace(self, name: str) -> Namespace:
-        return Namespace(Path(self.network.command(name)[1].removeprefix("--net=")))
-
     def send(self, source: str, destination: str, inner: Packet) -> None:
         """From the router, as somebody who lies about its address."""
         payload = UnknownPayload(IPV6, encode_packet(inner))
         packet = Packet(parse_address(source), parse_address(destination), payload)
-        with self.namespace("router").inside():
+        with self.network.entered("router").inside():
             raw = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW)
         with raw:
             raw.sendto(encode_packet(packet), (destination, 0, 0, 0))
-
-    def transfer(self, sender: str, source: str, receiver: str, destination: str) -> bool:
-        """A megabyte by TCP; whether it arrived within 8 s."""
-        data, received = random.randbytes(1 << 20), bytearray()
-        with self.namespace(receiver).inside():
-            listening = socket.create_server((destination, 0), family=socket.AF_INET6)
-        with self.namespace(sender).inside():
-            outgoing = socket.socket(socket.AF_INET6)
-        with listening, outgoing:
-            for end in (listening, outgoing):
-                end.settimeout(8.0)
-
-            def receive() -> None:
-                connection, _ = listening.accept()
-                with connection:
-                    connection.settimeout(8.0)
-                    try:
-                        while part := connection.recv(1 << 20):
-                            received.extend(part)
-                    except TimeoutError:
-                        pass
-
-            reader = threading.Thread(target=receive)
-            outgoing.bind((source, 0))
-            reader.start()
-            outgoing.connect((destination, listening.getsockname()[1]))
-            with contextlib.suppress(TimeoutError):
-                outgoing.sendall(data)
-            outgoing.shutdown(socket.SHUT_WR)
-            reader.join()
-        return bytes(received) == data
 
 
 @pytest.fixture
@@ -117,8 +79,8 @@ def test_a_narrow_link_under_the_tunnel(world: World, narrow: str) -> None:
     device, other = {"node": ("wlan0", "visited1"), "agent": ("up0", "agent0")}[narrow]
     world.network.inside(narrow, "ip", "link", "set", device, "mtu", "1400")
     world.network.inside("router", "ip", "link", "set", other, "mtu", "1400")
-    assert world.transfer("node", HOME, "peer", PEER)
-    assert world.transfer("peer", PEER, "node", HOME)
+    assert transfer(world.network, "node", HOME, "peer", PEER)
+    assert transfer(world.network, "peer", PEER, "node", HOME)
     if narrow == "agent":
         world.network.inside("peer", "ip", "-6", "route", "flush", "cache")
         said = _ping(world, "peer", "-c", "2", "-i", "0.2", "-W", "1", "-M", "do", "-s", "1330", HOME)

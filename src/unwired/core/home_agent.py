@@ -73,7 +73,7 @@ from unwired.core.roster import roster
 from unwired.core.settings import HomeAgentSettings
 from unwired.core.subscribers import SubscriberLookup
 from unwired.core.timers import Agenda
-from unwired.core.tunnel_errors import TunnelErrors
+from unwired.core.tunnel_errors import TunnelError, TunnelErrors
 from unwired.wire.address import (
     UNSPECIFIED,
     Address,
@@ -82,17 +82,13 @@ from unwired.wire.address import (
     is_multicast,
 )
 from unwired.wire.icmpv6 import (
-    DestinationUnreachable,
     HomeAgentAddressDiscoveryRequest,
     IcmpMessage,
     MobilePrefixSolicitation,
     NeighborAdvertisement,
     NeighborSolicitation,
-    PacketTooBig,
-    ParameterProblem,
     RouterAdvertisement,
     RouterSolicitation,
-    TimeExceeded,
 )
 from unwired.wire.ipv6 import AUTHENTICATION_HEADER, ESP, Packet
 from unwired.wire.mobility import MobilityMessage, UnknownMessage
@@ -157,7 +153,7 @@ class HomeAgent:
             )
             self._merger.turned = switch.completed
         self._discovery = Discovery(settings, self.cache, self.members, self._outbox, entropy)
-        self._tunnel_errors = TunnelErrors(settings, self.cache, self._interception, self._outbox)
+        self._tunnel_errors = TunnelErrors(settings, self.cache, self._interception, self.members, self._outbox)
         self._answers = TokenBucket(rate=100.0, burst=100)
         self._anycast = tuple(
             dict.fromkeys(home_agents_anycast(prefix.prefix, prefix.length) for prefix in settings.home_prefixes)
@@ -332,16 +328,22 @@ class HomeAgent:
                 self._discovery.address_request(packet, message, now)
             else:
                 self._outbox.drop(Drop.NOT_OUR_ADDRESS)
-        elif not self._serves(packet.destination):
+        elif not self._serves(packet.destination) and not self._tells_of_a_member(packet, message):
             self._outbox.drop(Drop.NOT_OUR_ADDRESS)
         elif not self._home_address_option_holds(packet, 0, now):
             return
         elif isinstance(message, MobilePrefixSolicitation):
             self._discovery.prefix_solicitation(packet, message, now)
-        elif isinstance(message, DestinationUnreachable | PacketTooBig | TimeExceeded | ParameterProblem):
+        elif isinstance(message, TunnelError):
             self._tunnel_errors.receive(message, now)
         else:
             self._outbox.drop(Drop.UNKNOWN_PAYLOAD)
+
+    def _tells_of_a_member(self, packet: Packet, message: IcmpMessage) -> bool:
+        """Whether it is an error that came to our locator, where the tunnels to other members start."""
+        members = self.members
+        is_to_locator = members is not None and members.number_of(packet.destination) == members.own
+        return is_to_locator and isinstance(message, TunnelError)
 
     def _router_advertisement(self, packet: Packet, message: RouterAdvertisement, now: Now) -> None:
         self._discovery.router_advertisement(packet, message, self.home_link.link_local_address, now)

@@ -141,6 +141,15 @@ class HomeAgentSet:
         peer = self._by_locator.get(locator)
         return 0 if peer is None else peer.number
 
+    def member_at_tunnel_end(self, source: Address, destination: Address) -> int:
+        """The member to which our tunnel with these outer addresses leads; 0 when they are no such tunnel's."""
+        peer = self._by_locator.get(destination)
+        return peer.number if peer is not None and source == self._own.locator else 0
+
+    def lower_tunnel_mtu(self, number: int, mtu: int, now: Now) -> None:
+        """Our tunnel to this member carries packets of at most ``mtu`` bytes."""
+        self._watch.lower_mtu(self._peers[number], mtu, now)
+
     def is_up(self, number: int) -> bool:
         """Whether what is meant for this member goes to it; we ourselves always are."""
         peer = self._peers.get(number)

@@ -7,7 +7,7 @@ from typing import Any
 
 from unwired.core.door import Now
 from unwired.core.forwarding import RemoveMember, RemoveTunnel, SetMember, SetTunnel
-from unwired.core.intercept import PLANE
+from unwired.core.intercept import MTU_LIFETIME_S, PLANE
 from unwired.core.member_states import Input, State, Step, transition
 from unwired.core.notices import Level
 from unwired.core.outbox import Outbox
@@ -40,22 +40,41 @@ class MemberWatch:
         self._agenda = agenda
         self._peers = peers
         self._changed = changed
+        self._running = False
         self._look_at = math.inf
         self.heard_at = -math.inf
         """When any member was last heard."""
 
     def start(self) -> None:
         """All are down until they are heard: what is meant for their mobile nodes goes directly, as it may."""
+        self._running = True
         for peer in self._peers:
-            self._outbox.actions.append(SetTunnel(peer.tunnel(self._settings.self)))
+            self._set_tunnel(peer)
             self._set_row(peer)
 
     def stop(self) -> None:
         """Nothing of ours stays in the table."""
+        self._running = False
         self._look_at = math.inf
         for peer in self._peers:
             self._outbox.actions.append(RemoveMember(PLANE, peer.number))
             self._outbox.actions.append(RemoveTunnel(peer.tunnel(self._settings.self).number))
+
+    def lower_mtu(self, peer: Peer, mtu: int, now: Now) -> None:
+        """The path to its locator carries packets of at most ``mtu`` bytes in our tunnel, until it is tried again."""
+        if peer.mtu and peer.mtu <= mtu:
+            return
+        peer.mtu = mtu
+        self._set_tunnel(peer)
+        self._agenda.at(now.monotonic + MTU_LIFETIME_S, self._forget_mtu, peer, mtu)
+
+    def _forget_mtu(self, peer: Peer, mtu: int, now: Now) -> None:
+        if peer.mtu == mtu and self._running:
+            peer.mtu = 0
+            self._set_tunnel(peer)
+
+    def _set_tunnel(self, peer: Peer) -> None:
+        self._outbox.actions.append(SetTunnel(peer.tunnel(self._settings.self)))
 
     def _set_row(self, peer: Peer) -> None:
         member = peer.member

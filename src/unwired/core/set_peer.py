@@ -39,6 +39,7 @@ class Peer:
         "keys",
         "last_refusal",
         "member",
+        "mtu",
         "number",
         "primaries",
         "refused",
@@ -73,6 +74,8 @@ class Peer:
         self.false_detections = 0
         self.refused = 0
         self.last_refusal: Drop | None = None
+        self.mtu = 0
+        """The largest packet in bytes that the path to it was found to carry in our tunnel; 0: nothing is known."""
 
     @property
     def is_up(self) -> bool:
@@ -80,7 +83,7 @@ class Peer:
 
     def tunnel(self, local: Member) -> Tunnel:
         """The HA-HA tunnel from us to it."""
-        return Tunnel(MEMBER_TUNNEL | self.number, local.locator, self.member.locator)
+        return Tunnel(MEMBER_TUNNEL | self.number, local.locator, self.member.locator, mtu=self.mtu)
 
     def refuse(self, reason: Drop) -> None:
         """A datagram from its locator was dropped: the reason is for a person."""
@@ -127,6 +130,7 @@ class Peer:
             "waiting": self.waiting,
             "room": self.room,
             "rtt_ms": None if self.rtt_s is None else round(self.rtt_s * 1000, 3),
+            "tunnel_mtu": self.mtu or None,
             "hello_interval_ms": round(self.interval_s * 1000),
             "heard_ms_ago": round((now.monotonic - self.heard_at) * 1000, 1) if heard else None,
             "hellos_received": self.hellos_received,

@@ -1,12 +1,21 @@
 """ICMPv6 errors from inside a tunnel, relayed to who sent the original packet (RFC 2473 section 8).
 
 A packet too big lowers the tunnel's MTU and tells the original source; everything else means that the tunnel's end
-can't be reached.
+can't be reached. Of a tunnel to another member that is not relayed: its silence is noticed within a moment, and then
+its packets go another way.
+
+Nobody can cause this who does not know what the tunnel carries: an error is ignored unless it quotes a packet to a
+home address in the tunnel to its care-of address, or in that to its primary home agent.
 """
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 from unwired.core.binding_cache import Binding, BindingCache
 from unwired.core.binding_states import State
 from unwired.core.door import Now
+from unwired.core.home_agent_set import HomeAgentSet
 from unwired.core.intercept import Interception
 from unwired.core.notices import Drop
 from unwired.core.outbox import Outbox
@@ -17,7 +26,6 @@ from unwired.wire.errors import DecodeError
 from unwired.wire.icmpv6 import (
     ICMPV6,
     DestinationUnreachable,
-    IcmpMessage,
     PacketTooBig,
     ParameterProblem,
     TimeExceeded,
@@ -34,66 +42,102 @@ _REDIRECT = 137
 
 
 class TunnelErrors:
-    """Relays errors about packets that this home agent tunnelled."""
+    """Relays errors about packets that this home agent tunnelled; ``members`` is the set that it is of, if any."""
 
     def __init__(
-        self, settings: HomeAgentSettings, cache: BindingCache, interception: Interception, outbox: Outbox
+        self,
+        settings: HomeAgentSettings,
+        cache: BindingCache,
+        interception: Interception,
+        members: HomeAgentSet | None,
+        outbox: Outbox,
     ) -> None:
         self._settings = settings
         self._cache = cache
         self._interception = interception
+        self._members = members
         self._outbox = outbox
         self._relays = TokenBucket(rate=100.0, burst=100)
 
     def receive(self, message: TunnelError, now: Now) -> None:
         """An ICMPv6 error that was sent to our address."""
-        original = self._original(message.quoted)
+        original = _original(message.quoted)
         if original is None:
             self._outbox.drop(Drop.UNRELATED_ERROR)
-            return
-        binding, source, quoted, length = original
-        relayed: IcmpMessage
-        if isinstance(message, PacketTooBig):
-            # No source goes below IPv6's minimum. The data plane does not fragment tunnel packets, as RFC 2473 section
-            # 7.1 would have it there: a path that is narrower loses what is larger.
-            mtu = max(MINIMUM_MTU, message.mtu - OUTER_HEADER)
-            self._interception.lower_mtu(binding, mtu, now)
-            self._outbox.counters["tunnel_packets_too_big"] += 1
-            if length <= MINIMUM_MTU:
-                return  # the source can't send less
-            relayed = PacketTooBig(mtu, quoted)
+        elif (binding := self._binding(original)) is not None:
+            if isinstance(message, PacketTooBig):
+                self._too_big(message, original, now, partial(self._interception.lower_mtu, binding))
+            else:
+                self._outbox.counters["tunnel_unreachable"] += 1
+                self._relay(DestinationUnreachable(_ADDRESS_UNREACHABLE, original.quoted), original, now)
+        elif self._members is not None and (member := self._member(self._members, original)):
+            if isinstance(message, PacketTooBig):
+                self._too_big(message, original, now, partial(self._members.lower_tunnel_mtu, member))
+            else:
+                self._outbox.counters["member_tunnel_unreachable"] += 1
         else:
-            self._outbox.counters["tunnel_unreachable"] += 1
-            relayed = DestinationUnreachable(_ADDRESS_UNREACHABLE, quoted)
-        if not is_unicast_routable(source) or _is_no_cause_for_an_error(quoted):
+            self._outbox.drop(Drop.UNRELATED_ERROR)
+
+    def _too_big(
+        self, message: PacketTooBig, original: "_Original", now: Now, lower: Callable[[int, Now], None]
+    ) -> None:
+        # No source goes below IPv6's minimum. The data plane does not fragment tunnel packets, as RFC 2473 section
+        # 7.1 would have it there: a path that is narrower loses what is larger.
+        mtu = max(MINIMUM_MTU, message.mtu - OUTER_HEADER)
+        lower(mtu, now)
+        self._outbox.counters["tunnel_packets_too_big"] += 1
+        if original.length > MINIMUM_MTU:  # the source can't send less
+            self._relay(PacketTooBig(mtu, original.quoted), original, now)
+
+    def _relay(self, error: DestinationUnreachable | PacketTooBig, original: "_Original", now: Now) -> None:
+        if not is_unicast_routable(original.source) or _is_no_cause_for_an_error(original.quoted):
             self._outbox.drop(Drop.UNRELATED_ERROR)
         elif not self._relays.take(now.monotonic):
             self._outbox.drop(Drop.RATE_LIMITED)
         else:
-            self._outbox.send(Packet(self._settings.address, source, relayed))
+            self._outbox.send(Packet(self._settings.address, original.source, error))
             self._outbox.counters["tunnel_errors_relayed"] += 1
 
-    def _original(self, quoted: bytes) -> tuple[Binding, Address, bytes, int] | None:
-        """The binding whose tunnel an error's quoted packet was in, and of the original packet source, bytes and
-        length; None when the quoted packet is not one of ours.
+    def _binding(self, original: "_Original") -> Binding | None:
+        """The binding in whose tunnel the original packet was."""
+        binding = self._cache.get(original.destination)
+        if binding is None or binding.state != State.BOUND or binding.care_of_address != original.tunnel_end:
+            return None
+        return binding if original.tunnel_start == self._interception.tunnel_local(binding) else None
 
-        Nobody can say this who does not know a home address and its care-of address; an error from a guess is ignored.
-        """
-        try:
-            outer = decode_headers(quoted)
-            if outer.protocol != IPV6_IN_IPV6 or outer.problem:
-                return None
-            inner = quoted[outer.start :]
-            original = _inner_header(inner)
-        except DecodeError:
+    def _member(self, members: HomeAgentSet, original: "_Original") -> int:
+        """The member in whose tunnel the original packet was; 0 for none. What goes there is for a home address whose
+        primary it is, or for itself: a mobile node's tunnel."""
+        number = members.member_at_tunnel_end(original.tunnel_start, original.tunnel_end)
+        if not number or original.destination == members.member(number).address:
+            return number
+        binding = self._cache.get(original.destination)
+        return number if binding is not None and binding.primary == number else 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Original:
+    """A packet that we tunnelled: the tunnel's outer addresses, its own, its length and as much of it as came back."""
+
+    tunnel_start: Address
+    tunnel_end: Address
+    source: Address
+    destination: Address
+    length: int
+    quoted: bytes
+
+
+def _original(quoted: bytes) -> _Original | None:
+    """What an error's quoted packet had in it; None when that was no tunnel's."""
+    try:
+        outer = decode_headers(quoted)
+        if outer.protocol != IPV6_IN_IPV6 or outer.problem:
             return None
-        source, destination, length = original
-        binding = self._cache.get(destination)
-        if binding is None or binding.state != State.BOUND or binding.care_of_address != outer.destination:
-            return None
-        if outer.source != self._interception.tunnel_local(binding):
-            return None
-        return binding, source, inner[:_QUOTED_MAX], length
+        inner = quoted[outer.start :]
+        source, destination, length = _inner_header(inner)
+    except DecodeError:
+        return None
+    return _Original(outer.source, outer.destination, source, destination, length, inner[:_QUOTED_MAX])
 
 
 def _inner_header(packet: bytes) -> tuple[Address, Address, int]:
