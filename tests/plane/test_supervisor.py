@@ -145,6 +145,16 @@ def test_a_first_configuration_that_is_refused_ends_it(here: Site) -> None:
     assert not (here.runtime / "bgp").exists()
 
 
+def test_a_full_disk_is_a_refusal_and_no_reason_to_die(here: Site) -> None:
+    process = start(here)
+    client = Client(here)
+    assert client.configure() == {} and client.ask("announce") == {}
+    (here.runtime / "bgp" / "bird.conf.new").mkdir()  # as for writing there: OSError
+    assert "BIRD can't be run: " in client.configure(managed())["error"]
+    assert client.ask("status")["mode"] == "external" and here.marked()
+    assert process.poll() is None
+
+
 def test_terminated_it_withdraws(here: Site) -> None:
     process = start(here)
     client = Client(here)

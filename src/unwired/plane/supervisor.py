@@ -91,6 +91,7 @@ class Supervisor:
         finally:
             os.umask(before)
         watch = asyncio.create_task(self._watch())
+        watch.add_done_callback(lambda _: self._ended.set())  # what nobody watches over must not go on being announced
         try:
             await self._ended.wait()
         finally:
@@ -146,6 +147,8 @@ class Supervisor:
                 await self._bird.use(fresh, recover)
             except bird.BirdError as error:
                 raise Refused(str(error)) from None
+            except OSError as error:
+                raise Refused(f"BIRD can't be run: {error}") from None
         else:
             await self._bird.stop()
         before, self._announcement = self._announcement, fresh
@@ -184,13 +187,13 @@ class Supervisor:
     def _save(self) -> None:
         if self._announcement is None:
             return
-        record = {"here": here(), "state": self._state.value, "announcement": to_json(self._announcement)}
         fresh = self._directory / "state.json.new"
         try:
+            record = {"here": here(), "state": self._state.value, "announcement": to_json(self._announcement)}
             write_private(fresh, json.dumps(record))
             fresh.replace(self._directory / "state.json")
         except OSError as error:
-            self._problem(f"{fresh} can't be written: {error.strerror}")
+            self._problem(f"{fresh} can't be written: {error.strerror or error}")
 
     async def _take_up(self) -> None:
         """What a killed supervisor left: its routes are still there, and its daemon, if any, will come."""
