@@ -40,6 +40,7 @@ class Announcer:
         self._told: dict[str, Any] | None = None
         self._wake = asyncio.Event()
         self._busy = asyncio.Lock()
+        self._changing = asyncio.Lock()
         self._stopping = False
         self._said = ""
         self._status: dict[str, Any] = {}
@@ -66,14 +67,15 @@ class Announcer:
 
     async def reconfigure(self, announcement: Announcement) -> None:
         """Raises AnnouncementError, and nothing has changed then."""
-        before, self._announcement = self._announcement, announcement
-        try:
-            await self._ask({"command": "configure", "announcement": to_json(announcement)})
-        except AnnouncementError:
-            self._announcement = before
-            raise
-        except OSError:
-            self._wake.set()  # the next supervisor is told
+        async with self._changing:
+            before, self._announcement = self._announcement, announcement
+            try:
+                await self._ask({"command": "configure", "announcement": to_json(announcement)})
+            except AnnouncementError:
+                self._announcement = before
+                raise
+            except OSError:
+                self._wake.set()  # the next supervisor is told
 
     def status(self) -> dict[str, Any]:
         """As of a second ago: ``announced`` (draining included), ``state``, ``since`` (in seconds since 1970),
@@ -133,6 +135,8 @@ class Announcer:
                 self._status = {}
                 await asyncio.sleep(_RETRY_S)
                 continue
+            except Exception as error:  # a defect, and nobody else gives the sign of life that keeps the site announced
+                asyncio.get_running_loop().call_exception_handler({"message": "the announcer", "exception": error})
             try:
                 async with asyncio.timeout(_POLL_S):
                     await self._wake.wait()
@@ -200,12 +204,15 @@ class Announcer:
                 self._writer.write(json.dumps(request).encode() + b"\n")
                 async with asyncio.timeout(_ANSWER_S):
                     line = await self._reader.readline()
+                if not line.endswith(b"\n"):
+                    raise ConnectionError("it has closed the connection")
+                answer: dict[str, Any] = json.loads(line)
+            except ValueError:
+                self._hang_up()
+                raise ConnectionError("its answer is not one line of JSON") from None
             except BaseException:
                 self._hang_up()  # an answer that comes later must not be taken for that to another request
                 raise
-        if not line.endswith(b"\n"):
-            raise ConnectionError("it has closed the connection")
-        answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise AnnouncementError(answer["error"])
         return answer
