@@ -108,7 +108,7 @@ class Participant:
         """The journal turns: what came is durable, and said to be."""
         self.store.commit()
         for event in self.unkept:
-            self.mesh.kept(event.member, event.position, now)
+            self.mesh.kept(event.member, event.position, (), now)
         self.unkept.clear()
 
 

@@ -8,6 +8,7 @@ from unwired.core.door import BindingsHeld, BindingsReceived, Event, KeyShared, 
 from unwired.core.global_binding import BindingStore, GlobalBinding
 from unwired.core.mesh import Close, Mesh, Transmit
 from unwired.core.settings import HomeAgentSetSettings
+from unwired.wire.address import Address
 from unwired.wire.state_synchronization import LENGTH_SIZE
 
 RECONCILE_INTERVAL_S = 20.0
@@ -31,7 +32,7 @@ class TestedCarrier(Protocol):
     def disconnected(self, member: int) -> None: ...
     def receive(self, member: int, message: Any) -> None: ...
     def publish(self, token: int, record: GlobalBinding) -> None: ...
-    def kept(self, member: int, position: int) -> None: ...
+    def kept(self, member: int, position: int, refused: tuple[Address, ...]) -> None: ...
     def share_key(self, epoch: int, key: bytes) -> None: ...
 
 
@@ -52,6 +53,7 @@ class _Session:
         self.covered_at: int | None = None
         self.told = 0
         self.delivered: dict[int, tuple[int, int]] = {}
+        self.refusals: tuple[Address, ...] = ()
         self.current = False
 
 
@@ -140,13 +142,14 @@ class MemoryCarrier:
         if session.covered_at is None:
             session.covered_at = session.sent
 
-    def kept(self, member: int, position: int) -> None:
+    def kept(self, member: int, position: int, refused: tuple[Address, ...]) -> None:
         session = self._sessions.get(member)
         if session is not None:
+            session.refusals += refused
             for known in [known for known in session.delivered if known <= position]:
-                self._wire.send(member, ("kept", *session.delivered.pop(known)), False)
+                self._wire.send(member, ("kept", *session.delivered.pop(known), session.refusals), False)
 
-    def _kept(self, member: int, session: _Session, number: int, sequence: int) -> None:
+    def _kept(self, member: int, session: _Session, number: int, sequence: int, refused: tuple[Address, ...]) -> None:
         if number != session.name:
             return
         session.kept.add(sequence)
@@ -157,7 +160,7 @@ class MemoryCarrier:
         held = max([session.base, *(token for at, token in session.tokens.items() if at <= session.whole)])
         if held > session.told:
             session.told = held
-            self._wire.tell(BindingsHeld(member, held))
+            self._wire.tell(BindingsHeld(member, held, frozenset(refused)))
 
 
 class MeshCarrier:
@@ -193,8 +196,8 @@ class MeshCarrier:
         self._mesh.publish(token, record, self._wire.monotonic())
         self.woken()
 
-    def kept(self, member: int, position: int) -> None:
-        self._mesh.kept(member, position, self._wire.monotonic())
+    def kept(self, member: int, position: int, refused: tuple[Address, ...]) -> None:
+        self._mesh.kept(member, position, refused, self._wire.monotonic())
         self.woken()
 
     def share_key(self, epoch: int, key: bytes) -> None:

@@ -181,7 +181,7 @@ class Site:
         elif isinstance(action, Publish):
             self.carrier.publish(action.token, action.record)
         elif isinstance(action, BindingsKept):
-            self.carrier.kept(action.member, action.position)
+            self.carrier.kept(action.member, action.position, action.refused)
         elif isinstance(action, ShareKey):
             self.carrier.share_key(action.epoch, action.key)
         elif isinstance(action, SendHello):
@@ -299,6 +299,8 @@ class World:
         self.carrier = carrier
         self.subscribers = Subscribers(ALL)
         self.acknowledged: list[Acknowledged] = []
+        self.differing: dict[int, dict[str, Any]] = {}
+        """Settings of a member, from its next start on, that are not the others'."""
         self.reordering_s = 0.0
         self._settings = HomeAgentSettings(
             address_of(1), (PREFIX,), **({"insecure": True, "lifetime_max_s": 420} | settings)
@@ -324,7 +326,8 @@ class World:
 
     def settings_of(self, number: int) -> HomeAgentSettings:
         members = replace(self._set, own=number)
-        return replace(self._settings, address=address_of(number), home_agent_set=members)
+        own = self.differing.get(number, {})
+        return replace(self._settings, address=address_of(number), home_agent_set=members, **own)
 
     def site(self, number: int) -> Site:
         return self.sites[number - 1]

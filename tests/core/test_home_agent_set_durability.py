@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from set_carrier import CarrierMaker, MemoryCarrier, MeshCarrier
 from set_world import HOMES, THIRD_HOME, World, address_of, care_of
 
 from unwired.core.binding_cache import decode_record, record_key
@@ -66,6 +67,30 @@ def test_an_acknowledged_binding_outlives_the_machine_and_its_journal() -> None:
     assert world.site(1).running.cache.primaries[1] == 1
 
 
+def restart_with_room(world: World, number: int, bindings_max: int) -> None:
+    world.differing[number] = {"bindings_max": bindings_max}
+    world.site(number).kill()
+    world.site(number).start()
+
+
+@pytest.mark.parametrize("carrier", [MemoryCarrier, MeshCarrier])
+def test_who_refuses_a_record_does_not_count_for_it(carrier: CarrierMaker) -> None:
+    world = World(3, carrier=carrier)
+    for number in (2, 3):
+        restart_with_room(world, number, 1)
+    world.run(3)
+    world.update(HOMES[0], to=1)
+    world.update(HOMES[1], to=1)
+    world.run(3)
+    assert [answer.home_address for answer in world.acknowledged] == [HOMES[0]], "nobody else has room for the second"
+    assert len(world.site(1).running.cache) == 2
+    restart_with_room(world, 3, 10)
+    world.run(3)
+    world.update(HOMES[1], to=1)
+    world.run(3)
+    assert world.acknowledged[-1].home_address == HOMES[1], "one of the two others is enough"
+
+
 def test_only_the_latest_update_of_a_mobile_node_waits() -> None:
     world = world_with(Durability.ONE_PEER, 1, 2)
     for _ in range(20):
@@ -113,7 +138,7 @@ class Kept:
     def __init__(self, world: World, number: int) -> None:
         self.kept: list[tuple[int, int]] = []
         carrier: Any = world.site(number).carrier
-        carrier.kept = lambda member, position: self.kept.append((member, position))
+        carrier.kept = lambda member, position, refused: self.kept.append((member, position))
 
 
 def test_what_is_received_is_confirmed_when_it_is_written() -> None:

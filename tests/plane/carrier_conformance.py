@@ -136,6 +136,20 @@ class CarrierConformance:
 
         self.run(world, test)
 
+    def test_what_a_member_refuses_is_told_with_what_it_holds(self, world: World) -> None:
+        async def test(members: Set) -> None:
+            one, other = await members.start(1, 2)
+            await members.all_connected()
+            refused = {members.binding(number, 1).home_address for number in range(0, 6000, 3)}
+            other.refusing |= refused
+            for number in range(6000):
+                token = one.publish(members.binding(number, 1))
+            await until(lambda: one.held.get(2) == token, "all the rest is held")
+            assert one.refused[2] == refused
+            assert len(other.durable) == 4000
+
+        self.run(world, test)
+
     def test_a_member_restarted_with_its_store_goes_on(self, world: World) -> None:
         async def test(members: Set) -> None:
             one, other = await members.start(1, 2)

@@ -45,6 +45,10 @@ class Participant:
         self.current: list[SetCurrent] = []
         self.keys: dict[int, tuple[int, bytes]] = {}
         self.token = 0
+        self.refusing: set[Address] = set()
+        """Home addresses of which no record is taken here."""
+        self.refused: dict[int, set[Address]] = {}
+        """By member, what it has refused of ours."""
         self._unkept: list[BindingsReceived] = []
         self._digests = [0] * BUCKETS
         self._addresses: list[set[Address]] = [set() for _ in range(BUCKETS)]
@@ -74,12 +78,14 @@ class Participant:
             self.received += len(event.records)
             self.deliveries.append((event.member, event.position))
             for record in event.records:
-                self.merge(record)
+                if record.home_address not in self.refusing:
+                    self.merge(record)
             self._unkept.append(event)
             if self.keeping:
                 self.keep()
         elif isinstance(event, BindingsHeld):
             self.held[event.member] = max(self.held.get(event.member, 0), event.token)
+            self.refused.setdefault(event.member, set()).update(event.refused)
         elif isinstance(event, SetCurrent):
             self.current.append(event)
         elif isinstance(event, KeyShared):
@@ -90,7 +96,8 @@ class Participant:
         self.durable.update(self.records)
         unkept, self._unkept = self._unkept, []
         for event in unkept:
-            self.carrier.kept(event.member, event.position)
+            refused = tuple(one.home_address for one in event.records if one.home_address in self.refusing)
+            self.carrier.kept(event.member, event.position, refused)
 
     def merge(self, record: GlobalBinding) -> None:
         known = self.records.get(record.home_address)

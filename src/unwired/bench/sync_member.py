@@ -135,7 +135,7 @@ class BenchMember:
             elif isinstance(action, Publish):
                 self._carrier.publish(action.token, action.record)
             elif isinstance(action, BindingsKept):
-                self._carrier.kept(action.member, action.position)
+                self._carrier.kept(action.member, action.position, action.refused)
             elif isinstance(action, ShareKey):
                 self._carrier.share_key(action.epoch, action.key)
             elif isinstance(action, ForwardingAction):

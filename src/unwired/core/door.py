@@ -87,10 +87,11 @@ class BindingsReceived:
 @dataclass(frozen=True, slots=True)
 class BindingsHeld:
     """This member durably holds everything up to and including the ``Publish`` with this token, or what came later in
-    its place."""
+    its place; but for the records of the home addresses that it has ``refused``."""
 
     member: int
     token: int
+    refused: frozenset[Address] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,10 +257,12 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class BindingsKept:
-    """What ``BindingsReceived`` brought from ``member`` up to ``position`` is durable here."""
+    """What ``BindingsReceived`` brought from ``member`` up to ``position`` is durable here, but for the records of
+    these home addresses, which were ``refused``."""
 
     member: int
     position: int
+    refused: tuple[Address, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,10 @@ class Safekeeping:
         self._persisted = 0
         self._held = {number: 0 for number in roster.numbers if number != roster.own}
         self._waiting: OrderedDict[Address, Waiting] = OrderedDict()
-        self._unconfirmed: deque[tuple[int, int, int]] = deque()
+        self._short: dict[Address, Waiting] = {}
+        """What would be durable if all who hold so much had taken it; some of them have refused it."""
+        self._refused: dict[Address, set[int]] = {}
+        self._unconfirmed: deque[tuple[int, BindingsKept]] = deque()
         self._unwritten: dict[Address, None] = {}
         self._stalled_at = 0.0
         self._watched = False
@@ -110,25 +113,27 @@ class Safekeeping:
         """Send an acknowledgement as soon as ``token`` is where the policy wants it."""
         if not self._waiting:
             self._stalled_at = now.monotonic
+        self.withdraw(binding.home_address)
         self._waiting[binding.home_address] = Waiting(token, request, answer, binding.version)
-        self._waiting.move_to_end(binding.home_address)
         if self._peers and not self._watched:
             self._watched = True
             self._agenda.at(now.monotonic + PATIENCE_S, self._watch)
 
     def withdraw(self, home_address: Address) -> Request | None:
         """Do not acknowledge any more; the request that was to be acknowledged."""
-        waiting = self._waiting.pop(home_address, None)
+        self._refused.pop(home_address, None)
+        waiting = self._waiting.pop(home_address, None) or self._short.pop(home_address, None)
         return None if waiting is None else waiting.request
 
-    def confirm(self, member: int, position: int) -> None:
-        """Tell a member that what it gave us is durable, as soon as all that was written up to now is."""
-        self._unconfirmed.append((self._token, member, position))
+    def confirm(self, member: int, position: int, refused: tuple[Address, ...]) -> None:
+        """Tell a member that what it gave us is durable, but for what we refused, as soon as all that was written up to
+        now is."""
+        self._unconfirmed.append((self._token, BindingsKept(member, position, refused)))
         self._confirm()
 
     def __len__(self) -> int:
         """How many acknowledgements wait for anything."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._short)
 
     def waiting_for_journal(self) -> int:
         """How many acknowledgements wait for our own journal."""
@@ -136,7 +141,7 @@ class Safekeeping:
 
     def waiting_for_members(self) -> int:
         """How many acknowledgements wait for nothing but other members' journals."""
-        return len(self._waiting) - self.waiting_for_journal()
+        return len(self) - self.waiting_for_journal()
 
     # --- answers ---
 
@@ -146,8 +151,11 @@ class Safekeeping:
         self._confirm()
         self._release(now)
 
-    def held(self, member: int, token: int, now: Now) -> None:
-        """That member has everything up to ``token``."""
+    def held(self, member: int, token: int, refused: frozenset[Address], now: Now) -> None:
+        """That member has everything up to ``token``, but for what it refused."""
+        for home_address in refused:
+            if home_address in self._waiting or home_address in self._short:
+                self._refused.setdefault(home_address, set()).add(member)
         if member in self._held and self._held[member] < token <= self._token:
             self._held[member] = token
             self._release(now)
@@ -175,12 +183,11 @@ class Safekeeping:
                 self._outbox.actions.append(Persist(self._token, record_key(home_address), None))
             else:
                 self.keep(binding, now)
-        self._unconfirmed = deque((self._token, member, position) for _, member, position in self._unconfirmed)
+        self._unconfirmed = deque((self._token, kept) for _, kept in self._unconfirmed)
 
     def _confirm(self) -> None:
         while self._unconfirmed and self._unconfirmed[0][0] <= self._persisted and not self._unwritten:
-            _, member, position = self._unconfirmed.popleft()
-            self._outbox.actions.append(BindingsKept(member, position))
+            self._outbox.actions.append(self._unconfirmed.popleft()[1])
 
     def _durable(self) -> int:
         """The greatest token that is where the policy wants it."""
@@ -196,17 +203,30 @@ class Safekeeping:
         while waiting and next(iter(waiting.values())).token <= durable:
             home_address, item = waiting.popitem(last=False)
             self._stalled_at = now.monotonic
-            binding = self._cache.get(home_address)
-            if item.request.update.lifetime_units and (
-                binding is None or binding.state != State.BOUND or binding.version != item.version
-            ):
-                continue
-            self._outbox.actions.append(item.answer)
-            self._outbox.counters["binding_updates_accepted"] += 1
-            self.released(item.request, binding, now)
+            if home_address in self._refused:
+                self._short[home_address] = item
+                self._outbox.counters["acknowledgements_refused_by_members"] += 1
+            else:
+                self._send(home_address, item, now)
+        for home_address, item in list(self._short.items()):
+            refused = self._refused[home_address]
+            holders = sum(token >= item.token and member not in refused for member, token in self._held.items())
+            if holders >= self._peers:
+                del self._short[home_address], self._refused[home_address]
+                self._send(home_address, item, now)
         if self._told and not waiting:
             self._told = False
             self._outbox.notify("acknowledgements_go_on")
+
+    def _send(self, home_address: Address, item: Waiting, now: Now) -> None:
+        binding = self._cache.get(home_address)
+        if item.request.update.lifetime_units and (
+            binding is None or binding.state != State.BOUND or binding.version != item.version
+        ):
+            return
+        self._outbox.actions.append(item.answer)
+        self._outbox.counters["binding_updates_accepted"] += 1
+        self.released(item.request, binding, now)
 
     def _watch(self, now: Now) -> None:
         """Tell a person when the other members keep acknowledgements waiting."""

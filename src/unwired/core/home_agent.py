@@ -239,7 +239,7 @@ class HomeAgent:
         elif isinstance(event, BindingsReceived):
             self._merger.receive(event, now)
         elif isinstance(event, BindingsHeld):
-            self._safekeeping.held(event.member, event.token, now)
+            self._safekeeping.held(event.member, event.token, event.refused, now)
         elif isinstance(event, HelloReceived | KeyShared | Health | Drain | SetCurrent):
             self.members.handle(event, now)
 

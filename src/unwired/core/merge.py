@@ -93,23 +93,25 @@ class Merger:
     def receive(self, event: BindingsReceived, now: Now) -> None:
         """Records from a member; told to it when they are durable here."""
         latest = ntp_timestamp(now.wall + CLOCK_AHEAD_MAX_S)
-        for record in event.records:
-            self._receive(record, event.member, latest, now)
+        refused = tuple(
+            record.home_address for record in event.records if not self._receive(record, event.member, latest, now)
+        )
         self._outbox.counters["global_bindings_received"] += len(event.records)
-        self._safekeeping.confirm(event.member, event.position)
+        self._safekeeping.confirm(event.member, event.position, refused)
 
-    def _receive(self, record: GlobalBinding, member: int, latest: int, now: Now) -> None:
+    def _receive(self, record: GlobalBinding, member: int, latest: int, now: Now) -> bool:
+        """Whether it, or what is newer, is held here now, or need not be any more."""
         binding = self._cache.get(record.home_address)
         primary = self._numbers.get(record.primary, 0)
         reason = self._reason_to_refuse(record, primary, binding, latest, now)
         if reason is not None:
             self._refuse(reason, record, member, now)
-            return
+            return False
         is_over = record.ends_at <= now.wall
         if binding is None:
             if is_over and self._memory_ends_at(record) <= now.wall:
                 self._outbox.counters["global_bindings_old"] += 1
-                return
+                return True
             owner = self._subscribers.by_home_address(record.home_address)
             if owner is None:
                 # One list for the whole set, but it is not changed everywhere in the same moment.
@@ -120,12 +122,13 @@ class Merger:
                 binding.timestamp = record.timestamp
                 self._safekeeping.keep(binding, now)
             self._outbox.counters["global_bindings_old"] += 1
-            return
+            return True
         event = Input.LEARN_DELETED if record.deleted else Input.LEARN_OVER if is_over else Input.LEARN
         before = binding.state
         step, following = TABLE[before][event]
         self._cache.move(binding, following)
         self._learnt[step](record, binding, primary, before, now)
+        return True
 
     def _memory_ends_at(self, record: GlobalBinding) -> float:
         """Until when a record whose lifetime is over must beat older ones; a tombstone says so itself."""

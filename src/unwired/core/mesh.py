@@ -21,7 +21,7 @@ from unwired.core.door import BindingsHeld, BindingsReceived, Event, KeyShared, 
 from unwired.core.global_binding import BindingStore, GlobalBinding
 from unwired.core.mesh_link import REQUEST_BIT, Answer, Link, Refusal
 from unwired.core.settings import HomeAgentSetSettings
-from unwired.wire.address import UNSPECIFIED
+from unwired.wire.address import UNSPECIFIED, Address
 from unwired.wire.errors import DecodeError
 from unwired.wire.state_synchronization import (
     HelloKey,
@@ -156,11 +156,11 @@ class Mesh:
             if link.open:
                 link.outgoing.add(token, record, now)
 
-    def kept(self, member: int, position: int, now: float) -> None:
+    def kept(self, member: int, position: int, refused: tuple[Address, ...], now: float) -> None:
         link = self._links.get(member)
         if link is not None:
             accepting = link.accepting
-            link.incoming.kept(position)
+            link.incoming.kept(position, refused)
             if not accepting:
                 link.heard_at = now  # it could not be heard: nothing was read
 
@@ -311,8 +311,13 @@ class Mesh:
 
     def _acknowledgement(self, link: Link, message: StateSynchronization) -> None:
         status = message.option(StateSynchronizationStatus)
-        if status is not None and status.status >= Status.REASON_UNSPECIFIED:
+        refused = _refused_addresses(message)
+        self.counters["records_refused_by_member"] += len(refused)
+        link.outgoing.refused |= refused
+        if status is not None and status.status >= Status.REASON_UNSPECIFIED and status.home_address == UNSPECIFIED:
             self.counters["refused_by_member"] += 1
+        elif not message.identifier and refused:
+            return  # the acknowledgement that they belong to follows
         elif message.identifier & REQUEST_BIT:
             if message.identifier == link.answered:
                 link.outgoing.covered = True
@@ -320,7 +325,8 @@ class Mesh:
             self.counters["unrelated_acknowledgements"] += 1
         held = link.outgoing.newly_held(self._published)
         if held is not None:
-            self._outputs.append(BindingsHeld(link.member, held))
+            self._outputs.append(BindingsHeld(link.member, held, frozenset(link.outgoing.refused)))
+            link.outgoing.refused.clear()
 
     def _requested(self, link: Link, message: StateSynchronization) -> None:
         if not message.identifier & REQUEST_BIT:
@@ -411,3 +417,14 @@ class Mesh:
             self._outputs.append(Transmit(link.member, b"".join(link.frames)))
             link.frames.clear()
             link.sent_at = now
+
+
+def _refused_addresses(message: StateSynchronization) -> set[Address]:
+    """The home addresses of the records that an acknowledgement says were not taken."""
+    return {
+        option.home_address
+        for option in message.options
+        if isinstance(option, StateSynchronizationStatus)
+        and option.status >= Status.REASON_UNSPECIFIED
+        and option.home_address != UNSPECIFIED
+    }

@@ -22,6 +22,8 @@ WINDOW = 8192
 """Records that a member may be given before it says that they are durable: 50,000 a second over 150 ms."""
 UNKEPT_MAX = 16_384
 """Records that may wait here to become durable before no more is read from their sender."""
+REFUSALS_MAX = 4096
+"""Records that one acknowledgement says were not taken; more are said in acknowledgements of nothing before it."""
 REQUEST_BIT = 0x8000
 """Identifiers with this bit are those of requests and of their answers; the others count replies nobody asked for, from
 2 on (hareliability section 6.1.2)."""
@@ -62,7 +64,7 @@ class Outgoing:
     the smallest token, and "held" is one comparison.
     """
 
-    __slots__ = ("_flight", "_identifier", "_pending", "_sent_at", "_told", "covered", "in_flight")
+    __slots__ = ("_flight", "_identifier", "_pending", "_sent_at", "_told", "covered", "in_flight", "refused")
 
     def __init__(self) -> None:
         self._pending: dict[Address, tuple[int, GlobalBinding, float]] = {}
@@ -74,6 +76,8 @@ class Outgoing:
         self.covered = False
         """The member has confirmed everything that was here when it compared digests with us on this stream. Until
         then nothing is known of records published before, and no token is reported as held."""
+        self.refused: set[Address] = set()
+        """Home addresses whose records it did not take: to be told with the next token that is held."""
 
     def add(self, token: int, record: GlobalBinding, now: float) -> None:
         waiting = self._pending.get(record.home_address)
@@ -167,12 +171,14 @@ class Answer:
 class Incoming:
     """What came from one member and is not durable here yet: positions in order, with what to acknowledge then."""
 
-    __slots__ = ("_positions", "acknowledge", "unkept")
+    __slots__ = ("_positions", "acknowledge", "refused", "unkept")
 
     def __init__(self) -> None:
         self._positions: deque[tuple[int, int, int]] = deque()
         self.acknowledge: dict[bool, int] = {}
         """Identifiers to acknowledge: the last batch's (False) and the last answer's (True)."""
+        self.refused: dict[Address, None] = {}
+        """Home addresses of the records that were not taken, for the next acknowledgement."""
         self.unkept = 0
 
     def delivered(self, position: int, identifier: int, records: int) -> None:
@@ -180,12 +186,17 @@ class Incoming:
         self._positions.append((position, identifier, records))
         self.unkept += records
 
-    def kept(self, position: int) -> None:
+    def kept(self, position: int, refused: tuple[Address, ...]) -> None:
+        self.refused.update(dict.fromkeys(refused))
         while self._positions and self._positions[0][0] <= position:
             _, identifier, records = self._positions.popleft()
             self.unkept -= records
             if identifier:
                 self.acknowledge[identifier >= REQUEST_BIT] = identifier
+
+    def take_refusals(self) -> list[StateSynchronizationStatus]:
+        refused, self.refused = self.refused, {}
+        return [StateSynchronizationStatus(Status.REASON_UNSPECIFIED, home_address) for home_address in refused]
 
 
 class Link:
@@ -230,7 +241,11 @@ class Link:
         """Make the frames whose time has come, at most one of each sort."""
         acknowledge, self.incoming.acknowledge = self.incoming.acknowledge, {}
         for identifier in acknowledge.values():
-            self.frames.append(encode_frame(Kind.ACKNOWLEDGEMENT, identifier, _SUCCESS))
+            refusals = self.incoming.take_refusals()
+            # What was refused is known there before it counts as held.
+            for at in range(REFUSALS_MAX, len(refusals), REFUSALS_MAX):
+                self.frames.append(encode_frame(Kind.ACKNOWLEDGEMENT, 0, *refusals[at : at + REFUSALS_MAX]))
+            self.frames.append(encode_frame(Kind.ACKNOWLEDGEMENT, identifier, _SUCCESS, *refusals[:REFUSALS_MAX]))
         due = self.outgoing.due()
         if due is not None and due <= now:
             self.frames.append(self.outgoing.batch(now))

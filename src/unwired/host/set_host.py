@@ -60,7 +60,7 @@ class SetHost:
         self._early: list[SetAction] = []
         self._handlers: Final[dict[type, Callable[[Any], None]]] = {
             Publish: lambda action: self._carrier.publish(action.token, action.record),
-            BindingsKept: lambda action: self._carrier.kept(action.member, action.position),
+            BindingsKept: lambda action: self._carrier.kept(action.member, action.position, action.refused),
             ShareKey: lambda action: self._carrier.share_key(action.epoch, action.key),
             SendHello: self._send_hello,
             Announce: lambda action: self._announce(),

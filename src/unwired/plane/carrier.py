@@ -13,6 +13,7 @@ from typing import Protocol
 
 from unwired.core.door import Event
 from unwired.core.global_binding import BindingStore, GlobalBinding
+from unwired.wire.address import Address
 
 Listener = Callable[[Event], None]
 """Takes ``BindingsReceived``, ``BindingsHeld``, ``SetCurrent`` and ``KeyShared``."""
@@ -38,8 +39,9 @@ class Carrier(Protocol):
     def publish(self, token: int, record: GlobalBinding) -> None:
         """Give a record to every other member; tokens only grow."""
 
-    def kept(self, member: int, position: int) -> None:
-        """What was delivered from ``member`` up to ``position`` is durable here, which may now be told to it."""
+    def kept(self, member: int, position: int, refused: tuple[Address, ...] = ()) -> None:
+        """What was delivered from ``member`` up to ``position`` is durable here, but for the records of the home
+        addresses that were ``refused``: which may now be told to it."""
 
     def share_key(self, epoch: int, key: bytes) -> None:
         """Give every member our key for HELLO datagrams, now and whenever it is reached again."""

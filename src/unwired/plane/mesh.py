@@ -101,8 +101,8 @@ class MeshCarrier:
         self._mesh.publish(token, record, self._loop.time())
         self._soon()
 
-    def kept(self, member: int, position: int) -> None:
-        self._mesh.kept(member, position, self._loop.time())
+    def kept(self, member: int, position: int, refused: tuple[Address, ...] = ()) -> None:
+        self._mesh.kept(member, position, refused, self._loop.time())
         stream = self._streams.get(member)
         if stream is not None and stream.held_up:
             self._loop.call_soon(stream.work)
