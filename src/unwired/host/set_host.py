@@ -63,7 +63,7 @@ class SetHost:
             BindingsKept: lambda action: self._carrier.kept(action.member, action.position, action.refused),
             ShareKey: lambda action: self._carrier.share_key(action.epoch, action.key),
             SendHello: self._send_hello,
-            Announce: lambda action: self._announce(),
+            Announce: self._announce,
             Withdraw: self._withdraw,
             LeaveSet: lambda action: self._leave(),
         }
@@ -157,12 +157,10 @@ class SetHost:
         except OSError:
             self.counters["hello_send_failed"] += 1  # no way to a dead site: its silence says the same
 
-    def _announce(self) -> None:
+    def _announce(self, action: Announce) -> None:
         if self._announcer is not None:
             self._announcer.announce()
-        self._board.say("prefix_announced", Level.INFO)
 
     def _withdraw(self, action: Withdraw) -> None:
         if self._announcer is not None:
             self._announcer.withdraw(action.graceful, action.reason)
-        self._board.say("prefix_withdrawn", Level.WARNING, reason=action.reason, graceful=action.graceful)
