@@ -27,6 +27,7 @@ _LINK_LOCAL = 1
 _SWITCHED = 2
 _ALONE = (UNSPECIFIED,)
 _LAYOUTS = {1: _BEFORE_SETS, _FORMAT: _RECORD}
+_KEPT_STATES = {int(state): state for state in (State.BOUND, State.DELETED, State.REMEMBERED)}
 
 
 class Binding:
@@ -120,13 +121,14 @@ def decode_record(key: bytes, record: bytes, now: Now) -> tuple[Binding, Address
     layout = _LAYOUTS.get(record[0]) if record else None
     if len(home_address) != 16 or layout is None or len(record) != layout.size:
         raise UnreadableRecord(f"format {record[0] if record else None}, {len(record)} bytes")
-    _, state, flags, sequence, lifetime_units, timestamp, ends_at, tunnel, care_of_address, *more = layout.unpack(
+    _, number, flags, sequence, lifetime_units, timestamp, ends_at, tunnel, care_of_address, *more = layout.unpack(
         record
     )
-    if state not in (State.BOUND, State.DELETED, State.REMEMBERED) or not isfinite(ends_at):
-        raise UnreadableRecord(f"state {state}, end {ends_at}")
+    state = _KEPT_STATES.get(number)
+    if state is None or not isfinite(ends_at):
+        raise UnreadableRecord(f"state {number}, end {ends_at}")
     binding = Binding(home_address)
-    binding.state = State(state)
+    binding.state = state
     binding.link_local = flags & _LINK_LOCAL != 0
     binding.switched = flags & _SWITCHED != 0
     binding.sequence = sequence
