@@ -30,6 +30,9 @@ HANDSHAKE_TIMEOUT_S = 5.0
 RETRY_MIN_S, RETRY_MAX_S = 0.1, 1.0
 HANDSHAKES_MAX = 4
 """Connections from one locator that are not authenticated yet."""
+_BACKLOG = 1024
+"""Connections that wait for the event loop's next turns. A crowd of strangers must not fill this: a member that finds
+no place tries again after a second."""
 _CLOSING_S = 1.0
 _IP_FREEBIND, _IPV6_FREEBIND = 15, 78
 """linux/in.h, linux/in6.h: listen on a locator that the host does not have yet (duplicate address detection)."""
@@ -283,7 +286,7 @@ class MeshCarrier:
             level, option = (socket.IPPROTO_IP, _IP_FREEBIND) if four else (socket.IPPROTO_IPV6, _IPV6_FREEBIND)
             listener.setsockopt(level, option, 1)
             listener.bind((format_address(self._own), self._port))
-            listener.listen(len(self._others) * HANDSHAKES_MAX)
+            listener.listen(_BACKLOG)
         except OSError as error:
             listener.close()
             where = f"{format_address(self._own)} port {self._port}"
