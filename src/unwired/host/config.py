@@ -47,6 +47,9 @@ __all__ = ["Config", "ConfigError", "DaemonConfig", "HomeAgentConfig", "MobileNo
 Model = TypeVar("Model", bound=BaseModel)
 SOCKET_PATH_MAX = 107
 ROLES: dict[str, type[BaseModel]] = {"home_agent": HomeAgentSection, "mobile_node": MobileNodeSection}
+TUNNEL_MTU = {"home_agent": 1460, "mobile_node": 1420}
+"""What fits into 1500 bytes with a tunnel's header. A mobile node leaves room for a second one: in a home agent set,
+what it sends just after it moved may go on from the nearest member to the one that it is registered with."""
 OF_A_SET = ("home_agent_set", "member", "bgp")
 """Sections that belong to a home agent that is a member of a set."""
 
@@ -200,7 +203,7 @@ class _Loader:
             uplinks=None if section.uplinks is None else tuple(section.uplinks),
             tunnel_device=section.tunnel_device,
             punt_device=section.punt_device or f"{section.tunnel_device[:11]}-ctl",
-            tunnel_mtu=section.tunnel_mtu,
+            tunnel_mtu=section.tunnel_mtu or TUNNEL_MTU[role],
             shortcut=section.shortcut,
             routing_table=section.routing_table,
             rule_priority=section.rule_priority,

@@ -173,7 +173,7 @@ class DaemonSection(Section):
     uplinks: list[Device] | None = None
     tunnel_device: Device = "mip0"
     punt_device: Device | None = None
-    tunnel_mtu: Annotated[int, Field(ge=1280, le=65_535)] = 1460
+    tunnel_mtu: Annotated[int, Field(ge=1280, le=65_535)] | None = None
     shortcut: bool = True
     routing_table: Annotated[int, Field(ge=1000, le=2**31)] = 7700
     rule_priority: Annotated[int, Field(ge=1, le=32_000)] = 5200
