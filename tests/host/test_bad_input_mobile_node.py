@@ -34,6 +34,7 @@ from unwired.wire.mobility import MobilityMessage, UnknownMessage
 from unwired.wire.nd_options import PrefixInformation
 from unwired.wire.rfc4283 import MobileNodeIdentifier
 from unwired.wire.rfc4285 import MessageId, ntp_timestamp
+from unwired.wire.rfc5142 import HomeAgentSwitch
 from unwired.wire.rfc6275 import (
     BindingAcknowledgement,
     BindingError,
@@ -240,6 +241,54 @@ def test_bad_packet(world: World, case: Case) -> None:
         world.wire.wait_for(case.answer, what=case.name)
     if case.counted is not None:
         risen(world.status, case.counted, counter(before, case.counted))
+
+
+def refuses_switch(
+    world: World,
+    reason: str,
+    key: SecurityAssociation | None = KEY,
+    *,
+    late_s: float = 0.0,
+    source: str = AGENT,
+    home_address: str | None = HOME,
+    covered: str = HOME,
+) -> None:
+    """A Home Agent Switch message that is right but for what is given is dropped for this reason."""
+    options = (MobileNodeIdentifier(b"mn@example.org"), MessageId(ntp_timestamp(time.time() - late_s)))
+    message, data = HomeAgentSwitch((address(ATTACKER),), options=options), b""
+    if key is not None:
+        message, data = sign(message, key, address(world.care_of_address), address(covered))
+    before = counter(world.status(), f"drops.{reason}")
+    world.send(message, source, home_address, data=data)
+    risen(world.status, f"drops.{reason}", before)
+
+
+def test_home_agent_switches(world: World) -> None:
+    """Whoever is not a home agent of ours sends nobody to another one, and nobody does twice with the same words."""
+    for source in (AGENT, ATTACKER):
+        refuses_switch(world, "no_authentication", None, source=source)
+        refuses_switch(world, "bad_authenticator", WRONG_KEY, source=source)
+        refuses_switch(world, "bad_authenticator", covered="2001:db8:100::1001", source=source)
+        refuses_switch(world, "no_security_association", replace(KEY, spi=257), source=source)
+        refuses_switch(world, "forged_source", home_address=None, source=source)
+        refuses_switch(world, "replayed", late_s=60, source=source)
+        refuses_switch(world, "replayed", late_s=-60, source=source)
+    # What a true one wants is done as far as it goes: nobody answers there, and the node stays.
+    options = (MobileNodeIdentifier(b"mn@example.org"), MessageId(ntp_timestamp(time.time())))
+    message, data = sign(
+        HomeAgentSwitch((address("2001:db8:100::77"),), options=options),
+        KEY,
+        address(world.care_of_address),
+        address(HOME),
+    )
+    world.wire.forget()
+    world.send(message, data=data)
+    world.wire.wait_for(lambda seen: is_update(seen) and seen.destination == address("2001:db8:100::77"))
+    before = counter(world.status(), "drops.replayed")
+    for _ in range(3):
+        world.send(message, data=data)
+    risen(world.status, "drops.replayed", before + 2)
+    assert world.status()["engine"]["home_agent"] == AGENT
 
 
 def is_update(seen: Packet) -> bool:
