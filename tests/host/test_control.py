@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from unwired.core.notices import Level, Notice
-from unwired.host.control import LINE_MAX, REQUEST_SCHEMA, ControlServer, Refused
+from unwired.host.control import LINE_MAX, REQUEST_SCHEMA, ControlServer, Refused, Verb
 from unwired.host.notice_board import LOG_INTERVAL_S, QUEUE, NoticeBoard, event_line
 from unwired.wire.address import parse_address
 
@@ -31,10 +31,18 @@ def refuse(request: dict[str, Any]) -> dict[str, Any]:
     raise Refused("not today")
 
 
+async def later(request: dict[str, Any]) -> dict[str, Any]:
+    await asyncio.sleep(0)
+    if request["word"] == "no":
+        raise Refused("not today")
+    return {"schema": "test/1", "said": request["word"]}
+
+
 def with_server(tmp_path: Path, body: Callable[[Path, NoticeBoard], Awaitable[None]]) -> None:
     async def whole() -> None:
         board = NoticeBoard(Level.WARNING, Log())  # type: ignore[arg-type]
-        verbs = {"echo": lambda request: {"schema": "test/1", "said": request["word"]}, "refuse": refuse}
+        verbs: dict[str, Verb] = {"refuse": refuse, "later": later}
+        verbs["echo"] = lambda request: {"schema": "test/1", "said": request["word"]}
         verbs["count"] = lambda request: {"schema": "test/1", "empty": iter(()), "list": iter(range(request["to"]))}
         server = ControlServer(tmp_path / "control.sock", verbs, board)
         await server.start()
@@ -64,6 +72,8 @@ def test_answers(tmp_path: Path) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == 0o660
         assert await say(path, line("echo", word="hello")) == {"schema": "test/1", "said": "hello"}
         assert (await say(path, line("refuse")))["error"] == "not today"
+        assert (await say(path, line("later", word="hello")))["said"] == "hello"
+        assert (await say(path, line("later", word="no")))["error"] == "not today"
 
     with_server(tmp_path, body)
 

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ PIECE = 100
 POLL_S = 0.05
 """How long a follower's next event may wait: many share one write."""
 
-Verb = Callable[[dict[str, Any]], dict[str, Any]]
+Verb = Callable[[dict[str, Any]], dict[str, Any] | Awaitable[dict[str, Any]]]
 
 
 class Refused(Exception):
@@ -90,7 +90,10 @@ class ControlServer:
             await _say(writer, _error(f"{verb!r} is no verb; known are {known}"))
             return
         try:
-            await _say_in_pieces(writer, answer(request))
+            found = answer(request)
+            if isinstance(found, Awaitable):
+                found = await found
+            await _say_in_pieces(writer, found)
         except Refused as refused:
             await _say(writer, _error(str(refused)))
 

@@ -91,6 +91,8 @@ class Daemon:
         self._told_at = float("-inf")
         self._put_back_at = 0.0
         self._put_back_timer: asyncio.TimerHandle | None = None
+        self._reloading = asyncio.Lock()
+        self._reload: asyncio.Task[list[str]] | None = None
         self.uplinks: set[int] = set()
         self.waiting: str | None = ""
         """What a role waits for before it starts; None when it has started."""
@@ -103,7 +105,7 @@ class Daemon:
     async def run(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self.end)
-        self._loop.add_signal_handler(signal.SIGHUP, self.reload)
+        self._loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
         self._loop.set_exception_handler(self._internal_error)
         daemon = self.config.daemon
         self.runtime = Runtime(daemon.runtime)
@@ -200,6 +202,8 @@ class Daemon:
         self._loop.remove_reader(self._changes.fileno())
         if self._put_back_timer is not None:
             self._put_back_timer.cancel()
+        if self._reload is not None:
+            self._reload.cancel()
         if self.member is not None:
             await self.member.stop_announcing()
         if self.engine is not None:
@@ -406,18 +410,26 @@ class Daemon:
 
     # --- another configuration -------------------------------------------------------------------------------------
 
-    def reload(self) -> list[str]:
+    def _reload_soon(self) -> None:
+        self._reload = self._loop.create_task(self.reload())
+
+    async def reload(self) -> list[str]:
         """Read the configuration again and apply it in place. Returns why it was not applied, a sentence each."""
-        try:
-            fresh = configuration.load(self.config.path)
-        except ConfigError as error:
-            reasons = [problem.sentence() for problem in error.problems]
-        else:
-            reasons = self._obstacles(fresh)
-        if reasons:
-            for reason in reasons:
-                self.board.say("configuration_refused", Level.ERROR, reason=reason)
-            return reasons
+        async with self._reloading:
+            try:
+                # Ten thousand subscribers take half a second, in which the other members would take us for dead.
+                fresh = await asyncio.to_thread(configuration.load, self.config.path)
+            except ConfigError as error:
+                reasons = [problem.sentence() for problem in error.problems]
+            else:
+                reasons = self._obstacles(fresh)
+                if not reasons:
+                    self._apply(fresh)
+        for reason in reasons:
+            self.board.say("configuration_refused", Level.ERROR, reason=reason)
+        return reasons
+
+    def _apply(self, fresh: Config) -> None:
         before, self.config = self.config, fresh
         self.board.level = Level(fresh.daemon.log_level)
         if fresh.daemon.tunnel_mtu != before.daemon.tunnel_mtu:
@@ -425,14 +437,12 @@ class Daemon:
         if fresh.daemon.shortcut != before.daemon.shortcut:
             self.plane.set_shortcut(fresh.daemon.shortcut)
         self._attach_uplinks()
-        if fresh.role != before.role:
-            if self.member is None:
-                self._replace_role()
-            else:
-                self._renew_member(self.member)
+        if self.member is not None:
+            self._renew_member(self.member)  # also with the same [bgp]: BIRD may take today what it refused
+        elif fresh.role != before.role:
+            self._replace_role()
         self._copy_subscribers()
         self.board.say("configuration_applied", file=str(fresh.path))
-        return []
 
     def _obstacles(self, fresh: Config) -> list[str]:
         if fresh.role_name != self.config.role_name:

@@ -104,8 +104,8 @@ class Verbs:
             **explain_path(self._daemon, address),
         }
 
-    def reload(self, request: dict[str, Any]) -> dict[str, Any]:
-        reasons = self._daemon.reload()
+    async def reload(self, request: dict[str, Any]) -> dict[str, Any]:
+        reasons = await self._daemon.reload()
         return {"schema": "unwired.reload/1", "applied": not reasons, "reasons": reasons}
 
     def stop(self, request: dict[str, Any]) -> dict[str, Any]:
