@@ -28,6 +28,8 @@ from unwired.plane.bgp import Announcement
 from unwired.plane.carrier import Carrier, CarrierError
 
 HEALTH_INTERVAL_S = 1.0
+PROBLEM_INTERVAL_S = 300.0
+"""At most this often a problem of one member's stream is told: it may change with every attempt to connect."""
 
 
 class SetHost:
@@ -71,21 +73,24 @@ class SetHost:
         self._health_timer: asyncio.TimerHandle | None = None
         self._healthy: str | None = ""
         """What was last told: None is healthy, the empty text is nothing yet."""
+        self._members = config.settings.members
+        self._told_problems: dict[int, tuple[str, float]] = {}
+        """By member number, what was last told, empty once the stream is up again, and when."""
         self.counters: dict[str, int] = {"hello_send_failed": 0}
 
     async def start(self, store: BindingStore) -> None:
         """Reach for the others. Raises DaemonError."""
         self._hellos.start()
         try:
-            if self._announcer is not None:
-                await self._announcer.start()
             await self._carrier.start(self._happened, store)
+            self._started = True
+            for action in self._early:
+                self._handlers[type(action)](action)
+            self._early.clear()
+            if self._announcer is not None:
+                await self._announcer.start()  # this may take seconds, in which the others hear of us
         except (AnnouncementError, CarrierError) as error:
             raise DaemonError(str(error)) from None
-        self._started = True
-        for action in self._early:
-            self._handlers[type(action)](action)
-        self._early.clear()
         self._look()
 
     async def stop_announcing(self) -> None:
@@ -148,6 +153,18 @@ class SetHost:
         if missing != self._healthy:
             self._healthy = missing
             self._handle((Health(missing is None, missing or ""),))
+        self._tell_problems()
+
+    def _tell_problems(self) -> None:
+        now = self._loop.time()
+        for number, link in self._carrier.links().items():
+            told, at = self._told_problems.get(number, ("", float("-inf")))
+            if link.problem and link.problem != told and now - at >= PROBLEM_INTERVAL_S:
+                self._told_problems[number] = link.problem, now
+                member = self._members[number - 1].name
+                self._board.say("member_link_problem", Level.WARNING, member=member, reason=link.problem)
+            elif not link.problem:
+                self._told_problems[number] = "", at
 
     # --- out ---
 
