@@ -35,8 +35,7 @@ def start_bird(here: Site) -> None:
 def start_frr(here: Site) -> None:
     """FRR with everything that it would have in /run/frr in a directory of our own. As its own user: it does not run as
     root."""
-    if not FRR.exists():
-        pytest.skip("FRR is not installed: apt install frr")
+    assert FRR.exists(), "FRR is not installed: make setup"
     run = here.public_directory()
     shutil.chown(run, "frr", "frr")
     for name in ("zebra", "bfdd", "bgpd"):
