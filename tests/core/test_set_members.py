@@ -1,5 +1,7 @@
 """Members of a home agent set: who is up, what that does, what is told."""
 
+import math
+
 import pytest
 from set_driver import DEAD_AFTER_S, GROUP, INTERVAL_S, World, member
 
@@ -27,7 +29,17 @@ from unwired.core.forwarding import (
 from unwired.core.hello import OwnKeys
 from unwired.core.hello_exchange import KEY_LIFETIME_S, KEY_RENEWAL_LEAST_S
 from unwired.core.home_agent_set import Load
-from unwired.core.member_states import TRANSITIONS, UP, Input, State, Step, transition
+from unwired.core.member_states import (
+    STUTTER_S,
+    TRANSITIONS,
+    UP,
+    Input,
+    Revival,
+    State,
+    Step,
+    revival,
+    transition,
+)
 from unwired.core.notices import Drop, Level
 from unwired.wire.home_agent_hello import (
     HomeAgentHello,
@@ -381,22 +393,30 @@ def test_death_of_a_member_is_seen_by_all_in_time() -> None:
         assert node.members.members_report(world.now)[1]["false_detections"] == 0
 
 
-def test_partition_and_healing_are_false_detections() -> None:
+def test_who_is_heard_again_soon_or_late_or_after_a_restart() -> None:
+    assert revival(True, 0.0) is revival(True, STUTTER_S) is Revival.FALSE_DETECTION
+    assert revival(True, STUTTER_S + 0.001) is revival(True, math.inf) is Revival.BACK
+    assert revival(False, 0.0) is revival(False, math.inf) is Revival.RESTARTED
+
+
+@pytest.mark.parametrize("cut_s", [0.5, 12.0])
+def test_a_partition_is_a_false_detection_only_when_it_was_a_stutter(cut_s: float) -> None:
     world = World(4)
     world.start_all()
     whole = world.delay
     world.cut((1, 2))
-    world.run(1.0)
+    world.run(cut_s)
     assert [world.nodes[1].members.is_up(number) for number in (2, 3, 4)] == [True, False, False]
     assert [world.nodes[3].members.is_up(number) for number in (1, 2, 4)] == [False, False, True]
     world.delay = whole
     world.run(1.0)
     for node in world.nodes.values():
         assert all(node.members.is_up(number) for number in (1, 2, 3, 4))
-        assert len(node.told("member_false_detection")) == 2
-        assert node.outbox.counters["false_detections"] == 2
-        (_, notice) = node.told("member_false_detection")
-        assert notice.level is Level.WARNING
+        false, back = node.told("member_false_detection"), node.told("member_back")
+        assert (len(false), len(back)) == ((2, 0) if cut_s < STUTTER_S else (0, 2))
+        assert node.outbox.counters["false_detections"] == len(false)
+        assert {notice.level for notice in false} <= {Level.WARNING}
+        assert {notice.level for notice in back} <= {Level.INFO}
 
 
 def test_a_member_that_is_killed_and_started_again_is_no_false_detection() -> None:

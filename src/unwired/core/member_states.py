@@ -42,10 +42,23 @@ class Step(StrEnum):
     LOSE = "lose"
     """It fell silent."""
     REVIVE = "revive"
-    """It was taken for dead and is heard again: the same, if it has the same boot identifier, else another start."""
+    """It was taken for dead and is heard again: ``revival`` says as what."""
     LEAVE = "leave"
     STAY = "stay"
 
+
+class Revival(StrEnum):
+    """What a member was that is heard again after it was taken for dead."""
+
+    FALSE_DETECTION = "false_detection"
+    """Alive: its path or a process, its or ours, only stuttered."""
+    BACK = "back"
+    """Cut off."""
+    RESTARTED = "restarted"
+
+
+STUTTER_S = 1.0
+"""How long after it was taken for dead a member that is heard again was none: what lasts longer is a failure."""
 
 UP = frozenset({State.SERVING, State.DRAINING})
 """The states in which what is meant for a member goes to it; in all others we do its work."""
@@ -71,12 +84,19 @@ TRANSITIONS: dict[tuple[State, Input], tuple[Step, State]] = {
     (State.DEAD, Input.HELLO_JOINING): (Step.REVIVE, State.JOINING),
     (State.DEAD, Input.HELLO_SERVING): (Step.REVIVE, State.SERVING),
     (State.DEAD, Input.HELLO_DRAINING): (Step.REVIVE, State.DRAINING),
-    (State.DEAD, Input.HELLO_LEAVING): (Step.REVIVE, State.LEFT),
+    (State.DEAD, Input.HELLO_LEAVING): (Step.LEAVE, State.LEFT),
     (State.LEFT, Input.HELLO_JOINING): (Step.APPEAR, State.JOINING),
     (State.LEFT, Input.HELLO_SERVING): (Step.SERVE, State.SERVING),
     (State.LEFT, Input.HELLO_DRAINING): (Step.DRAIN, State.DRAINING),
 }
 """Only what changes something; every other pair is ``(Step.STAY, the same state)``."""
+
+
+def revival(same_boot: bool, dead_s: float) -> Revival:
+    """``dead_s``: for how long it was taken for dead."""
+    if not same_boot:
+        return Revival.RESTARTED
+    return Revival.FALSE_DETECTION if dead_s <= STUTTER_S else Revival.BACK
 
 
 def transition(state: State, given: Input) -> tuple[Step, State]:

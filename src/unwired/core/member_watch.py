@@ -8,7 +8,7 @@ from typing import Any
 from unwired.core.door import Now
 from unwired.core.forwarding import RemoveMember, RemoveTunnel, SetMember, SetTunnel
 from unwired.core.intercept import MTU_LIFETIME_S, PLANE
-from unwired.core.member_states import Input, State, Step, transition
+from unwired.core.member_states import Input, Revival, State, Step, revival, transition
 from unwired.core.notices import Level
 from unwired.core.outbox import Outbox
 from unwired.core.set_peer import Peer
@@ -127,20 +127,25 @@ class MemberWatch:
             return
         was_up = peer.is_up
         before, peer.state = peer.state, after
-        self._tell(peer, step, before, silent_ms, same_boot)
+        if step is Step.LOSE:
+            peer.dead_at = now.monotonic
+        was = revival(same_boot, now.monotonic - peer.dead_at) if step is Step.REVIVE else None
+        self._tell(peer, step, before, silent_ms, was)
         if peer.is_up is not was_up:
             self._set_row(peer)
             self._changed(peer, now)
 
-    def _tell(self, peer: Peer, step: Step, before: State, silent_ms: float, same_boot: bool) -> None:
+    def _tell(self, peer: Peer, step: Step, before: State, silent_ms: float, was: Revival | None) -> None:
         fields = _fields(peer)
         if step is Step.LOSE:
             self._outbox.counters["members_lost"] += 1
             self._outbox.notify("member_down", Level.WARNING, was=before.name.lower(), silent_ms=silent_ms, **fields)
-        elif step is Step.REVIVE and same_boot:
+        elif was is Revival.FALSE_DETECTION:
             peer.false_detections += 1
             self._outbox.counters["false_detections"] += 1
             self._outbox.notify("member_false_detection", Level.WARNING, silent_ms=silent_ms, **fields)
+        elif was is Revival.BACK:
+            self._outbox.notify("member_back", silent_ms=silent_ms, **fields)
         else:
             self._outbox.notify(_NOTICES[peer.state], Level.INFO, was=before.name.lower(), **fields)
 

@@ -30,6 +30,7 @@ class Peer:
 
     __slots__ = (
         "boot",
+        "dead_at",
         "excused",
         "false_detections",
         "heard_at",
@@ -61,6 +62,8 @@ class Peer:
         self.interval_s = 0.0
         self.heard_at = float("-inf")
         self.silent_at = float("inf")
+        self.dead_at = float("-inf")
+        """When it was last taken for dead."""
         self.excused = False
         """Whether its silence may have been our own, once (see ``HomeAgentSet``)."""
         self.held: int | None = None
