@@ -183,9 +183,11 @@ class _Loader:
             )
             self._say("", what, why, fix)
         for name in OF_A_SET:
-            if name in document and ("home_agent" not in document or "home_agent_set" not in document):
-                missing = "home_agent" if "home_agent" not in document else "home_agent_set"
-                self._say(name, f"needs [{missing}]", "it says who the other home agents are", f"add [{missing}]")
+            if name in document and "home_agent" not in document:
+                self._say(name, "needs [home_agent]", "only home agents form a set", "add [home_agent], or remove this")
+            elif name in document and "home_agent_set" not in document:
+                why = "this is for a home agent that is one of many"
+                self._say(name, "needs [home_agent_set]", why, "add [home_agent_set], or remove this")
         role = home_agent or mobile_node
         if daemon is not None and given:
             self._check_socket_path(self._daemon(daemon, given[0]))
