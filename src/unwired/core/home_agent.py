@@ -26,6 +26,7 @@ optimization (a binding update without the H bit, home test init and care-of tes
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from unwired.core import home_agent_report
@@ -94,6 +95,10 @@ from unwired.wire.ipv6 import AUTHENTICATION_HEADER, ESP, Packet
 from unwired.wire.mobility import MobilityMessage, UnknownMessage
 from unwired.wire.rfc6275 import BindingError, BindingErrorStatus, BindingUpdate
 
+AGAIN = 1000
+"""For how many bindings at a time the rows are asked for again that an earlier process has left: some milliseconds'
+work."""
+_SOON_S = 1e-6
 ROOM = 1000
 """How many mobile nodes the others may send to us at once, less those whose acknowledgements wait."""
 
@@ -101,7 +106,9 @@ ROOM = 1000
 class HomeAgent:
     """An engine (``door.Engine``) that keeps packets flowing to mobile nodes that are away.
 
-    ``entropy(size)`` gives random bytes; they need not be secret.
+    ``entropy(size)`` gives random bytes; they need not be secret. ``rows_are_there``, set before the start: an earlier
+    process has left the rows of the bindings in the forwarding table, and asking for them again may take its time;
+    ``is_settled`` says when all have been asked for.
     """
 
     def __init__(
@@ -109,6 +116,8 @@ class HomeAgent:
     ) -> None:
         self.settings = settings
         self._now = Now(0.0, 0.0)
+        self.rows_are_there = False
+        self.is_settled = True
         self._outbox = Outbox()
         self._agenda = Agenda()
         self._subscribers = subscribers
@@ -184,9 +193,13 @@ class HomeAgent:
         self._now = now
         for address in (self.settings.address, *self._anycast):
             self._outbox.actions.append(Listen(PLANE, address))
-        for binding in self.cache:
-            if binding.state == State.BOUND:
-                self._interception.begin(binding, now, again=True)
+        if self.rows_are_there:
+            self.is_settled = False
+            self._agenda.at(now.monotonic, self._ask_again, iter([binding.home_address for binding in self.cache]))
+        else:
+            for binding in self.cache:
+                if binding.state == State.BOUND:
+                    self._interception.begin(binding, now, again=True)
         self.home_link.start(now)
         if self.members is not None:
             self.members.start(now)
@@ -194,9 +207,25 @@ class HomeAgent:
             "home_agent_started", address=format_address(self.settings.address), bindings=self.cache.in_use
         )
 
+    def _ask_again(self, unasked: Iterator[Address], now: Now) -> None:
+        """For the rows of some bindings more, as they are now; and for those of the others soon."""
+        if self.is_settled:
+            return
+        asked = 0
+        for home_address in islice(unasked, AGAIN):
+            asked += 1
+            binding = self.cache.get(home_address)
+            if binding is not None and binding.state == State.BOUND:
+                self._interception.begin(binding, now, again=True)
+        if asked == AGAIN:
+            self._agenda.at(now.monotonic + _SOON_S, self._ask_again, unasked)
+        else:
+            self.is_settled = True
+
     def stop(self, now: Now) -> None:
         """Nothing of ours stays on the host; the journal keeps the bindings for the next start."""
         self._now = now
+        self.is_settled = True
         if self.members is not None:
             self.members.stop(now)
         self.home_link.stop(now)

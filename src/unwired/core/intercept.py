@@ -67,7 +67,8 @@ class Interception:
         """Forward, accept and defend; ``again`` after a restart, when the home link knows already."""
         actions = self._outbox.actions
         self._no_longer_previous(binding, binding.care_of_address)
-        self._accept(binding)
+        for care_of_address in (*(address for address, _ in binding.previous), binding.care_of_address):
+            self._accept(binding, care_of_address)
         self._set_tunnel(binding)
         actions.append(self._forward(binding))
         times = 1 if again else MAX_NEIGHBOR_ADVERTISEMENT
@@ -84,7 +85,7 @@ class Interception:
         if moved:
             self._no_longer_previous(binding, care_of_address)
             self._tunnel_mtu.pop(binding.tunnel, None)
-            self._accept(binding)
+            self._accept(binding, care_of_address)
         self._set_tunnel(binding)
         if changed:
             self._outbox.actions.append(self._forward(binding))
@@ -148,9 +149,9 @@ class Interception:
         member = 0 if binding.primary == self._own else binding.primary
         return Forward(PLANE, Direction.TO_HOME_ADDRESS, binding.home_address, binding.tunnel, member)
 
-    def _accept(self, binding: Binding) -> None:
+    def _accept(self, binding: Binding, care_of_address: Address) -> None:
         self._outbox.actions.append(
-            Accept(PLANE, Direction.FROM_HOME_ADDRESS, binding.home_address, binding.care_of_address, binding.tunnel)
+            Accept(PLANE, Direction.FROM_HOME_ADDRESS, binding.home_address, care_of_address, binding.tunnel)
         )
 
     def _unaccept(self, binding: Binding, care_of_address: Address) -> None:

@@ -55,6 +55,7 @@ GARBAGE_AFTER = 20_000
 """Allocations between searches for cyclic garbage, of which there is next to none: a search among 100,000 bindings
 takes longer than a handover. At the start, which makes them all, there is none."""
 LOOK_AFTER_S = 0.03
+SETTLED_POLL_S = 0.02
 PUT_BACK_INTERVAL_S = 1.0
 """At most this often what others removed is put back: two programs must not fight at full speed."""
 FIXED_KEYS = ("name", "runtime_dir", "state_dir", "tunnel_device", "punt_device", "routing_table", "rule_priority")
@@ -159,7 +160,7 @@ class Daemon:
         gc.freeze()
         gc.enable()
         gc.set_threshold(GARBAGE_AFTER, 20, 50)
-        self.clock.end("members", last=True)
+        self.clock.end("members")
         self._copy_subscribers()
 
     def _copy_subscribers(self) -> None:
@@ -295,11 +296,14 @@ class Daemon:
         self.waiting = waiting
 
     def _start_role(self) -> None:
-        """Adopt what is there, ask for what is wanted, sweep the rest."""
+        """Adopt what is there, ask for what is wanted, sweep the rest. A home agent whose rows are there asks for them
+        little by little, and answers meanwhile."""
         self.clock.end("host")
         self.plane.table.begin_adoption()
         self.clock.end("rows_read")
         engine = self._make_engine()
+        if isinstance(engine, HomeAgent):
+            engine.rows_are_there = self.plane.adopted
         self.engine = engine
         self.driver.drive(engine, self._host)
         moment = now()
@@ -311,6 +315,19 @@ class Daemon:
         self.driver.perform()
         self.driver.handle(link_local_first(self.links.everything()))
         self.driver.start()
+        for name in self.config.daemon.uplinks or ():
+            if self.links.named(name) is None:
+                self.board.say("uplink_missing", Level.WARNING, interface=name)
+        self.clock.end("role")
+        self._sweep_when_settled(engine, len(records))
+
+    def _sweep_when_settled(self, engine: Engine, records: int) -> None:
+        """As soon as the engine has asked for everything."""
+        if engine is not self.engine or self._ended.done():
+            return
+        if isinstance(engine, HomeAgent) and not engine.is_settled:
+            self._loop.call_later(SETTLED_POLL_S, self._sweep_when_settled, engine, records)
+            return
         swept = self.plane.table.sweep()
         stale = self.state.sweep()
         self.clock.end("rows_adopted")
@@ -320,13 +337,10 @@ class Daemon:
             "daemon_ready",
             role=self.config.role_name,
             daemon=self.config.daemon.name,
-            records_restored=len(records),
+            records_restored=records,
             rows_swept=swept,
             objects_swept=len(stale),
         )
-        for name in self.config.daemon.uplinks or ():
-            if self.links.named(name) is None:
-                self.board.say("uplink_missing", Level.WARNING, interface=name)
         tell_supervisor("READY=1")
 
     # --- what happens ----------------------------------------------------------------------------------------------

@@ -25,9 +25,11 @@ Result = TypeVar("Result")
 
 
 class ForwardingPlane(Protocol):
-    """``tunnel`` is the tunnel device's interface number; ``punted`` a descriptor that gives one packet a read."""
+    """``tunnel`` is the tunnel device's interface number; ``punted`` a descriptor that gives one packet a read.
+    ``adopted``: an earlier daemon has left its rows in the table, by which packets are forwarded."""
 
     table: ForwardingTable
+    adopted: bool
     tunnel: int
     punted: int
 
@@ -79,6 +81,7 @@ class BpfPlane:
         self.tunnel = self._call(lambda: create_tunnel_device(daemon.tunnel_device, daemon.tunnel_mtu))
         self._table = self._call(lambda: BpfTable(daemon.name, program, capacity=capacity, shortcut=daemon.shortcut))
         self.table: ForwardingTable = self._table
+        self.adopted = self._table.adopted
         self._call(lambda: self._table.set_punt_device(self._punt))
         self._call(lambda: self._table.attach_tunnel_device(self.tunnel))
 

@@ -11,14 +11,13 @@ class StartClock:
     def __init__(self) -> None:
         started_ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
         self._last = started_ticks / os.sysconf("SC_CLK_TCK")
-        self._is_over = False
         self.parts: dict[str, float] = {}
 
-    def end(self, part: str, last: bool = False) -> None:
-        """What was done since the last part's end is this one. After the ``last`` nothing is a part of the start."""
-        if self._is_over:
+    def end(self, part: str) -> None:
+        """What was done since the last part's end is this one. Done again (with another configuration) it is no part of
+        the start."""
+        if part in self.parts:
             return
-        self._is_over = last
         at = time.clock_gettime(time.CLOCK_BOOTTIME)
         self.parts[part] = round(at - self._last, 3)
         self._last = at
