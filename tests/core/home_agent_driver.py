@@ -142,7 +142,7 @@ class Driver:
         self.engine.wake(self.now)
         self.settle()
 
-    def restart(self, seconds: float = 0.0, killed: bool = True) -> None:
+    def restart(self, seconds: float = 0.0, killed: bool = True, rows_are_there: bool = False) -> None:
         """A new process with the same journal and the same pinned table."""
         if not killed:
             self.engine.stop(self.now)
@@ -150,6 +150,7 @@ class Driver:
         self.unwritten.clear()
         self.now = Now(self.now.monotonic + seconds, self.now.wall + seconds)
         self.engine = self._engine()
+        self.engine.rows_are_there = rows_are_there
         self.engine.restore(list(self.journal.items()), self.now)
         self.engine.start(self.now)
         self.log.clear()

@@ -17,6 +17,7 @@ from home_agent_driver import (
     acknowledgement,
 )
 
+from unwired.core import home_agent
 from unwired.core.binding_cache import UnreadableRecord, decode_record, encode_record, record_key
 from unwired.core.binding_states import State
 from unwired.core.door import ActionFailed, DefendAddress, Persist
@@ -46,6 +47,42 @@ def test_bindings_come_back_with_all_their_rows() -> None:
     assert {SetTunnel, Forward, Accept, Listen, DefendAddress} <= kinds and Persist not in kinds
     assert driver.defended == defended
     assert driver.engine.status()["entries"]["bound"] == 2
+
+
+def test_rows_that_are_there_are_asked_for_little_by_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(home_agent, "AGAIN", 1)
+    driver = Driver()
+    driver.update(1)
+    driver.update(1, home=OTHER_HOME, key=OTHER_KEY, name=b"other@example.org")
+    driver.pass_time(5)
+    before = driver.table.rows()
+    driver.table.begin_adoption()
+    driver.restart(rows_are_there=True)
+    assert not driver.engine.is_settled
+    answer = driver.update(2, care_of=CARE_OF_2)
+    assert answer is not None
+    assert answer.status == 0
+    driver.pass_time(0.001)
+    assert driver.engine.is_settled
+    assert driver.table.sweep() == 0
+    after = driver.table.rows()
+    assert set(after.forwards) == set(before.forwards)
+    assert driver.accepted_from() == {CARE_OF, CARE_OF_2}, "what is on its way from where it was is accepted"
+    assert driver.tunnel_peer() == CARE_OF_2
+    driver.pass_time(5)
+    assert driver.accepted_from() == {CARE_OF_2}
+
+
+def test_a_stop_before_all_rows_were_asked_for_leaves_none() -> None:
+    driver = Driver()
+    driver.update(1)
+    driver.table.begin_adoption()
+    driver.restart(rows_are_there=True)
+    driver.engine.stop(driver.now)
+    driver.settle()
+    driver.pass_time(1)
+    rows = driver.table.rows()
+    assert (rows.forwards, rows.tunnels, rows.accepts) == ((), (), ())
 
 
 def test_lifetime_goes_on_by_the_wall_clock() -> None:
