@@ -95,7 +95,10 @@ def known(directory: Path) -> bool:
 
 def test_announced_while_it_serves(network: Network, tmp_path: Path) -> None:
     file = daemon_file(tmp_path)
+    network.inside("agent", "ip", "address", "del", f"{LOCATOR}/64", "dev", "up0")
     daemon = network.daemon("agent", file)
+    eventually(lambda: ask(file, "members"), 60, "it runs, and waits for its locator")
+    network.address("agent", "up0", f"{LOCATOR}/64")
     eventually(lambda: known(tmp_path), 60, "announced")
     before = network.inside("agent", "ip", "-6", "route")
     assert f"unreachable {HOME} dev lo proto 79 metric 1000000" in before

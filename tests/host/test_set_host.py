@@ -2,13 +2,13 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from unwired.core.door import SendHello
+from unwired.core.door import Event, Health, SendHello
 from unwired.core.global_binding import BindingStore
 from unwired.core.notices import Level
 from unwired.core.settings import Durability, HomeAgentSetSettings, Member
@@ -19,7 +19,7 @@ from unwired.host.set_host import SetHost
 from unwired.plane.announcement import Announcer
 from unwired.plane.carrier import Carrier, LinkStatus
 from unwired.plane.certificates import Credentials
-from unwired.wire.address import parse_address
+from unwired.wire.address import Address, parse_address
 
 LOOPBACK = parse_address("::1")
 STORE = cast(BindingStore, None)
@@ -41,15 +41,21 @@ class Links:
         return {2: LinkStatus(not self.problem, problem=self.problem)}
 
 
-def make_host(links: Links, board: NoticeBoard, announcer: Announcer | None = None) -> SetHost:
+def make_host(
+    links: Links,
+    board: NoticeBoard,
+    announcer: Announcer | None = None,
+    locator: Address = LOOPBACK,
+    handle: Callable[[Iterable[Event]], None] = lambda events: None,
+) -> SetHost:
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
         probe.bind(("::1", 0))
         port = probe.getsockname()[1]
-    members = (Member("tokyo", LOOPBACK, LOOPBACK), Member("paris", LOOPBACK, parse_address("::2")))
+    members = (Member("tokyo", LOOPBACK, locator), Member("paris", LOOPBACK, parse_address("::2")))
     settings = HomeAgentSetSettings(own=1, members=members, group_id=7, durability=Durability.LOCAL)
     config = HomeAgentSetConfig(settings, port, Credentials(Path(), Path(), Path()))
     carrier = cast(Carrier, links)
-    return SetHost(config, carrier, announcer, lambda events: None, lambda: None, lambda: None, board)
+    return SetHost(config, carrier, announcer, handle, lambda: None, lambda: None, board)
 
 
 def run(test: Awaitable[None]) -> None:
@@ -96,6 +102,20 @@ def test_a_problem_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
         await looks(links)
         links.problem = "it can't be reached"
         await until(lambda: len(told(board)) == 3)
+        await host.stop_announcing()
+        await host.stop()
+
+    run(test())
+
+
+@pytest.mark.parametrize(("locator", "serving"), [("::1", True), ("2001:db8:77::1", False)])
+def test_a_host_without_its_locator_can_not_serve(locator: str, serving: bool) -> None:
+    async def test() -> None:
+        events: list[Event] = []
+        host = make_host(Links(), NoticeBoard(Level.ERROR), locator=parse_address(locator), handle=events.extend)
+        await host.start(STORE)
+        assert isinstance(events[0], Health)
+        assert events[0].serving == serving and (serving or locator in events[0].reason)
         await host.stop_announcing()
         await host.stop()
 

@@ -15,10 +15,13 @@ from unwired.host.sockets import BATCH
 from unwired.wire.address import Address, format_address
 
 _DATAGRAM_MAX = 2048
+_IPV6_FREEBIND = 78
+"""linux/in6.h"""
 
 
 class HelloSockets:
-    """At ``locator``; ``heard`` is given what has come. Raises DaemonError."""
+    """At ``locator``, also while the host does not have it yet (duplicate address detection, DHCP); ``heard`` is given
+    what has come. Raises DaemonError."""
 
     def __init__(
         self, locator: Address, members: Iterable[Address], port: int, heard: Callable[[Iterable[Event]], None]
@@ -35,8 +38,8 @@ class HelloSockets:
         except OSError as error:
             self._everybody.close()
             raise DaemonError(
-                f"{self._here[0]} port {port} can't be used for HELLO datagrams ({error.strerror}): a member's locator "
-                "must be an address of this host, and the port free"
+                f"{self._here[0]} port {port} can't be used for HELLO datagrams ({error.strerror}): end the program "
+                "that has it, or give all members another home_agent_set.port"
             ) from None
 
     def start(self) -> None:
@@ -67,6 +70,15 @@ class HelloSockets:
         OSError."""
         self._everybody.sendto(data, (format_address(locator), self._port))
 
+    def are_here(self) -> bool:
+        """Whether the locator is an address of this host now."""
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind((self._here[0], 0))
+            except OSError:
+                return False
+        return True
+
     def close(self) -> None:
         for one in self._sockets:
             self._loop.remove_reader(one)
@@ -92,4 +104,6 @@ class HelloSockets:
 
 
 def _socket() -> socket.socket:
-    return socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+    made = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+    made.setsockopt(socket.IPPROTO_IPV6, _IPV6_FREEBIND, 1)
+    return made

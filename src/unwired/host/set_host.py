@@ -26,6 +26,7 @@ from unwired.host.runtime import DaemonError
 from unwired.plane.announcement import AnnouncementError, Announcer
 from unwired.plane.bgp import Announcement
 from unwired.plane.carrier import Carrier, CarrierError
+from unwired.wire.address import format_address
 
 HEALTH_INTERVAL_S = 1.0
 PROBLEM_INTERVAL_S = 300.0
@@ -74,6 +75,7 @@ class SetHost:
         self._healthy: str | None = ""
         """What was last told: None is healthy, the empty text is nothing yet."""
         self._members = config.settings.members
+        self._locator = format_address(own.locator)
         self._told_problems: dict[int, tuple[str, float]] = {}
         """By member number, what was last told, empty once the stream is up again, and when."""
         self.counters: dict[str, int] = {"hello_send_failed": 0}
@@ -150,6 +152,8 @@ class SetHost:
         self._health_timer = self._loop.call_later(HEALTH_INTERVAL_S, self._look)
         self._hellos.connect()
         missing = self._health()
+        if missing is None and not self._hellos.are_here():
+            missing = f"the locator {self._locator} is no address of this host: the other members can't be reached"
         if missing != self._healthy:
             self._healthy = missing
             self._handle((Health(missing is None, missing or ""),))
