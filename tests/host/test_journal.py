@@ -35,6 +35,18 @@ while True:
         turned.clear()
     print(durable, flush=True)
 """
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from unwired.core.door import Persist
+from unwired.store.journal import Journal
+
+journal = Journal(Path(sys.argv[1]))
+journal.start(lambda: None)
+journal.write([Persist(token, bytes((token,)), bytes(200)) for token in range(1, 10)])
+journal.flush()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 def expected(token: int) -> dict[bytes, bytes]:
@@ -129,3 +141,26 @@ def test_newer_format(tmp_path: Path) -> None:
         newer.execute("PRAGMA user_version = 99")
     with pytest.raises(JournalError, match="newer"):
         Journal(path)
+
+
+@pytest.mark.root
+def test_a_full_disk_is_said_at_the_start_and_harms_nothing(tmp_path: Path) -> None:
+    """One that was killed left its files; they are read again as soon as there is room."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", tmp_path], check=True)
+    try:
+        path = tmp_path / "journal.sqlite"
+        killed = subprocess.run([sys.executable, "-c", KILLED, path], capture_output=True)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        filler = tmp_path / "filler"
+        with pytest.raises(OSError, match="No space left"), filler.open("wb", 0) as file:
+            while True:
+                file.write(bytes(256))
+        with pytest.raises(JournalError, match=r"can't be written"):
+            for _ in range(100):  # what is left of files that were longer before
+                Journal(path)._database.close()
+        filler.unlink()
+        journal = Journal(path)
+        assert len(journal.records()) == 9
+        journal.close()
+    finally:
+        subprocess.run(["umount", "-l", tmp_path], check=True)

@@ -58,6 +58,8 @@ class Journal:
             database.close()
             if isinstance(error, JournalError):
                 raise
+            if isinstance(error, sqlite3.OperationalError):  # not of what the file holds
+                raise JournalError(f"the journal {self.path} can't be written: {error}") from None
             raise JournalError(
                 f"the journal {self.path} is damaged or no journal ({error}): move it away, and mobile nodes will "
                 "register again"
@@ -85,6 +87,8 @@ class Journal:
         result = database.execute("PRAGMA quick_check(1)").fetchone()[0]
         if result != "ok":
             raise sqlite3.DatabaseError(result)
+        # On a full disk no start is better than one that ends with the first binding, again and again.
+        database.execute(f"PRAGMA user_version = {VERSION}")
 
     def records(self) -> list[tuple[bytes, bytes]]:
         """Everything that is kept durably: ``flush`` before."""
