@@ -40,6 +40,7 @@ from unwired.core.member_states import (
     revival,
     transition,
 )
+from unwired.core.member_watch import REVIVAL_S
 from unwired.core.notices import Drop, Level
 from unwired.wire.home_agent_hello import (
     HomeAgentHello,
@@ -61,6 +62,10 @@ def test_every_state_and_step_is_there() -> None:
     assert reached == set(State)
     assert {step for step, _ in TRANSITIONS.values()} == set(Step) - {Step.STAY}
     assert {Input(state) for state in MemberState} == set(Input) - {Input.SILENCE}
+
+
+HELLOS_TO_REVIVE = round(REVIVAL_S / INTERVAL_S) + 2
+"""One begins it, and one may come a hair too early."""
 
 
 def hello(state: int = 2, boot: bytes = b"bootboot", **fields: object) -> HomeAgentHello:
@@ -122,7 +127,9 @@ def test_table_walked_in_full(state: State, given: Input, same_boot: bool) -> No
     if given is Input.SILENCE:
         puppet.world.run(DEAD_AFTER_S)
     else:
-        puppet.says(hello(MemberState(given), b"bootboot" if same_boot else b"another!"))
+        for _ in range(HELLOS_TO_REVIVE if state is State.DEAD and same_boot else 1):
+            puppet.world.run(INTERVAL_S)
+            puppet.says(hello(MemberState(given), b"bootboot" if same_boot else b"another!"))
     step, after = transition(state, given)
     node = puppet.node
     assert puppet.state() is after
@@ -144,6 +151,43 @@ def test_table_walked_in_full(state: State, given: Input, same_boot: bool) -> No
     assert bool(node.told("member_restarted")) is (
         given is not Input.SILENCE and not same_boot and state is not State.UNKNOWN
     )
+
+
+@pytest.mark.parametrize("says", [MemberState.SERVING, MemberState.DRAINING])
+def test_a_member_that_was_dead_by_mistake_is_up_when_it_was_heard_for_a_second(says: MemberState) -> None:
+    puppet = Puppet()
+    puppet.bring_to(State.DEAD)
+    for _ in range(10):  # a path that comes and goes
+        for _ in range(HELLOS_TO_REVIVE - 1):
+            puppet.says(hello(says))
+            puppet.world.run(INTERVAL_S)
+        puppet.world.run(DEAD_AFTER_S)
+    assert puppet.state() is State.DEAD
+    assert not puppet.node.notices and not puppet.node.changes
+    for _ in range(HELLOS_TO_REVIVE):
+        puppet.says(hello(says))
+        puppet.world.run(INTERVAL_S)
+    assert puppet.state() is State[says.name]
+    (notice,) = puppet.node.told("member_false_detection")
+    assert notice.fields["silent_ms"] == round(1000 * (INTERVAL_S + DEAD_AFTER_S), 1)
+
+
+def test_it_waits_for_what_it_announces_and_not_for_another_interval() -> None:
+    puppet = Puppet()
+    puppet.bring_to(State.DEAD)
+    puppet.says(hello(interval_ms=10_000))
+    assert puppet.state() is State.DEAD
+    puppet.world.run(10)
+    puppet.says(hello(interval_ms=10_000))
+    assert puppet.state() is State.SERVING
+
+
+@pytest.mark.parametrize("says", [MemberState.JOINING, MemberState.LEAVING])
+def test_a_member_that_is_not_up_anyway_need_not_wait(says: MemberState) -> None:
+    puppet = Puppet()
+    puppet.bring_to(State.DEAD)
+    puppet.says(hello(says))
+    assert puppet.state() is transition(State.DEAD, Input(says))[1]
 
 
 def _name(state: State) -> str:
@@ -409,7 +453,9 @@ def test_a_partition_is_a_false_detection_only_when_it_was_a_stutter(cut_s: floa
     assert [world.nodes[1].members.is_up(number) for number in (2, 3, 4)] == [True, False, False]
     assert [world.nodes[3].members.is_up(number) for number in (1, 2, 4)] == [False, False, True]
     world.delay = whole
-    world.run(1.0)
+    world.run(0.9)
+    assert [world.nodes[1].members.is_up(number) for number in (2, 3, 4)] == [True, False, False]
+    world.run(0.3)
     for node in world.nodes.values():
         assert all(node.members.is_up(number) for number in (1, 2, 3, 4))
         false, back = node.told("member_false_detection"), node.told("member_back")

@@ -93,7 +93,7 @@ TRANSITIONS: dict[tuple[State, Input], tuple[Step, State]] = {
 
 
 def revival(same_boot: bool, dead_s: float) -> Revival:
-    """``dead_s``: for how long it was taken for dead."""
+    """``dead_s``: for how long nothing was heard after it was taken for dead."""
     if not same_boot:
         return Revival.RESTARTED
     return Revival.FALSE_DETECTION if dead_s <= STUTTER_S else Revival.BACK

@@ -8,7 +8,7 @@ from typing import Any
 from unwired.core.door import Now
 from unwired.core.forwarding import RemoveMember, RemoveTunnel, SetMember, SetTunnel
 from unwired.core.intercept import MTU_LIFETIME_S, PLANE
-from unwired.core.member_states import Input, Revival, State, Step, revival, transition
+from unwired.core.member_states import UP, Input, Revival, State, Step, revival, transition
 from unwired.core.notices import Level
 from unwired.core.outbox import Outbox
 from unwired.core.set_peer import Peer
@@ -22,6 +22,10 @@ _NOTICES = {
     State.DRAINING: "member_draining",
     State.LEFT: "member_left",
 }
+
+REVIVAL_S = 1.0
+"""A member that was taken for dead and did not start again is up only when it has been heard for so long. Meanwhile we
+do its work, which harms nobody; without this its packets would change their way with every gap of a bad path."""
 
 
 class MemberWatch:
@@ -83,11 +87,12 @@ class MemberWatch:
 
     def heard(self, peer: Peer, hello: HomeAgentHello, option: MemberStateOption, now: Now) -> None:
         """The latest HELLO of a member."""
-        silent_ms = _silent_ms(peer, now) if peer.boot else 0.0
         same_boot = option.boot == peer.boot
         if peer.boot and not same_boot:
             self._outbox.notify("member_restarted", **_fields(peer))
         peer.take(option, hello.options, now.monotonic)
+        if peer.heard_since == math.inf:
+            peer.heard_since, peer.silence_ms = now.monotonic, _silent_ms(peer, now)
         peer.interval_s = hello.interval_ms / 1000
         self.heard_at = peer.heard_at = now.monotonic
         peer.excused = False
@@ -96,7 +101,9 @@ class MemberWatch:
         else:
             peer.silent_at = now.monotonic + self._settings.hello_misses * peer.interval_s
             self._look_from(peer.silent_at)
-        self._advance(peer, Input(option.state), now, silent_ms, same_boot)
+        would_revive = peer.state is State.DEAD and same_boot and transition(peer.state, Input(option.state))[1] in UP
+        if not would_revive or now.monotonic - peer.heard_since >= REVIVAL_S:
+            self._advance(peer, Input(option.state), now, peer.silence_ms, same_boot)
 
     def _look_from(self, when: float) -> None:
         if when < self._look_at:
@@ -117,7 +124,8 @@ class MemberWatch:
                 peer.silent_at = now.monotonic + peer.interval_s
                 self._outbox.counters["member_silences_excused"] += 1
             else:
-                peer.silent_at = math.inf
+                peer.silent_at = peer.heard_since = math.inf
+                peer.dead_at = now.monotonic
                 self._advance(peer, Input.SILENCE, now, _silent_ms(peer, now), True)
         self._look_from(min((peer.silent_at for peer in self._peers), default=math.inf))
 
@@ -127,9 +135,7 @@ class MemberWatch:
             return
         was_up = peer.is_up
         before, peer.state = peer.state, after
-        if step is Step.LOSE:
-            peer.dead_at = now.monotonic
-        was = revival(same_boot, now.monotonic - peer.dead_at) if step is Step.REVIVE else None
+        was = revival(same_boot, peer.heard_since - peer.dead_at) if step is Step.REVIVE else None
         self._tell(peer, step, before, silent_ms, was)
         if peer.is_up is not was_up:
             self._set_row(peer)

@@ -25,8 +25,9 @@ def microseconds(monotonic: float) -> int:
 
 
 class Peer:
-    """``silent_at`` is the monotonic time at which it is taken for dead, if nothing is heard until then; ``held`` the
-    epoch of our key that it has; ``room`` how many mobile nodes more it takes now."""
+    """``silent_at`` is the monotonic time at which it is taken for dead, if nothing is heard until then;
+    ``heard_since`` when the last silence of that length ended, infinite during one, and ``silence_ms`` how long it was.
+    ``held`` is the epoch of our key that it has; ``room`` how many mobile nodes more it takes now."""
 
     __slots__ = (
         "boot",
@@ -34,6 +35,7 @@ class Peer:
         "excused",
         "false_detections",
         "heard_at",
+        "heard_since",
         "held",
         "hellos_received",
         "interval_s",
@@ -46,6 +48,7 @@ class Peer:
         "refused",
         "room",
         "rtt_s",
+        "silence_ms",
         "silent_at",
         "state",
         "time_sent",
@@ -61,9 +64,11 @@ class Peer:
         self.boot = b""
         self.interval_s = 0.0
         self.heard_at = float("-inf")
+        self.heard_since = float("inf")
+        self.silence_ms = 0.0
         self.silent_at = float("inf")
         self.dead_at = float("-inf")
-        """When it was last taken for dead."""
+        """When it was last taken for dead, or would have been."""
         self.excused = False
         """Whether its silence may have been our own, once (see ``HomeAgentSet``)."""
         self.held: int | None = None
