@@ -58,6 +58,11 @@ def drain(config: ConfigOption = None, socket: SocketOption = None, as_json: Jso
     answer = ask(control_socket(config, socket), "drain")
     if as_json:
         print_json(answer)
+    elif answer["primaries"] and answer["nearest"] is None:
+        print(
+            f"draining: no other member serves, so {answer['primaries']} mobile nodes are left without home agent when "
+            "the daemon ends, in a few seconds, unless one comes up (watch: unwired events --follow)"
+        )
     else:
         print(
             f"draining: {answer['primaries']} mobile nodes are asked to change to other members; the daemon ends when "

@@ -93,7 +93,12 @@ class Verbs:
         members, _ = self._member()
         primaries = sum(1 for _ in members.primaries())
         self._daemon.driver.handle((Drain(),))
-        return {"schema": "unwired.drain/1", "primaries": primaries}
+        nearest = members.nearest()
+        return {
+            "schema": "unwired.drain/1",
+            "primaries": primaries,
+            "nearest": members.member(nearest).name if nearest else None,
+        }
 
     def explain(self, request: dict[str, Any]) -> dict[str, Any]:
         address = _address(request.get("address"))
