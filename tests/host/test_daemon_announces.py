@@ -29,7 +29,8 @@ protocol bgp agent {
 
 def daemon_file(directory: Path) -> Path:
     authority, key = create_authority(directory, "authority")
-    create_member(directory, authority, key, "tokyo", parse_address(LOCATOR))
+    _, own_key = create_member(directory, authority, key, "tokyo", parse_address(LOCATOR))
+    own_key.chmod(0o640)
     path = directory / "tokyo.toml"
     path.write_text(
         f"""
@@ -98,6 +99,7 @@ def test_announced_while_it_serves(network: Network, tmp_path: Path) -> None:
     network.inside("agent", "ip", "address", "del", f"{LOCATOR}/64", "dev", "up0")
     daemon = network.daemon("agent", file)
     eventually(lambda: ask(file, "members"), 60, "it runs, and waits for its locator")
+    eventually(lambda: "configuration_warning" in (tmp_path / "tokyo.log").read_text(), 20, "who may read the key")
     network.address("agent", "up0", f"{LOCATOR}/64")
     eventually(lambda: known(tmp_path), 60, "announced")
     before = network.inside("agent", "ip", "-6", "route")

@@ -69,6 +69,15 @@ def test_a_certificate_that_ends_soon_is_told_and_works(made: Credentials) -> No
     assert warnings(made, NOW) == []
 
 
+def test_files_that_have_changed_since_are_told(made: Credentials) -> None:
+    (warning,) = warnings(made, NOW + MEMBER_LIFETIME + timedelta(days=1))
+    assert "tokyo.crt expired on" in warning
+    made.certificate.unlink()
+    made.private_key.unlink()
+    (warning,) = warnings(made, NOW)
+    assert "tokyo.crt can't be read" in warning
+
+
 def test_another_address_is_found(made: Credentials) -> None:
     (problem,) = check(made, parse_address("2001:db8::9"), NOW)
     assert "2001:db8::9" in problem and "it names 2001:240:100::10" in problem

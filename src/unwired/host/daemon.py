@@ -58,6 +58,7 @@ LOOK_AFTER_S = 0.03
 SETTLED_POLL_S = 0.02
 PUT_BACK_INTERVAL_S = 1.0
 """At most this often what others removed is put back: two programs must not fight at full speed."""
+WARNING_INTERVAL_S = 86_400.0
 FIXED_KEYS = ("name", "runtime_dir", "state_dir", "tunnel_device", "punt_device", "routing_table", "rule_priority")
 """Keys of [daemon] that a running daemon can't change."""
 
@@ -157,11 +158,18 @@ class Daemon:
         if self.member is not None:
             await self.member.start(self._binding_store())
         await self._control.start()
+        self._warn()
         gc.freeze()
         gc.enable()
         gc.set_threshold(GARBAGE_AFTER, 20, 50)
         self.clock.end("members")
         self._copy_subscribers()
+
+    def _warn(self) -> None:
+        """Daily: certificates end while a daemon runs, and then no other member accepts it any more."""
+        self._loop.call_later(WARNING_INTERVAL_S, self._warn)
+        for reason in self.config.warnings():
+            self.board.say("configuration_warning", Level.WARNING, reason=reason)
 
     def _copy_subscribers(self) -> None:
         """For the next start. In a thread: it takes as long as some HELLOs."""

@@ -4,6 +4,7 @@ A member's certificate names its locator as the only IP address in subjectAltNam
 beside the authority's signature. Nobody else's authority is trusted, and names mean nothing.
 """
 
+import contextlib
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -113,14 +114,20 @@ def check(credentials: Credentials, locator: Address, now: datetime) -> list[str
 
 
 def warnings(credentials: Credentials, now: datetime) -> list[str]:
-    """What will be or may become wrong with files in which ``check`` finds nothing."""
+    """What will be or may become wrong with files in which ``check`` found nothing."""
     found = []
     for path in (credentials.certificate, credentials.authority):
-        end = _read_certificate(path).not_valid_after_utc
-        if now >= end - EXPIRES_SOON:
-            found.append(f"{path} expires on {end:%Y-%m-%d}: make a new one")
-    if credentials.private_key.stat().st_mode & 0o077:
-        found.append(f"{credentials.private_key} may be read by others than its owner: chmod 600 it")
+        try:
+            end = _read_certificate(path).not_valid_after_utc
+        except CertificateError as error:
+            found.append(str(error))
+        else:
+            if now >= end - EXPIRES_SOON:
+                verb = "expires" if now < end else "expired"
+                found.append(f"{path} {verb} on {end:%Y-%m-%d}: make a new one")
+    with contextlib.suppress(FileNotFoundError):
+        if credentials.private_key.stat().st_mode & 0o077:
+            found.append(f"{credentials.private_key} may be read by others than its owner: chmod 600 it")
     return found
 
 
