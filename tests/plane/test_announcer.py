@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from unwired.plane import announcement
 from unwired.plane.announcement import DIRECTORY, AnnouncementError, Announcer
 from unwired.plane.bgp import Announcement, BgpConfig, to_json
 from unwired.wire.address import parse_address
@@ -90,6 +91,31 @@ def test_an_answer_that_is_none_is_a_problem_in_words(tmp_path: Path, answer: by
             async with asyncio.timeout(20):
                 await announcer.stop()
             assert "does not stop" in problems[-1]
+
+    run(test())
+
+
+def test_a_session_that_does_not_come_up_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(announcement, "_POLL_S", 0.01)
+    monkeypatch.setattr(announcement, "SESSION_S", 0.0)
+    session = {"neighbor": "2001:db8::1", "state": "Active", "detail": "Socket: Connection refused"}
+
+    def reply(request: dict[str, Any]) -> bytes:
+        return json.dumps(STATUS | {"sessions": [session]}).encode() + b"\n"
+
+    async def test() -> None:
+        problems: list[str] = []
+        async with Supervisor(tmp_path, reply) as supervisor:
+            announcer = Announcer(tmp_path, ANNOUNCEMENT, problems.append)
+            await announcer.start()
+            await until(lambda: supervisor.count("status") > 5)
+            assert len(problems) == 1 and "2001:db8::1 has not been established" in problems[0]
+            session["state"] = "Established"
+            await until(lambda: announcer.status()["sessions"][0]["state"] == "Established")
+            session["state"] = "Active"
+            await until(lambda: len(problems) == 3)
+            assert "is lost" in problems[1] and "has not been established" in problems[2]
+            await announcer.stop()
 
     run(test())
 

@@ -7,8 +7,10 @@ one is killed. Nothing here waits in the event loop.
 
 import asyncio
 import json
+import math
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +23,8 @@ _POLL_S = 1.0
 _START_S = 15.0
 """How long a supervisor may take to answer for the first time; one before it may have to end first."""
 _ANSWER_S = 10.0
+SESSION_S = 30.0
+"""How long a BGP session may take to be established before that is a problem."""
 _RETRY_S = 0.05
 _LINE_MAX = 1 << 20
 
@@ -45,6 +49,8 @@ class Announcer:
         self._said = ""
         self._status: dict[str, Any] = {}
         self._established: set[str] = set()
+        self._down_since: dict[str, float] = {}
+        """Of neighbours whose session is not established; for ever, once that was told."""
         self._supervisor: subprocess.Popen[bytes] | None = None
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
@@ -152,14 +158,23 @@ class Announcer:
     def _learn(self, status: dict[str, Any]) -> None:
         for problem in status.pop("problems", ()):
             self.on_problem(problem)
-        established = set()
+        now = time.monotonic()
+        established, down_since = set(), {}
         for session in status["sessions"]:
+            neighbor, detail = session["neighbor"], f" ({session['detail']})" if session["detail"] else ""
             if session["state"] == "Established":
-                established.add(session["neighbor"])
-            elif session["neighbor"] in self._established:
-                detail = f" ({session['detail']})" if session["detail"] else ""
-                self.on_problem(f"the BGP session with {session['neighbor']} is lost{detail}")
-        self._established = established
+                established.add(neighbor)
+                continue
+            down_since[neighbor] = self._down_since.get(neighbor, now)
+            if neighbor in self._established:
+                self.on_problem(f"the BGP session with {neighbor} is lost{detail}")
+            if now - down_since[neighbor] > SESSION_S:
+                down_since[neighbor] = math.inf
+                self.on_problem(
+                    f"the BGP session with {neighbor} has not been established for {SESSION_S:g} s{detail}: compare "
+                    "addresses, AS numbers, password and ttl_security with the router's"
+                )
+        self._established, self._down_since = established, down_since
         self._status = {"announced": status["state"] != "withdrawn"} | status
 
     async def _connect(self) -> None:
