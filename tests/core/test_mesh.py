@@ -6,9 +6,10 @@ from mesh_members import Participant, Streams, binding, frames_of, settings_of
 from unwired.core import mesh as mesh_module
 from unwired.core.door import BindingsHeld, KeyShared, SetCurrent
 from unwired.core.mesh import PROTOCOL_VERSION, RECONCILE_INTERVAL_S, SETTLING_S, SILENCE_MAX_S, Mesh, Transmit
-from unwired.core.mesh_link import BATCH_MAX, UNKEPT_MAX, WINDOW, Refusal
+from unwired.core.mesh_link import BATCH_MAX, REFUSALS_MAX, UNHEARD_MAX, UNKEPT_MAX, WINDOW, Refusal
 from unwired.wire.state_synchronization import (
     Kind,
+    StateSynchronization,
     StateSynchronizationStatus,
     Status,
     StreamOpening,
@@ -451,6 +452,47 @@ def test_other_buckets_are_refused_by_name() -> None:
     mesh.received(2, encode_frame(Kind.REQUEST, 0x8001, *digest_options([1, 2, 3]))[4:], 0.0)
     outputs = mesh.outputs()
     assert [output.refusal for output in outputs if hasattr(output, "refusal")] == [Refusal.OTHER_BUCKETS]
+
+
+def refuse(mesh: Mesh, records: int) -> None:
+    """The first frame of member 2 is durable here, but for so many records."""
+    mesh.received(2, encode_frame(Kind.REPLY, 2, acknowledge=True, bindings=[binding(2, 1)])[4:], 0.0)
+    mesh.kept(2, 1, tuple(number.to_bytes(16) for number in range(1, records + 1)), 0.0)
+
+
+def test_refusals_are_said_little_by_little_and_before_the_rest_counts_as_held() -> None:
+    mesh, _ = alone()
+    mesh.received(2, opening(), 0.0)
+    refuse(mesh, 3 * REFUSALS_MAX - 1)
+    said: list[StateSynchronization] = []
+    while not said or said[-1].identifier != 2:
+        assert mesh.deadline() == float("-inf")
+        mesh.wake(0.0)
+        frames = [decode_frame(frame) for frame in frames_to(mesh.outputs())]
+        said += [frame for frame in frames if frame.kind == Kind.ACKNOWLEDGEMENT]
+    assert [(one.identifier, len(one.options)) for one in said] == [
+        (0, REFUSALS_MAX), (0, REFUSALS_MAX), (0, REFUSALS_MAX - 1), (2, 1)
+    ]  # fmt: skip
+
+
+def test_what_was_refused_is_told_at_once_and_not_gathered() -> None:
+    mesh, _ = alone()
+    mesh.received(2, opening(), 0.0)
+    mesh.outputs()
+    refusal = StateSynchronizationStatus(Status.REASON_UNSPECIFIED, bytes(15) + b"\1")
+    mesh.received(2, encode_frame(Kind.ACKNOWLEDGEMENT, 0, refusal)[4:], 0.0)
+    assert mesh.outputs() == [BindingsHeld(2, 0, frozenset({refusal.home_address}))]
+
+
+def test_who_does_not_read_what_is_refused_is_left() -> None:
+    mesh, _ = alone()
+    mesh.received(2, opening(), 0.0)
+    mesh.writable(2, False)
+    refuse(mesh, UNHEARD_MAX)
+    assert mesh.is_open(2)
+    mesh.kept(2, 1, (b"\xff" * 16,), 0.0)
+    assert not mesh.is_open(2)
+    assert mesh.counters["refused_unheard"] == 1
 
 
 def test_a_reply_without_options_is_answered_and_ignored() -> None:

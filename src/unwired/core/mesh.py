@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from unwired.core.door import BindingsHeld, BindingsReceived, Event, KeyShared, SetCurrent
 from unwired.core.global_binding import BindingStore, GlobalBinding
-from unwired.core.mesh_link import REQUEST_BIT, Answer, Link, Refusal
+from unwired.core.mesh_link import REQUEST_BIT, UNHEARD_MAX, Answer, Link, Refusal
 from unwired.core.settings import HomeAgentSetSettings
 from unwired.wire.address import UNSPECIFIED, Address
 from unwired.wire.errors import DecodeError
@@ -163,6 +163,8 @@ class Mesh:
             link.incoming.kept(position, refused)
             if not accepting:
                 link.heard_at = now  # it could not be heard: nothing was read
+            if len(link.incoming.refused) > UNHEARD_MAX:
+                self._close(link, Refusal.UNHEARD, "it does not read which of its records are refused", now)
 
     def share_key(self, epoch: int, key: bytes) -> None:
         self._key = (epoch, key)
@@ -312,8 +314,9 @@ class Mesh:
     def _acknowledgement(self, link: Link, message: StateSynchronization) -> None:
         status = message.option(StateSynchronizationStatus)
         refused = _refused_addresses(message)
-        self.counters["records_refused_by_member"] += len(refused)
-        link.outgoing.refused |= refused
+        if refused:
+            self.counters["records_refused_by_member"] += len(refused)
+            self._outputs.append(BindingsHeld(link.member, link.outgoing.told, refused))
         if status is not None and status.status >= Status.REASON_UNSPECIFIED and status.home_address == UNSPECIFIED:
             self.counters["refused_by_member"] += 1
         elif not message.identifier and refused:
@@ -325,8 +328,7 @@ class Mesh:
             self.counters["unrelated_acknowledgements"] += 1
         held = link.outgoing.newly_held(self._published)
         if held is not None:
-            self._outputs.append(BindingsHeld(link.member, held, frozenset(link.outgoing.refused)))
-            link.outgoing.refused.clear()
+            self._outputs.append(BindingsHeld(link.member, held))
 
     def _requested(self, link: Link, message: StateSynchronization) -> None:
         if not message.identifier & REQUEST_BIT:
@@ -398,7 +400,7 @@ class Mesh:
     # --- sending -----------------------------------------------------------------------------------------------------
 
     def _has_work(self, link: Link) -> bool:
-        return link.answer is not None or bool(link.incoming.acknowledge)
+        return link.answer is not None or bool(link.incoming.acknowledge or link.incoming.refused)
 
     def _send_key(self, link: Link) -> None:
         if self._key is not None:
@@ -419,12 +421,12 @@ class Mesh:
             link.sent_at = now
 
 
-def _refused_addresses(message: StateSynchronization) -> set[Address]:
+def _refused_addresses(message: StateSynchronization) -> frozenset[Address]:
     """The home addresses of the records that an acknowledgement says were not taken."""
-    return {
+    return frozenset(
         option.home_address
         for option in message.options
         if isinstance(option, StateSynchronizationStatus)
         and option.status >= Status.REASON_UNSPECIFIED
         and option.home_address != UNSPECIFIED
-    }
+    )

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 
 from unwired.core.global_binding import BindingStore, GlobalBinding
 from unwired.wire.address import UNSPECIFIED, Address
@@ -23,7 +24,9 @@ WINDOW = 8192
 UNKEPT_MAX = 16_384
 """Records that may wait here to become durable before no more is read from their sender."""
 REFUSALS_MAX = 4096
-"""Records that one acknowledgement says were not taken; more are said in acknowledgements of nothing before it."""
+"""Records that one frame says were not taken."""
+UNHEARD_MAX = 65_536
+"""Refusals that may wait to be said. Reading is not what stops then: two ends that both do so would never go on."""
 REQUEST_BIT = 0x8000
 """Identifiers with this bit are those of requests and of their answers; the others count replies nobody asked for, from
 2 on (hareliability section 6.1.2)."""
@@ -42,6 +45,8 @@ class Refusal(StrEnum):
     OTHER_GROUP = "other_group"
     OTHER_MEMBER = "other_member"
     """The stream's opening names another locator than its certificate."""
+    UNHEARD = "unheard"
+    """It sends more and more records that can't be taken, and does not read that they are not."""
     OTHER_BUCKETS = "other_buckets"
     """The member divides home addresses into another number of buckets."""
 
@@ -64,20 +69,19 @@ class Outgoing:
     the smallest token, and "held" is one comparison.
     """
 
-    __slots__ = ("_flight", "_identifier", "_pending", "_sent_at", "_told", "covered", "in_flight", "refused")
+    __slots__ = ("_flight", "_identifier", "_pending", "_sent_at", "covered", "in_flight", "told")
 
     def __init__(self) -> None:
         self._pending: dict[Address, tuple[int, GlobalBinding, float]] = {}
         self._flight: deque[_Batch] = deque()
         self._identifier = 1
         self._sent_at = float("-inf")
-        self._told = 0
+        self.told = 0
+        """The token that was last reported as held."""
         self.in_flight = 0
         self.covered = False
         """The member has confirmed everything that was here when it compared digests with us on this stream. Until
         then nothing is known of records published before, and no token is reported as held."""
-        self.refused: set[Address] = set()
-        """Home addresses whose records it did not take: to be told with the next token that is held."""
 
     def add(self, token: int, record: GlobalBinding, now: float) -> None:
         waiting = self._pending.get(record.home_address)
@@ -125,9 +129,9 @@ class Outgoing:
             held = next(iter(self._pending.values()))[0] - 1
         else:
             held = published
-        if held <= self._told:
+        if held <= self.told:
             return None
-        self._told = held
+        self.told = held
         return held
 
     def waiting(self) -> int:
@@ -178,7 +182,7 @@ class Incoming:
         self.acknowledge: dict[bool, int] = {}
         """Identifiers to acknowledge: the last batch's (False) and the last answer's (True)."""
         self.refused: dict[Address, None] = {}
-        """Home addresses of the records that were not taken, for the next acknowledgement."""
+        """Home addresses of the records that were not taken, to be said before what came with them is acknowledged."""
         self.unkept = 0
 
     def delivered(self, position: int, identifier: int, records: int) -> None:
@@ -195,8 +199,11 @@ class Incoming:
                 self.acknowledge[identifier >= REQUEST_BIT] = identifier
 
     def take_refusals(self) -> list[StateSynchronizationStatus]:
-        refused, self.refused = self.refused, {}
-        return [StateSynchronizationStatus(Status.REASON_UNSPECIFIED, home_address) for home_address in refused]
+        """Some, in the order in which they were refused."""
+        some = list(islice(self.refused, REFUSALS_MAX))
+        for home_address in some:
+            del self.refused[home_address]
+        return [StateSynchronizationStatus(Status.REASON_UNSPECIFIED, home_address) for home_address in some]
 
 
 class Link:
@@ -239,13 +246,13 @@ class Link:
 
     def fill(self, now: float) -> None:
         """Make the frames whose time has come, at most one of each sort."""
-        acknowledge, self.incoming.acknowledge = self.incoming.acknowledge, {}
-        for identifier in acknowledge.values():
-            refusals = self.incoming.take_refusals()
-            # What was refused is known there before it counts as held.
-            for at in range(REFUSALS_MAX, len(refusals), REFUSALS_MAX):
-                self.frames.append(encode_frame(Kind.ACKNOWLEDGEMENT, 0, *refusals[at : at + REFUSALS_MAX]))
-            self.frames.append(encode_frame(Kind.ACKNOWLEDGEMENT, identifier, _SUCCESS, *refusals[:REFUSALS_MAX]))
+        incoming = self.incoming
+        if incoming.refused:
+            self.frames.append(encode_frame(Kind.ACKNOWLEDGEMENT, 0, *incoming.take_refusals()))
+        if not incoming.refused:
+            acknowledge, incoming.acknowledge = incoming.acknowledge, {}
+            for identifier in acknowledge.values():
+                self.frames.append(encode_frame(Kind.ACKNOWLEDGEMENT, identifier, _SUCCESS))
         due = self.outgoing.due()
         if due is not None and due <= now:
             self.frames.append(self.outgoing.batch(now))

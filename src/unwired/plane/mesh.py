@@ -179,7 +179,7 @@ class MeshCarrier:
     def _close(self, output: Close) -> None:
         self._problems[output.member] = output.reason
         stream = self._streams.pop(output.member, None)
-        if stream is not None and output.refusal == Refusal.SILENT:
+        if stream is not None and output.refusal in (Refusal.SILENT, Refusal.UNHEARD):
             stream.abort()
         elif stream is not None:
             stream.close()
