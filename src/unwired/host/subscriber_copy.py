@@ -16,6 +16,8 @@ from unwired.core.settings import Algorithm, SecurityAssociation, Subscriber
 
 NAME: Final = "subscribers.copy"
 _FORMAT: Final = 1
+_SHARE_MAX: Final = 10
+"""A copy takes at most one part in so many of the room that is left: the journal needs it."""
 
 
 def digest(text: bytes) -> bytes:
@@ -49,7 +51,7 @@ def read(path: Path, of: bytes) -> tuple[Subscriber, ...] | None:
 
 
 def write(path: Path, of: bytes, subscribers: tuple[Subscriber, ...]) -> None:
-    """Replace the copy. Where that fails there is none, and the next start takes longer."""
+    """Replace the copy. Where that fails the next start takes longer."""
     rows = [
         (
             subscriber.identifier,
@@ -61,8 +63,14 @@ def write(path: Path, of: bytes, subscribers: tuple[Subscriber, ...]) -> None:
     data = marshal.dumps((_FORMAT, of, rows))
     new = path.with_suffix(".new")
     with contextlib.suppress(OSError):
-        new.unlink(missing_ok=True)
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(hashlib.sha256(data).digest() + data)
-        new.replace(path)
+        room = os.statvfs(path.parent)
+        if len(data) * _SHARE_MAX > room.f_bavail * room.f_frsize:
+            return
+        try:
+            new.unlink(missing_ok=True)
+            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(hashlib.sha256(data).digest() + data)
+            new.replace(path)
+        finally:
+            new.unlink(missing_ok=True)
