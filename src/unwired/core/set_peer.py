@@ -70,7 +70,7 @@ class Peer:
         self.dead_at = float("-inf")
         """When it was last taken for dead, or would have been."""
         self.excused = False
-        """Whether its silence may have been our own, once (see ``HomeAgentSet``)."""
+        """Whether its silence may have been our own, once (see ``MemberWatch``)."""
         self.held: int | None = None
         self.primaries = 0
         self.waiting = 0
