@@ -6,8 +6,13 @@ one is killed. Nothing here waits in the event loop.
 """
 
 import asyncio
+import contextlib
 import json
 import math
+import os
+import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -27,6 +32,8 @@ SESSION_S = 30.0
 """How long a BGP session may take to be established before that is a problem."""
 _RETRY_S = 0.05
 _LINE_MAX = 1 << 20
+_CREDENTIALS = struct.Struct("=iII")
+"""struct ucred: process, user, group."""
 
 
 class AnnouncementError(Exception):
@@ -96,12 +103,15 @@ class Announcer:
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
-        try:
-            if self._writer is None:
-                await self._connect()  # what a killed supervisor left has to go, too
-            await self._ask({"command": "stop"})
-        except (OSError, AnnouncementError) as error:
-            self.on_problem(f"the announcement's supervisor does not stop: {error}")
+        for is_last in (False, True):  # what a killed supervisor left has to go, too: by another one
+            try:
+                if self._writer is None:
+                    await self._connect()
+                await self._ask({"command": "stop"})
+                break
+            except (OSError, AnnouncementError) as error:
+                if is_last:
+                    self.on_problem(f"the announcement's supervisor does not stop: {error}")
         self._hang_up()
         if self._supervisor is not None:
             await asyncio.to_thread(self._reap, self._supervisor)
@@ -136,7 +146,8 @@ class Announcer:
             except AnnouncementError as error:
                 self._say_once(str(error))
             except OSError as error:
-                self._say_once(f"the announcement's supervisor has gone, another one is started: {error!r}")
+                reason = error.strerror or error
+                self._say_once(f"the announcement's supervisor has gone, another one is started: {reason}")
                 self._hang_up()
                 self._status = {}
                 await asyncio.sleep(_RETRY_S)
@@ -222,6 +233,10 @@ class Announcer:
                 if not line.endswith(b"\n"):
                     raise ConnectionError("it has closed the connection")
                 answer: dict[str, Any] = json.loads(line)
+            except TimeoutError:
+                self._kill(self._writer)
+                self._hang_up()
+                raise ConnectionError(f"it did not answer for {_ANSWER_S:g} s and was killed") from None
             except ValueError:
                 self._hang_up()
                 raise ConnectionError("its answer is not one line of JSON") from None
@@ -231,6 +246,14 @@ class Announcer:
         if "error" in answer:
             raise AnnouncementError(answer["error"])
         return answer
+
+    @staticmethod
+    def _kill(writer: asyncio.StreamWriter) -> None:
+        """Who is at the other end: one that hangs can't withdraw, and keeps its successor out."""
+        peer = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        process, _, _ = _CREDENTIALS.unpack(peer)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
 
     def _hang_up(self) -> None:
         if self._writer is not None:
