@@ -91,6 +91,22 @@ def test_only_the_primary_asks_for_a_refresh() -> None:
     assert asked == [0, 2, 0]
 
 
+def test_one_member_asks_for_a_refresh_in_place_of_a_primary_that_is_down() -> None:
+    world = World()
+    world.update(to=3)
+    world.run(1)
+    world.site(3).kill()
+    world.run(375)
+    for site in world.sites:
+        site.sent.clear()
+    world.run(23)
+    asked = [one for one in world.site(1).sent if isinstance(one.payload, BindingRefreshRequest)]
+    assert [(one.source, one.destination, one.routing_home_address) for one in asked] == [
+        (address_of(3), care_of(1), HOME)
+    ] * 2
+    assert world.site(2).sent == []
+
+
 # --- becoming the primary ---
 
 

@@ -13,6 +13,7 @@ from unwired.core.door import ActionFailed, BindingsReceived
 from unwired.core.forwarding import Forward
 from unwired.core.global_binding import GlobalBinding
 from unwired.core.merge import CLOCK_AHEAD_MAX_S, Refused
+from unwired.core.notices import Level
 from unwired.core.replica import BUCKETS, bucket_of, memory_s
 from unwired.wire.address import parse_address
 from unwired.wire.rfc4285 import ntp_timestamp
@@ -160,6 +161,42 @@ def test_home_addresses_of_no_subscriber_are_taken_and_counted() -> None:
     tell(site, binding(site, stranger))
     assert site.route(stranger) == (address_of(2), care_of(1))
     assert site.running.counters["global_bindings_of_no_subscriber"] == 1
+
+
+def test_news_of_other_members_is_told_and_refreshes_are_not() -> None:
+    site = alone()
+    first = binding(site)
+
+    def later(record: GlobalBinding, **changes: Any) -> GlobalBinding:
+        return replace(record, version=record.version + 1, **changes)
+
+    refreshed = later(first, sequence=10)
+    moved = later(refreshed, care_of_address=care_of(2))
+    switched = later(moved, primary=locator_of(3))
+    site.notices.clear()
+    tell(site, first, refreshed, moved, moved, first, switched)
+    assert [(notice.name, notice.level, notice.home_address) for notice in site.notices] == [
+        ("global_binding_stored", Level.DEBUG, HOME)
+    ] * 3
+    assert [(notice.fields["care_of_address"], notice.fields["primary"]) for notice in site.notices] == [
+        (care_of(1), "site2"),
+        (care_of(2), "site2"),
+        (care_of(2), "site3"),
+    ]
+
+
+def test_a_member_that_joins_does_not_tell_all_that_it_takes_over() -> None:
+    world = World(3)
+    world.update(to=1)
+    world.run(1)
+    assert [notice.name for notice in world.site(3).notices].count("global_binding_stored") == 1
+    world.site(3).destroy()
+    world.site(3).notices.clear()
+    world.site(3).start()
+    world.run(3)
+    names = [notice.name for notice in world.site(3).notices]
+    assert world.records()[2] is not None and "set_current" in names
+    assert "global_binding_stored" not in names
 
 
 def test_the_timestamp_never_goes_back_whichever_record_wins() -> None:

@@ -11,6 +11,7 @@ from set_world import LATENCY_S, World, address_of, locator_of
 from unwired.core.door import Drain
 from unwired.core.mobile_node_states import State
 from unwired.core.set_peer import MEMBER_TUNNEL
+from unwired.core.set_resettle import AGAIN_FIRST_S, LEISURE_S
 from unwired.core.settings import Durability
 from unwired.wire.address import Address
 from unwired.wire.ipv6 import Packet
@@ -95,6 +96,14 @@ class Together:
 
     def switches(self) -> int:
         return sum(isinstance(packet.payload, HomeAgentSwitch) for site in self.world.sites for packet in site.sent)
+
+    def requests(self) -> dict[int, list[Address]]:
+        """The binding refresh requests: by whom, in whose name."""
+        return {
+            site.number: sources
+            for site in self.world.sites
+            if (sources := [one.source for one in site.sent if isinstance(one.payload, BindingRefreshRequest)])
+        }
 
     def visit(self, number: int) -> None:
         self.driver.down()
@@ -187,6 +196,56 @@ def test_a_dead_members_mobile_node_goes_on_and_is_moved_with_its_next_update() 
     together.run(0.06, watched=False)
     together.run(3)
     assert together.home_agent == address_of(2) and together.primaries() == {2}
+    assert together.lost == []
+
+
+def killed(together: Together, number: int, nearest: int) -> None:
+    """A member is gone, and noticed; its mobile node's packets come to another one now."""
+    together.world.site(number).kill()
+    together.nearest = lambda: nearest
+    together.run(3, watched=False)
+
+
+@pytest.mark.parametrize("nearest", [2, 3])
+def test_a_dead_members_mobile_node_is_moved_at_leisure(nearest: int) -> None:
+    """It need not move, and its next refresh is far away."""
+    together = registered(1)
+    together.run(2)
+    killed(together, 1, nearest)
+    assert together.requests() == {}
+    together.run(LEISURE_S)
+    assert together.home_agent == address_of(nearest) and together.primaries() == {nearest}
+    assert together.requests() == {2: [address_of(1)]}, "one asks, in the name of the dead one"
+    assert together.lost == []
+    together.run(60)
+    assert together.requests() == {2: [address_of(1)]} and together.switches() == 1
+
+
+def test_it_goes_back_when_its_nearest_member_is_back() -> None:
+    together = registered(1)
+    killed(together, 1, 2)
+    together.run(LEISURE_S)
+    assert together.home_agent == address_of(2)
+    together.world.site(1).start()
+    together.nearest = lambda: 1
+    together.run(5)
+    assert together.home_agent == address_of(2)
+    for _ in range(5):
+        together.driver.from_home_agent(BindingRefreshRequest())
+        together.run(2)
+        assert together.home_agent == address_of(1) and together.primaries() == {1}
+    assert together.switches() == 2
+    assert together.lost == []
+
+
+@pytest.mark.parametrize("which", range(6))
+def test_moved_at_leisure_whatever_control_packet_is_lost(which: int) -> None:
+    together = registered(1)
+    killed(together, 1, 3)
+    count = iter(range(1_000_000))
+    together.loses = lambda packet: next(count) == which
+    together.run(LEISURE_S + AGAIN_FIRST_S + 5)
+    assert together.home_agent == address_of(3) and together.primaries() == {3}
     assert together.lost == []
 
 

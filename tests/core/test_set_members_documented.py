@@ -20,7 +20,7 @@ def test_the_diagram_is_drawn_from_the_table() -> None:
 
 def test_every_notice_and_drop_reason_is_documented() -> None:
     told = set()
-    for name in ("home_agent_set.py", "member_watch.py", "set_drain.py"):
+    for name in ("home_agent_set.py", "member_watch.py", "set_drain.py", "set_resettle.py", "merge.py"):
         source = (ROOT / "src" / "unwired" / "core" / name).read_text()
         told |= set(re.findall(r"(?:notify\(\s*|State\.[A-Z]+: )\"(\w+)\"", source))
     assert len(told) > 12

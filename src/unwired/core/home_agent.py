@@ -17,6 +17,7 @@ As a member of a home agent set besides:
 |---|---|
 | ``home_agent_set.py`` | the other members: who is up, who is near, when to announce the home prefix |
 | ``home_agent_switch.py`` | telling mobile nodes to change to another member |
+| ``set_resettle.py`` | moving the mobile nodes of a member that stays away |
 | ``merge.py`` | what the others know, taken into the cache |
 | ``replica.py`` | what we know, for the others |
 
@@ -71,6 +72,7 @@ from unwired.core.rate_limit import TokenBucket
 from unwired.core.registration import Registrar
 from unwired.core.replica import Replica
 from unwired.core.roster import roster
+from unwired.core.set_resettle import Resettling
 from unwired.core.settings import HomeAgentSettings
 from unwired.core.subscribers import SubscriberLookup
 from unwired.core.timers import Agenda
@@ -142,13 +144,20 @@ class HomeAgent:
         self.members: HomeAgentSet | None = None
         self._switch: SwitchSender | None = None
         self._merger: Merger | None = None
+        self._resettling: Resettling | None = None
         if settings.home_agent_set is not None:
-            self.members = HomeAgentSet(settings.home_agent_set, settings, self._outbox, self._agenda, entropy)
-            self.members.primaries = self._primaries
-            self.members.load = self._load
-            self.members.hand_over = self._hand_over
-            switch = self._switch = SwitchSender(self._outbox, self._agenda, self.members)
-            self._registrar.join(self.members, switch)
+            members = self.members = HomeAgentSet(
+                settings.home_agent_set, settings, self._outbox, self._agenda, entropy
+            )
+            members.primaries = self._primaries
+            members.load = self._load
+            members.hand_over = self._hand_over
+            switch = self._switch = SwitchSender(self._outbox, self._agenda, members)
+            self._registrar.join(members, switch)
+            self._resettling = Resettling(
+                members, self.cache, self._registrar.ask_for_refresh, self._outbox, self._agenda
+            )
+            members.on_change = self._resettling.changed
             self._merger = Merger(
                 settings,
                 self.roster,
@@ -161,6 +170,7 @@ class HomeAgent:
                 self._registrar.next_look,
             )
             self._merger.turned = switch.completed
+            self._merger.is_current = lambda: members.is_current
         self._discovery = Discovery(settings, self.cache, self.members, self._outbox, entropy)
         self._tunnel_errors = TunnelErrors(settings, self.cache, self._interception, self.members, self._outbox)
         self._answers = TokenBucket(rate=100.0, burst=100)
@@ -203,6 +213,8 @@ class HomeAgent:
         self.home_link.start(now)
         if self.members is not None:
             self.members.start(now)
+        if self._resettling is not None:
+            self._resettling.start(now)
         self._outbox.notify(
             "home_agent_started", address=format_address(self.settings.address), bindings=self.cache.in_use
         )

@@ -7,6 +7,7 @@
 | ``member_states.py``, ``member_watch.py`` | the life of another member as a table; who is up |
 | ``set_peer.py`` | what its HELLOs say |
 | ``set_drain.py`` | how our mobile nodes are handed over before we leave |
+| ``set_resettle.py`` | how those of a member that stays away are moved (the engine's part, with the bindings) |
 
 A member is *up* while it serves: what is meant for it goes to it. While it is not, every other member does its work,
 so that neither a heir nor an election is needed; its death is one row of the forwarding table.
@@ -112,6 +113,17 @@ class HomeAgentSet:
     def own(self) -> int:
         """Our own number."""
         return self._settings.own
+
+    @property
+    def others(self) -> tuple[int, ...]:
+        """The numbers of the other members."""
+        return tuple(self._peers)
+
+    @property
+    def is_first(self) -> bool:
+        """Whether we are the first by number of the members that serve, and do what one member is to do for all."""
+        before = (peer for peer in self._peers.values() if peer.number < self.own)
+        return self.state is MemberState.SERVING and all(peer.state is not State.SERVING for peer in before)
 
     @property
     def is_current(self) -> bool:

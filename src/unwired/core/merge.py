@@ -52,7 +52,7 @@ class Refused(StrEnum):
 
 class Merger:
     """Receives other members' records. ``turned`` is called with a home address whose binding moved, changed its
-    primary or ended."""
+    primary or ended; ``is_current()``: whether we have what the others have, so that a record is news."""
 
     def __init__(
         self,
@@ -89,6 +89,7 @@ class Merger:
             Step.IGNORE: lambda record, binding, primary, before, now: None,
         }
         self.turned: Callable[[Address, Now], None] = lambda home_address, now: None
+        self.is_current: Callable[[], bool] = lambda: False
 
     def receive(self, event: BindingsReceived, now: Now) -> None:
         """Records from a member; told to it when they are durable here."""
@@ -198,11 +199,13 @@ class Merger:
         self._take(record, binding, now)
         self._interception.begin(binding, now)
         self._outbox.counters["global_bindings_learnt"] += 1
+        self._tell(binding)
 
     def _follow(self, record: GlobalBinding, binding: Binding, primary: int, before: State, now: Now) -> None:
         if record.care_of_address != binding.care_of_address or primary != binding.primary:
             self._interception.turn(binding, record.care_of_address, primary, now)
             self.turned(binding.home_address, now)
+            self._tell(binding)
         self._take(record, binding, now)
         self._outbox.counters["global_bindings_followed"] += 1
 
@@ -216,6 +219,17 @@ class Merger:
         self._cache.set_primary(binding, primary)
         self._take(record, binding, now)
         self._outbox.counters["global_bindings_buried"] += 1
+
+    def _tell(self, binding: Binding) -> None:
+        """A binding is new, or elsewhere, or another member's; refreshes and all that there was before are no news."""
+        if self.is_current():
+            self._outbox.notify(
+                "global_binding_stored",
+                Level.DEBUG,
+                binding.home_address,
+                care_of_address=binding.care_of_address,
+                primary=self._names[binding.primary],
+            )
 
     def _take(self, record: GlobalBinding, binding: Binding, now: Now) -> None:
         """The rest of a record that won."""

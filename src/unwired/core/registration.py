@@ -194,8 +194,8 @@ class Registrar:
         return status, advice_units if advice_units < units else 0
 
     def next_look(self, binding: Binding) -> float:
-        """When to send the next binding refresh request, or to end the binding. Only the primary asks."""
-        if binding.requests >= REFRESH_REQUESTS or binding.primary != self._roster.own:
+        """When to think of the next binding refresh request, or to end the binding."""
+        if binding.requests >= REFRESH_REQUESTS:
             return binding.ends_at
         margin_s = min(REFRESH_MARGIN_MAX_S, binding.lifetime_units * LIFETIME_UNIT_S / 8)
         return binding.ends_at - margin_s / (1 << binding.requests)
@@ -226,7 +226,8 @@ class Registrar:
         if wanted != binding.link_local:
             self._interception.defend_link_local(binding, wanted, now)
         if moved or changed:
-            binding.switched = not moved
+            # Who had to leave a member that is down may be moved once more: when that is back, or to who is nearer.
+            binding.switched = not moved and (self._members is None or self._members.is_up(binding.primary))
             self._interception.turn(binding, request.care_of_address, request.member, now)
             if self._switch is not None:
                 self._switch.completed(binding.home_address, now)
@@ -404,20 +405,32 @@ class Registrar:
                 self._cache.wheel.schedule(binding, binding.ends_at)
 
     def _look(self, binding: Binding, now: Now) -> None:
-        """Ask for a refresh if it is time to, and come back later."""
+        """Ask for a refresh if it is time to, and ours to do, and come back later."""
         if self.next_look(binding) <= now.monotonic:
             binding.requests += 1
-            self._outbox.counters["binding_refresh_requests_sent"] += 1
-            # To the home address by way of the care-of address, as all that we send to it (section 9.3.2).
-            self._outbox.send(
-                Packet(
-                    self._settings.address,
-                    binding.care_of_address,
-                    BindingRefreshRequest(),
-                    routing_home_address=binding.home_address,
-                )
-            )
+            if self._is_cared_for_by_us(binding):
+                self.ask_for_refresh(binding)
         self._cache.wheel.schedule(binding, self.next_look(binding))
+
+    def _is_cared_for_by_us(self, binding: Binding) -> bool:
+        """Its primary home agent is; while that is not up, one member for all."""
+        members = self._members
+        if members is None or binding.primary == self._roster.own:
+            return True
+        return members.is_first and not members.is_up(binding.primary)
+
+    def ask_for_refresh(self, binding: Binding) -> None:
+        """In the name of its primary home agent, who else would the mobile node believe?"""
+        self._outbox.counters["binding_refresh_requests_sent"] += 1
+        # To the home address by way of the care-of address, as all that we send to it (section 9.3.2).
+        self._outbox.send(
+            Packet(
+                self._roster.addresses[binding.primary],
+                binding.care_of_address,
+                BindingRefreshRequest(),
+                routing_home_address=binding.home_address,
+            )
+        )
 
     # --- restart ---
 
