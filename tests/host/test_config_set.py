@@ -83,6 +83,7 @@ def test_a_member(directory: Path) -> None:
         (('name = "los-angeles"', 'name = "tokyo"'), "member[1].name", "given twice"),
         (('name = "los-angeles"', 'name = "los angeles"'), "member[1].name", "can't name a member"),
         (('address = "2001:db8:100::2"', 'address = "2001:db8:100::1000"'), "member[1].address", "home address"),
+        (('address = "2001:db8:100::2"', 'address = "2001:db8:100::"'), "member[1].address", "anycast"),
         (("group_id = 100", "group_id = 0"), "home_agent_set.group_id", "out of range"),
         (("group_id = 100", 'group_id = 100\ndurability = "all"'), "home_agent_set.durability", "choices"),
         (("group_id = 100", "group_id = 100\nhello_interval = 5"), "home_agent_set.hello_interval", "not a key"),

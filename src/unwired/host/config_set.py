@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo
 from unwired.core.settings import Durability, HomeAgentSetSettings, Member
 from unwired.host.config_models import HomeAgentSection, HostAddress, Section, refusal
 from unwired.plane.certificates import Credentials
-from unwired.wire.address import format_address, in_prefix
+from unwired.wire.address import format_address, home_agents_anycast, in_prefix
 
 PORT = 7691
 Found = tuple[str, str, str, str]
@@ -116,6 +116,13 @@ def check(
                 f'"{format_address(member.address)}" is in none of the home prefixes',
                 "home agent addresses come from the prefix that all members announce",
                 "take an address of a home prefix",
+            )
+        if any(member.address in (prefix, home_agents_anycast(prefix, length)) for prefix, length in inside):
+            yield (
+                f"member[{number}].address",
+                f'"{format_address(member.address)}" is an anycast address of the home prefix',
+                "it stands for every router or home agent there (RFC 4291 section 2.6.1, RFC 2526)",
+                "take another address of the prefix",
             )
         if any(in_prefix(member.locator, *prefix) for prefix in agent.home_prefixes):
             yield (
