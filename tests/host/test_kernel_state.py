@@ -1,7 +1,9 @@
 """What the daemon makes in the kernel: made, found again by the next daemon, put back, and given back exactly."""
 
+import asyncio
 import ctypes
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -250,3 +252,21 @@ def test_a_new_link_does_not_wait_for_questions_asked_without_one(device: int) -
     left = run("ip", "-6", "neigh", "show", "nud", "all", "dev", "left")
     assert "fe80::2 " in left and "fe80::1 " not in left
     assert "fe80::1 " in run("ip", "-6", "neigh", "show", "nud", "all", "dev", "right")
+
+
+def test_nothing_waits_for_a_router_that_was_left(device: int) -> None:
+    """Not even what the data plane sends there by a route that it remembers, just after the router was left."""
+    wait_for_router = ("ip", "-6", "neigh", "replace", "fe80::1", "dev", "left", "nud", "failed")
+    neighbours = ("ip", "-6", "neigh", "show", "nud", "all", "dev", "left")
+
+    async def leave() -> None:
+        run(*wait_for_router)
+        NewLink(Netlink(), lambda *_: None).left(ROUTER, device)
+        assert "fe80::1 " not in run(*neighbours)
+        run(*wait_for_router)
+        deadline = time.monotonic() + 10
+        while "fe80::1 " in run(*neighbours):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.01)
+
+    asyncio.run(leave())

@@ -25,6 +25,8 @@ _NUD_INCOMPLETE, _NUD_REACHABLE, _NUD_FAILED = 0x01, 0x02, 0x20
 _LOOK_AGAIN_S = (0.002, 0.005, 0.02)
 """Our socket may hear an advertisement just before the kernel has made an address of it; and a router takes a moment
 to say its link-layer address."""
+_ROUTES_REMEMBERED_S: Final = 0.02
+"""The data plane looks a route up once a jiffy (bpf/route.h), which is 10 ms at most; twice that for a late tick."""
 
 
 class NewLink:
@@ -58,13 +60,20 @@ class NewLink:
         try:
             for message in self._kernel.dump(netlink.RTM_GETNEIGH):
                 if message["ifindex"] == interface and message["state"] & (_NUD_INCOMPLETE | _NUD_FAILED):
-                    self.left(parse_address(message.get_attr("NDA_DST")), interface)
+                    self._give_up(parse_address(message.get_attr("NDA_DST")), interface)
         except OSError:
             pass  # only slower
 
     def left(self, router: Address, interface: int) -> None:
-        """Nobody sends by this router any more. What still waits for its link-layer address would wait for seconds, and
-        TCP sends nothing again of which a copy waits here: give it up."""
+        """Nobody is to send by this router any more. What still waits for its link-layer address would wait for
+        seconds, and TCP sends nothing again of which a copy waits here: give it up.
+
+        And once more when the data plane has forgotten its route: that giving up lets TCP send at once, before the
+        kernel has even deleted the neighbour, and by a route remembered from before the question begins again."""
+        self._give_up(router, interface)
+        asyncio.get_running_loop().call_later(_ROUTES_REMEMBERED_S, self._give_up, router, interface)
+
+    def _give_up(self, router: Address, interface: int) -> None:
         try:
             fields = {"family": socket.AF_INET6, "ifindex": interface}
             self._kernel.change(netlink.RTM_DELNEIGH, 0, fields, {"NDA_DST": format_address(router)})
