@@ -3,8 +3,8 @@
 from set_world import HOMES, World, address_of, care_of, locator_of
 
 from unwired.core.forwarding import Tunnel
-from unwired.core.intercept import MTU_LIFETIME_S
 from unwired.core.notices import Drop
+from unwired.core.path_mtu import PATH_MTU_LIFETIME_S
 from unwired.core.set_peer import MEMBER_TUNNEL
 from unwired.wire.address import Address, parse_address
 from unwired.wire.icmpv6 import DestinationUnreachable, IcmpMessage, PacketTooBig, TimeExceeded
@@ -82,7 +82,7 @@ def test_the_mtu_outlives_the_members_death_and_is_tried_again_after_a_while() -
     world.run(5)
     assert tunnel(world).mtu == 1360
     tell(world, PacketTooBig(1340, tunnelled()))
-    world.run(MTU_LIFETIME_S - 10)
+    world.run(PATH_MTU_LIFETIME_S - 10)
     assert tunnel(world).mtu == 1300
     world.run(20)
     assert tunnel(world).mtu == 0

@@ -22,6 +22,7 @@ from unwired.core.forwarding import (
 )
 from unwired.core.home_link import MAX_NEIGHBOR_ADVERTISEMENT, HomeLink, link_local_of
 from unwired.core.outbox import Outbox
+from unwired.core.path_mtu import PATH_MTU_LIFETIME_S
 from unwired.core.roster import Roster
 from unwired.core.settings import HomeAgentSettings
 from unwired.core.timers import Agenda
@@ -30,8 +31,6 @@ from unwired.wire.address import Address
 PLANE = 0
 PREVIOUS_MAX = 4
 """Care-of addresses accepted from besides the current one; the oldest gives way."""
-MTU_LIFETIME_S = 600.0
-"""After this long a path is tried again with larger packets (RFC 8201 section 4)."""
 
 
 class Interception:
@@ -121,7 +120,7 @@ class Interception:
             return
         self._tunnel_mtu[binding.tunnel] = mtu
         self._set_tunnel(binding)
-        self._agenda.at(now.monotonic + MTU_LIFETIME_S, self._forget_mtu, binding, mtu)
+        self._agenda.at(now.monotonic + PATH_MTU_LIFETIME_S, self._forget_mtu, binding, mtu)
 
     def _forget_mtu(self, binding: Binding, mtu: int, now: Now) -> None:
         if binding.state == State.BOUND and self._tunnel_mtu.get(binding.tunnel) == mtu:

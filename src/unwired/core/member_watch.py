@@ -7,10 +7,11 @@ from typing import Any
 
 from unwired.core.door import Now
 from unwired.core.forwarding import RemoveMember, RemoveTunnel, SetMember, SetTunnel
-from unwired.core.intercept import MTU_LIFETIME_S, PLANE
+from unwired.core.intercept import PLANE
 from unwired.core.member_states import UP, Input, Revival, State, Step, revival, transition
 from unwired.core.notices import Level
 from unwired.core.outbox import Outbox
+from unwired.core.path_mtu import PATH_MTU_LIFETIME_S
 from unwired.core.set_peer import Peer
 from unwired.core.settings import HomeAgentSetSettings
 from unwired.core.timers import Agenda
@@ -70,7 +71,7 @@ class MemberWatch:
             return
         peer.mtu = mtu
         self._set_tunnel(peer)
-        self._agenda.at(now.monotonic + MTU_LIFETIME_S, self._forget_mtu, peer, mtu)
+        self._agenda.at(now.monotonic + PATH_MTU_LIFETIME_S, self._forget_mtu, peer, mtu)
 
     def _forget_mtu(self, peer: Peer, mtu: int, now: Now) -> None:
         if peer.mtu == mtu and self._running:

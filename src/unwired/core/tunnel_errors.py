@@ -19,6 +19,7 @@ from unwired.core.home_agent_set import HomeAgentSet
 from unwired.core.intercept import Interception
 from unwired.core.notices import Drop
 from unwired.core.outbox import Outbox
+from unwired.core.path_mtu import MINIMUM_MTU, inner_mtu
 from unwired.core.rate_limit import TokenBucket
 from unwired.core.settings import HomeAgentSettings
 from unwired.wire.address import Address, is_unicast_routable
@@ -34,8 +35,6 @@ from unwired.wire.ipv6 import IPV6_IN_IPV6, Packet, decode_headers
 
 TunnelError = DestinationUnreachable | PacketTooBig | TimeExceeded | ParameterProblem
 
-MINIMUM_MTU = 1280
-OUTER_HEADER = 40
 _QUOTED_MAX = MINIMUM_MTU - 40 - 8
 _ADDRESS_UNREACHABLE = 3
 _REDIRECT = 137
@@ -81,9 +80,7 @@ class TunnelErrors:
     def _too_big(
         self, message: PacketTooBig, original: "_Original", now: Now, lower: Callable[[int, Now], None]
     ) -> None:
-        # No source goes below IPv6's minimum. The data plane does not fragment tunnel packets, as RFC 2473 section
-        # 7.1 would have it there: a path that is narrower loses what is larger.
-        mtu = max(MINIMUM_MTU, message.mtu - OUTER_HEADER)
+        mtu = inner_mtu(message.mtu)
         lower(mtu, now)
         self._outbox.counters["tunnel_packets_too_big"] += 1
         if original.length > MINIMUM_MTU:  # the source can't send less

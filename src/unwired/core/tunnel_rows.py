@@ -22,6 +22,7 @@ from unwired.core.forwarding import (
     Unforward,
     Unlisten,
 )
+from unwired.core.path_mtu import PATH_MTU_LIFETIME_S, inner_mtu
 from unwired.wire.address import Address
 
 PLANE = 0
@@ -31,11 +32,6 @@ GRACE_S = 5.0
 """How long packets may still arrive at an address or in a tunnel that is given up."""
 PEERS_MAX = 8
 """Home agents whose tunnels are opened at a time."""
-
-PATH_MTU_AGE_S = 600.0
-"""After this a larger packet is tried again (RFC 8201 section 5.3)."""
-MINIMUM_MTU = 1280
-OUTER_HEADER = 40
 
 
 class TunnelRows:
@@ -123,16 +119,14 @@ class TunnelRows:
             self._emit(Forward(PLANE, Direction.FROM_HOME_ADDRESS, self._home_address, TUNNEL))
 
     def lower_mtu(self, path_mtu: int, now: float) -> None:
-        """The path from end to end of the tunnel carries ``path_mtu`` bytes. No source goes below IPv6's
-        minimum; a path that is narrower loses what is larger, because the data plane does not fragment tunnel packets,
-        as RFC 2473 section 7.1 would have it there."""
+        """The path from end to end of the tunnel carries ``path_mtu`` bytes."""
         if self.tunnel is None:
             return
-        mtu = max(path_mtu - OUTER_HEADER, MINIMUM_MTU)
+        mtu = inner_mtu(path_mtu)
         if not self.tunnel.mtu or mtu < self.tunnel.mtu:
             self.tunnel = replace(self.tunnel, mtu=mtu)
             self._emit(SetTunnel(self.tunnel))
-        self._raise_mtu_at = now + PATH_MTU_AGE_S
+        self._raise_mtu_at = now + PATH_MTU_LIFETIME_S
 
     def stop_forwarding(self, now: float) -> None:
         """Nothing more goes into the tunnel; what is in it still comes out for a while."""
