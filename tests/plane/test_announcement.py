@@ -266,6 +266,23 @@ def test_external_is_the_marked_route_alone(here: Site) -> None:
     daemon.say("stop")
 
 
+@pytest.mark.parametrize("command", ["status", "stop"])
+def test_a_supervisor_that_hangs_is_succeeded(here: Site, command: str) -> None:
+    daemon = here.daemon(managed())
+    daemon.say("announce")
+    here.sees()
+    before = daemon.status_when(lambda status: status["announced"], "announced")
+    os.kill(before["pid"], signal.SIGSTOP)
+    if command == "stop":
+        daemon.say("stop")
+        assert not here.marked() and not (here.runtime / "bgp").exists()
+    else:
+        status = daemon.status_when(lambda status: status["pid"] != before["pid"], "another supervisor")
+        assert status["announced"] and here.marked()
+        assert any("did not answer" in problem for problem in status["problems"])
+        here.sees()
+
+
 def test_a_second_supervisor_goes(here: Site) -> None:
     daemon = here.daemon(managed())
     before = established(daemon)

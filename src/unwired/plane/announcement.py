@@ -10,6 +10,7 @@ import contextlib
 import json
 import math
 import os
+import select
 import signal
 import socket
 import struct
@@ -234,7 +235,7 @@ class Announcer:
                     raise ConnectionError("it has closed the connection")
                 answer: dict[str, Any] = json.loads(line)
             except TimeoutError:
-                self._kill(self._writer)
+                await self._kill(self._writer)
                 self._hang_up()
                 raise ConnectionError(f"it did not answer for {_ANSWER_S:g} s and was killed") from None
             except ValueError:
@@ -248,12 +249,13 @@ class Announcer:
         return answer
 
     @staticmethod
-    def _kill(writer: asyncio.StreamWriter) -> None:
-        """Who is at the other end: one that hangs can't withdraw, and keeps its successor out."""
+    async def _kill(writer: asyncio.StreamWriter) -> None:
+        """End who is at the other end: one that hangs can't withdraw, and keeps its successor out."""
         peer = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         process, _, _ = _CREDENTIALS.unpack(peer)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError), os.fdopen(os.pidfd_open(process), "rb") as handle:
+            signal.pidfd_send_signal(handle.fileno(), signal.SIGKILL)
+            await asyncio.to_thread(select.select, [handle], [], [], _ANSWER_S)  # until it has ended
 
     def _hang_up(self) -> None:
         if self._writer is not None:
