@@ -25,7 +25,7 @@ class GlobalBinding:
     nothing that was registered later or elsewhere. ``timestamp`` is the last one accepted from the mobile node, 0
     without. ``ends_at``, in seconds since 1970, is the end of the lifetime, or when the tombstone is forgotten; a
     binding whose lifetime is over still beats an older one that is not.
-    ``switched``: the mobile node has changed its home agent at this care-of address.
+    ``switched``: the mobile node has changed its home agent at this care-of address, other than by the death of one.
     """
 
     home_address: Address
