@@ -256,14 +256,16 @@ def test_a_new_link_does_not_wait_for_questions_asked_without_one(device: int) -
 
 def test_nothing_waits_for_a_router_that_was_left(device: int) -> None:
     """Not even what the data plane sends there by a route that it remembers, just after the router was left."""
-    wait_for_router = ("ip", "-6", "neigh", "replace", "fe80::1", "dev", "left", "nud", "failed")
+    # Permanent: an entry that the kernel never collects by itself.
+    router = "fe80::1", "lladdr", "02:00:00:00:00:01", "dev", "left", "nud", "permanent"
+    use_router = ("ip", "-6", "neigh", "replace", *router)
     neighbours = ("ip", "-6", "neigh", "show", "nud", "all", "dev", "left")
 
     async def leave() -> None:
-        run(*wait_for_router)
+        run(*use_router)
         NewLink(Netlink(), lambda *_: None).left(ROUTER, device)
         assert "fe80::1 " not in run(*neighbours)
-        run(*wait_for_router)
+        run(*use_router)
         deadline = time.monotonic() + 10
         while "fe80::1 " in run(*neighbours):
             assert time.monotonic() < deadline
