@@ -335,6 +335,34 @@ def test_what_one_member_alone_was_told_spreads_when_the_teller_is_lost() -> Non
     assert streams.members[3].store.records
 
 
+def test_what_is_on_its_way_when_members_compare_is_not_answered_with_whole_buckets() -> None:
+    streams = all_joined()
+    for number in range(600):
+        streams.members[1].publish(binding(number, 1), streams.now)
+    streams.settle()
+    before = answered(streams)
+    for version in range(2, 400):
+        streams.now += 0.5
+        streams.members[1].publish(binding(version, version), streams.now)
+        streams.turn(2)
+        streams.deliver(2, 1)  # it may ask just now
+        streams.settle(streams.now)
+    assert sum(one.mesh.counters["reconciliations"] for one in streams.members.values()) > 10
+    assert answered(streams) == before
+    assert streams.members[2].store.records == streams.members[1].store.records
+
+
+def test_what_differs_for_good_is_found_by_the_regular_comparison() -> None:
+    streams = all_joined()
+    streams.members[1].store.merge(binding(1, 1))
+    streams.settle(streams.now + 6 * RECONCILE_INTERVAL_S)
+    assert all(binding(1, 1).home_address in one.store.records for one in streams.members.values())
+
+
+def answered(streams: Streams) -> int:
+    return sum(one.mesh.counters["buckets_answered"] for one in streams.members.values())
+
+
 def test_a_lost_member_makes_the_others_compare_at_once() -> None:
     streams = all_joined(3)
     before = {number: streams.members[number].mesh.counters["reconciliations"] for number in (2, 3)}

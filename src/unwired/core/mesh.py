@@ -43,6 +43,10 @@ SETTLING_S = 1.0
 """A member that starts waits this long for streams to members that it has not reached yet."""
 AFTER_LOSS_S = 1.0
 """When a member is lost, what it last told the others is theirs by then."""
+ROUTINE_REQUESTS = 2
+TRANSIT_S = 2.0
+"""The regular comparison with a member is made twice, this long apart, and brings what differs both times: under load,
+records that are on their way make buckets differ for a moment, each with hundreds of others in it."""
 PATIENCE_S = 10.0
 """A member that answers nothing for so long is passed over."""
 PING_INTERVAL_S = 1.0
@@ -134,6 +138,7 @@ class Mesh:
         if link.open:
             for other in self._links.values():
                 if other.open:
+                    other.routine = 0
                     self._wanted.setdefault(other.member, now + AFTER_LOSS_S)
 
     def received(self, member: int, frame: bytes, now: float) -> None:
@@ -310,6 +315,8 @@ class Mesh:
             self.counters["reconciliations"] += 1
             if self._asking == link.member:
                 self._asking = None
+            if link.routine:
+                self._wanted.setdefault(link.member, now + TRANSIT_S)
 
     def _acknowledgement(self, link: Link, message: StateSynchronization) -> None:
         status = message.option(StateSynchronizationStatus)
@@ -339,6 +346,9 @@ class Mesh:
             reason = f"it has {len(theirs)} buckets, we have {len(own)}: the members run different releases"
             raise _Refused(Refusal.OTHER_BUCKETS, reason, Status.REASON_UNSPECIFIED)
         differing = [number for number, digest in enumerate(own) if theirs is None or theirs[number] != digest]
+        differed, link.differed = link.differed, frozenset(differing)
+        if message.acknowledge and differed is not None:
+            differing = [number for number in differing if number in differed]
         self.counters["buckets_answered"] += len(differing)
         link.answer = Answer(message.identifier, differing, self._store)
 
@@ -364,7 +374,9 @@ class Mesh:
         open_ones = sorted(link.member for link in self._links.values() if link.open)
         if open_ones:
             self._asked_last = next((number for number in open_ones if number > self._asked_last), open_ones[0])
-            self._wanted.setdefault(self._asked_last, now)
+            if self._asked_last not in self._wanted and self._asked_last != self._asking:
+                self._wanted[self._asked_last] = now
+                self._links[self._asked_last].routine = ROUTINE_REQUESTS
 
     def _ask(self, now: float) -> None:
         """Send the request that has waited longest, if its time has come."""
@@ -378,7 +390,9 @@ class Mesh:
                 self._asking = member
                 self._patient_until = now + PATIENCE_S
                 options = [RequestedBinding(UNSPECIFIED), *digest_options(self._store.digests())]
-                link.frames.append(encode_frame(Kind.REQUEST, identifier, *options))
+                is_routine = link.routine > 0
+                link.routine -= is_routine
+                link.frames.append(encode_frame(Kind.REQUEST, identifier, *options, acknowledge=is_routine))
                 return
 
     def _pass_over(self, member: int, now: float) -> None:

@@ -213,12 +213,14 @@ class Link:
         "answer",
         "answered",
         "asked",
+        "differed",
         "frames",
         "heard_at",
         "incoming",
         "member",
         "open",
         "outgoing",
+        "routine",
         "sent_at",
         "writable",
     )
@@ -234,6 +236,10 @@ class Link:
         self.incoming = Incoming()
         self.asked = 0
         """The identifier of our request that it has not answered in full, 0 for none."""
+        self.routine = 0
+        """How many requests of a regular comparison are still to be made."""
+        self.differed: frozenset[int] | None = None
+        """The buckets in which the member differed from us when it last asked on this stream."""
         self.answer: Answer | None = None
         self.answered = 0
         """The identifier of the last request whose answer was given in full."""
