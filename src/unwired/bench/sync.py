@@ -30,7 +30,7 @@ SCHEMA = "unwired.bench.sync/1"
 GOAL_TAKEOVER_S = 60.0
 GOAL_BYTES = 100.0
 RATE = 1000
-"""Binding updates a second, for which the bytes are counted; for so long that the regular comparisons are among them."""
+"""Binding updates a second, for which the bytes are counted, those of the regular comparisons among them."""
 _SLOW_RATE = 20
 """So few that none waits for others to go with it."""
 _SLOW_S = 5.0
