@@ -60,7 +60,7 @@ from unwired.plane.certificates import Credentials
 from unwired.plane.mesh import MeshCarrier
 from unwired.store.journal import Journal
 from unwired.wire.address import parse_address
-from unwired.wire.ipv6 import decode_packet
+from unwired.wire.ipv6 import Packet, decode_packet
 from unwired.wire.rfc4285 import ntp_timestamp
 
 HOLDER, JOINER = 1, 2
@@ -207,18 +207,18 @@ class BenchMember:
 
     async def update(self, rate: float, seconds: float) -> dict[str, Any]:
         total = round(rate * seconds)
-        data = self._fleet.updates(total, True, time.time() + 1)
-        size = len(data) // total
-        packets = [decode_packet(data[start : start + size]) for start in range(0, len(data), size)]
-        numbers = [int.from_bytes((packet.home_address or b"")[8:]) for packet in packets]
+        packets: list[Packet] = []
         before = self._socket_counters()
         sent: list[tuple[int, int, float]] = []
         began = time.monotonic()
         while len(sent) < total:
             due = min(total, int((time.monotonic() - began) * rate) + 1)
+            while len(packets) < due:
+                packets += self._fresh_updates(max(round(rate), 1))
             for place in range(len(sent), due):
                 packet: Any = packets[place]
-                sent.append((numbers[place], packet.payload.sequence, time.monotonic()))
+                number = int.from_bytes((packet.home_address or b"")[8:])
+                sent.append((number, packet.payload.sequence, time.monotonic()))
                 self._engine.receive(packet, 0, _now())
                 self._perform()
             await asyncio.sleep(_TICK_S)
@@ -227,6 +227,12 @@ class BenchMember:
         after = self._socket_counters()
         counted = dict(zip(("sent", "received", "segments_out", "segments_in"), _minus(after, before), strict=True))
         return {"updates": sent, "accepted": self._engine.counters["binding_updates_accepted"], "socket": counted}
+
+    def _fresh_updates(self, count: int) -> list[Packet]:
+        """A second's: a home agent takes timestamps of only some seconds."""
+        data = self._fleet.updates(count, True, time.time() + 1)
+        size = len(data) // count
+        return [decode_packet(data[start : start + size]) for start in range(0, len(data), size)]
 
     def received(self) -> dict[str, Any]:
         received, self._received = self._received, []
