@@ -17,9 +17,9 @@ from participant import Participant, binding, settings_of, until
 from unwired.core import mesh as core_mesh
 from unwired.core.settings import Member
 from unwired.plane import mesh
-from unwired.plane.carrier import CarrierError
+from unwired.plane.carrier import PORT, CarrierError
 from unwired.plane.certificates import Credentials, create_authority, create_member
-from unwired.plane.mesh import HANDSHAKES_MAX, PORT, MeshCarrier
+from unwired.plane.mesh import HANDSHAKES_MAX, MeshCarrier
 from unwired.wire.address import format_address
 from unwired.wire.state_synchronization import FRAME_SIZE_MAX, Kind, StreamOpening, encode_frame
 

@@ -9,10 +9,10 @@ from pydantic import BeforeValidator, Field, ValidationInfo
 
 from unwired.core.settings import Durability, HomeAgentSetSettings, Member
 from unwired.host.config_models import HomeAgentSection, HostAddress, Section, refusal
+from unwired.plane.carrier import PORT
 from unwired.plane.certificates import Credentials
 from unwired.wire.address import format_address, home_agents_anycast, in_prefix
 
-PORT = 7691
 Found = tuple[str, str, str, str]
 """Key, what, why, fix."""
 

@@ -15,6 +15,8 @@ from unwired.core.door import Event
 from unwired.core.global_binding import BindingStore, GlobalBinding
 from unwired.wire.address import Address
 
+PORT = 7691
+"""At their locators, unless the operator says otherwise: streams between members (TCP) and HELLO datagrams (UDP)."""
 Listener = Callable[[Event], None]
 """Takes ``BindingsReceived``, ``BindingsHeld``, ``SetCurrent`` and ``KeyShared``."""
 

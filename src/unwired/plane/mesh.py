@@ -18,13 +18,12 @@ from unwired.core.global_binding import BindingStore, GlobalBinding
 from unwired.core.mesh import Close, Mesh, Transmit
 from unwired.core.mesh_link import Refusal
 from unwired.core.settings import HomeAgentSetSettings
-from unwired.plane.carrier import CarrierError, LinkStatus, Listener
+from unwired.plane.carrier import PORT, CarrierError, LinkStatus, Listener
 from unwired.plane.certificates import Credentials, names_only
 from unwired.plane.frame_stream import FrameStream
 from unwired.wire.address import Address, format_address, is_ipv4, parse_address
 from unwired.wire.state_synchronization import FRAME_SIZE_MAX, LENGTH_SIZE
 
-PORT = 7691
 CONNECT_TIMEOUT_S = 5.0
 HANDSHAKE_TIMEOUT_S = 5.0
 RETRY_MIN_S, RETRY_MAX_S = 0.1, 1.0
