@@ -108,9 +108,9 @@ ROOM = 1000
 class HomeAgent:
     """An engine (``door.Engine``) that keeps packets flowing to mobile nodes that are away.
 
-    ``entropy(size)`` gives random bytes; they need not be secret. ``rows_are_there``, set before the start: an earlier
-    process has left the rows of the bindings in the forwarding table, and asking for them again may take its time;
-    ``is_settled`` says when all have been asked for.
+    ``entropy(size)`` gives random bytes; secret ones in a set, whose HELLO keys are made of them. ``rows_are_there``,
+    set before the start: an earlier process has left the rows of the bindings in the forwarding table, and asking for
+    them again may take its time; ``is_settled`` says when all have been asked for.
     """
 
     def __init__(
