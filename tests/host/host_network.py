@@ -214,7 +214,7 @@ home_address = "2001:db8:100::1000"
     return path
 
 
-def mobile_node_file(directory: Path) -> Path:
+def mobile_node_file(directory: Path, prefix_length: int = 64) -> Path:
     path = directory / "mobile-node.toml"
     path.write_text(
         f"""
@@ -224,7 +224,7 @@ runtime_dir = "{directory}/run"
 state_dir = "{directory}/state"
 [mobile_node]
 identifier = "mn@example.org"
-home_address = "2001:db8:100::1000/64"
+home_address = "2001:db8:100::1000/{prefix_length}"
 home_agent = "2001:db8:100::1"
 interfaces = ["wlan0", "wwan0"]
 [mobile_node.key]

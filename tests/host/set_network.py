@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from host_network import KEY, Network
+from host_network import KEY, Network, mobile_node_file
 
 from unwired.plane.certificates import create_authority, create_member
 from unwired.wire.address import parse_address
@@ -103,23 +103,7 @@ authority = "authority.crt"
 
 
 def node_file(directory: Path) -> Path:
-    path = directory / "mobile-node.toml"
-    path.write_text(
-        f"""
-[daemon]
-name = "node{os.getpid()}"
-runtime_dir = "{directory}/run"
-state_dir = "{directory}/state"
-[mobile_node]
-identifier = "mn@example.org"
-home_address = "{HOME}/48"
-home_agent = "{ADDRESSES[1]}"
-interfaces = ["wlan0", "wwan0"]
-[mobile_node.key]
-{KEY}
-"""
-    )
-    return path
+    return mobile_node_file(directory, prefix_length=48)
 
 
 def ping(network: Network, name: str, address: str, count: int = 10) -> int:
