@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from unwired.wire.address import V4_MAPPED
 from unwired.wire.icmpv6 import ICMP_MESSAGES, IcmpMessage, UnknownIcmp
 from unwired.wire.ipv6 import Packet, UnknownPayload
 from unwired.wire.layout import Layout
@@ -13,6 +14,7 @@ from unwired.wire.mobility import MESSAGES, OPTIONS, MobilityMessage, MobilityOp
 from unwired.wire.nd_options import ND_OPTIONS, NdOption, UnknownNdOption
 
 addresses = st.binary(min_size=16, max_size=16)
+ipv4_addresses = st.binary(min_size=4, max_size=4).map(lambda packed: V4_MAPPED + packed)
 unknown_option_numbers = st.sampled_from(sorted(set(range(2, 256)) - set(OPTIONS)))
 unknown_message_numbers = st.sampled_from(sorted(set(range(256)) - set(MESSAGES)))
 unknown_icmp_numbers = st.sampled_from(sorted(set(range(256)) - set(ICMP_MESSAGES)))
@@ -28,6 +30,8 @@ def _values(kind: str, in_nd_option: bool) -> st.SearchStrategy[Any]:
         return st.integers(0, (1 << int(kind)) - 1)
     if kind == "address":
         return addresses
+    if kind == "ipv4":
+        return ipv4_addresses
     if kind.endswith("B"):
         size = int(kind[:-1])
         return st.binary(min_size=size, max_size=size)

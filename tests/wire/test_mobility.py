@@ -8,6 +8,7 @@ import pytest
 from unwired.wire.address import parse_address
 from unwired.wire.errors import DecodeError
 from unwired.wire.mobility import MobilityMessage, UnknownMessage, UnknownOption, decode_mobility, encode_mobility
+from unwired.wire.present import value_name
 from unwired.wire.rfc4283 import MobileNodeIdentifier
 from unwired.wire.rfc4285 import (
     MN_AAA_SUBTYPE,
@@ -84,7 +85,7 @@ def test_binding_authorization_data_has_no_padding_after_it() -> None:
 def test_reserved_bits_are_ignored() -> None:
     encoded = bytearray(encode_mobility(BindingUpdate(1, 2)))
     encoded[3] = 0xFF
-    encoded[9] = 0xFF
+    encoded[9] = 0x0F
     assert decode_mobility(bytes(encoded)) == BindingUpdate(1, 2)
 
 
@@ -156,9 +157,9 @@ def test_lifetimes_in_seconds() -> None:
 
 
 def test_status_names() -> None:
-    assert BindingAcknowledgement(134, 1, 0).status_name == "DUPLICATE_ADDRESS_DETECTION_FAILED"
-    assert BindingAcknowledgement(250, 1, 0).status_name == ""
-    assert BindingError(2, HOME).status_name == "UNRECOGNIZED_MH_TYPE_VALUE"
+    assert value_name(BindingAcknowledgement(134, 1, 0), "status") == "DUPLICATE_ADDRESS_DETECTION_FAILED"
+    assert value_name(BindingAcknowledgement(250, 1, 0), "status") == ""
+    assert value_name(BindingError(2, HOME), "status") == "UNRECOGNIZED_MH_TYPE_VALUE"
     assert (BindingStatus.MIPV6_ID_MISMATCH, BindingStatus.MIPV6_MESG_ID_REQD, BindingStatus.MIPV6_AUTH_FAIL) == (
         144,
         145,

@@ -18,6 +18,7 @@ from unwired.wire.icmpv6 import RouterAdvertisement, RouterSolicitation
 from unwired.wire.ipv6 import Packet, decode_packet
 from unwired.wire.mobility import MobilityMessage
 from unwired.wire.pcap import CaptureError, ipv6_offset, read_frames
+from unwired.wire.present import value_name
 from unwired.wire.rfc6275 import BindingAcknowledgement, BindingUpdate
 
 _SAME_PACKET_S = 2.0
@@ -185,7 +186,7 @@ def _words(packet: Packet) -> tuple[str, str]:
         what = f"lifetime {payload.lifetime_s} s" if payload.lifetime_units else "de-registration"
         return "binding update", f"#{payload.sequence}, {what}; {ends}"
     if isinstance(payload, BindingAcknowledgement):
-        return "binding acknowledgement", f"#{payload.sequence}, status {payload.status_name}; {ends}"
+        return "binding acknowledgement", f"#{payload.sequence}, status {value_name(payload, 'status')}; {ends}"
     if isinstance(payload, RouterSolicitation):
         return "router solicitation", ends
     if isinstance(payload, RouterAdvertisement):

@@ -3,6 +3,6 @@
 Importing the package declares every message and option, so that the registries are complete for whoever decodes.
 """
 
-from unwired.wire import rfc4283, rfc4285, rfc5142, rfc6275
+from unwired.wire import rfc4283, rfc4285, rfc5142, rfc5555, rfc5844, rfc6275
 
-__all__ = ["rfc4283", "rfc4285", "rfc5142", "rfc6275"]
+__all__ = ["rfc4283", "rfc4285", "rfc5142", "rfc5555", "rfc5844", "rfc6275"]

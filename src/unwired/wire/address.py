@@ -13,24 +13,26 @@ Address: TypeAlias = bytes
 UNSPECIFIED: Address = bytes(16)
 ALL_NODES: Address = ipaddress.IPv6Address("ff02::1").packed
 ALL_ROUTERS: Address = ipaddress.IPv6Address("ff02::2").packed
-_V4_MAPPED = bytes(10) + b"\xff\xff"
+V4_MAPPED = bytes(10) + b"\xff\xff"
+"""What stands before the four bytes of an IPv4 address."""
+UNSPECIFIED_IPV4: Address = V4_MAPPED + bytes(4)
 
 
 def parse_address(text: str) -> Address:
     """The packed form of an IPv6 or IPv4 address in text. Raises ValueError with a clear sentence."""
     address = ipaddress.ip_address(text)
-    return _V4_MAPPED + address.packed if address.version == 4 else address.packed
+    return V4_MAPPED + address.packed if address.version == 4 else address.packed
 
 
 def format_address(address: Address) -> str:
     """RFC 5952 text of a packed address; a v4-mapped one as a dotted quad."""
-    if address[:12] == _V4_MAPPED:
+    if address[:12] == V4_MAPPED:
         return str(ipaddress.IPv4Address(address[12:]))
     return str(ipaddress.IPv6Address(address))
 
 
 def is_ipv4(address: Address) -> bool:
-    return address[:12] == _V4_MAPPED
+    return address[:12] == V4_MAPPED
 
 
 def is_multicast(address: Address) -> bool:

@@ -9,6 +9,7 @@ A layout names the fields in wire order, as the RFCs draw them::
 ``name:flag``      one bit, a bool
 ``name:8B``        that many bytes, as they are
 ``name:address``   16 bytes, an IPv6 address
+``name:ipv4``      4 bytes, an IPv4 address: the field holds its v4-mapped form
 ``_:12``           reserved bits: zero when sent, ignored when received
 ``name:rest``      only last: all remaining bytes (``text``: the same, shown to people as UTF-8)
 ``name:count``     one byte: how many addresses the list ``name`` has; no field of its own
@@ -25,6 +26,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
+from unwired.wire.address import V4_MAPPED, is_ipv4
 from unwired.wire.errors import DecodeError
 
 Unpack = Callable[[bytes, int, int], Any]
@@ -32,6 +34,7 @@ Unpack = Callable[[bytes, int, int], Any]
 Pack = Callable[[Any], bytes]
 
 ADDRESS_SIZE = 16
+IPV4_SIZE = 4
 _CODES = {8: "B", 16: "H", 32: "I", 64: "Q"}
 
 
@@ -134,6 +137,11 @@ def parse_layout(text: str, tails: dict[str, Tail]) -> Layout:
             index += 1
         elif item.kind == "counted" and item.name == count and number >= len(items) - 2:
             counted = item.name
+        elif item.kind == "ipv4" and counted is None:
+            codes.append("4s")
+            extract[item.name] = f"V4_MAPPED + v{index}"
+            insert.append(f"ipv4(m.{item.name}, {item.name!r})")
+            index += 1
         elif counted is None and (item.kind == "address" or item.kind.endswith("B")):
             size = 16 if item.kind == "address" else int(item.kind[:-1])
             codes.append(f"{size}s")
@@ -167,6 +175,12 @@ def _sized(value: bytes, size: int, name: str) -> bytes:
     if len(value) != size:
         raise ValueError(f"{name} must be {size} bytes, not {len(value)}")
     return value
+
+
+def _ipv4(value: bytes, name: str) -> bytes:
+    if len(value) != ADDRESS_SIZE or not is_ipv4(value):
+        raise ValueError(f"{name} must be an IPv4 address in its v4-mapped form")
+    return value[-IPV4_SIZE:]
 
 
 def draft_of(cls: type[Any]) -> type[Any]:
@@ -218,6 +232,7 @@ def compile_unpack(cls: type[Any], layout: Layout, name: str, tails: dict[str, T
         "unpack_from": struct.Struct(layout.format).unpack_from,
         "length": layout.length,
         "DecodeError": DecodeError,
+        "V4_MAPPED": V4_MAPPED,
         "addresses": _unpack_addresses,
         "tail": tails[layout.tail.kind].unpack if layout.tail else None,
     }
@@ -246,6 +261,7 @@ def compile_pack(
     scope: dict[str, Any] = {
         "fit": _fit,
         "sized": _sized,
+        "ipv4": _ipv4,
         "name": name,
         "error": struct.error,
         "pack_fields": struct.Struct("!" + head + layout.format[1:]).pack,

@@ -1,6 +1,7 @@
 """RFC 6275: the mobility messages and options of Mobile IPv6."""
 
 from enum import IntEnum
+from typing import Annotated
 
 from unwired.wire.address import Address
 from unwired.wire.mobility import MobilityMessage, MobilityOption, mobility_message, mobility_option
@@ -10,7 +11,8 @@ LIFETIME_UNIT_S = 4
 
 
 class BindingStatus(IntEnum):
-    """Status of a binding acknowledgement (section 6.1.8); below 128 the binding update was accepted."""
+    """Status of a binding acknowledgement (section 6.1.8, then what later RFCs added); below 128 the binding update was
+    accepted."""
 
     BINDING_UPDATE_ACCEPTED = 0
     ACCEPTED_BUT_PREFIX_DISCOVERY_NECESSARY = 1
@@ -26,13 +28,66 @@ class BindingStatus(IntEnum):
     EXPIRED_CARE_OF_NONCE_INDEX = 137
     EXPIRED_NONCES = 138
     REGISTRATION_TYPE_CHANGE_DISALLOWED = 139
-    MIPV6_ID_MISMATCH = 144
-    """RFC 4285 section 6."""
-    MIPV6_MESG_ID_REQD = 145
-    """RFC 4285 section 6."""
-    MIPV6_AUTH_FAIL = 146
-    """RFC 4285 section 5.1.1."""
     INVALID_CARE_OF_ADDRESS = 174
+    # RFC 3963 section 4.2
+    MOBILE_ROUTER_OPERATION_NOT_PERMITTED = 140
+    INVALID_PREFIX = 141
+    NOT_AUTHORIZED_FOR_PREFIX = 142
+    FORWARDING_SETUP_FAILED = 143
+    # RFC 4285 sections 5.1.1 and 6
+    MIPV6_ID_MISMATCH = 144
+    MIPV6_MESG_ID_REQD = 145
+    MIPV6_AUTH_FAIL = 146
+    # RFC 4866 section 5.7
+    PERMANENT_HOME_KEYGEN_TOKEN_UNAVAILABLE = 147
+    CGA_AND_SIGNATURE_VERIFICATION_FAILED = 148
+    PERMANENT_HOME_KEYGEN_TOKEN_EXISTS = 149
+    NON_NULL_HOME_NONCE_INDEX_EXPECTED = 150
+    # RFC 5149 section 4
+    SERVICE_AUTHORIZATION_FAILED = 151
+    # RFC 5213 section 8.9
+    PROXY_REG_NOT_ENABLED = 152
+    NOT_LMA_FOR_THIS_MOBILE_NODE = 153
+    MAG_NOT_AUTHORIZED_FOR_PROXY_REG = 154
+    NOT_AUTHORIZED_FOR_HOME_NETWORK_PREFIX = 155
+    TIMESTAMP_MISMATCH = 156
+    TIMESTAMP_LOWER_THAN_PREV_ACCEPTED = 157
+    MISSING_HOME_NETWORK_PREFIX_OPTION = 158
+    BCE_PBU_PREFIX_SET_DO_NOT_MATCH = 159
+    MISSING_MN_IDENTIFIER_OPTION = 160
+    MISSING_HANDOFF_INDICATOR_OPTION = 161
+    MISSING_ACCESS_TECH_TYPE_OPTION = 162
+    # RFC 5845 section 6.4
+    GRE_KEY_OPTION_NOT_REQUIRED = 2
+    GRE_TUNNELING_BUT_TLV_HEADER_NOT_SUPPORTED = 3
+    GRE_KEY_OPTION_REQUIRED = 163
+    # RFC 5648 section 4.4
+    MCOA_NOTCOMPLETE = 4
+    MCOA_RETURNHOME_WO_NDP = 5
+    MCOA_MALFORMED = 164
+    MCOA_NON_MCOA_BINDING_EXISTS = 165
+    MCOA_PROHIBITED = 166
+    MCOA_UNKNOWN_COA = 167
+    MCOA_BULK_REGISTRATION_PROHIBITED = 168
+    MCOA_SIMULTANEOUS_HOME_AND_FOREIGN_PROHIBITED = 169
+    # RFC 5844 section 3.3.5
+    NOT_AUTHORIZED_FOR_IPV4_MOBILITY_SERVICE = 170
+    NOT_AUTHORIZED_FOR_IPV4_HOME_ADDRESS = 171
+    NOT_AUTHORIZED_FOR_IPV6_MOBILITY_SERVICE = 172
+    MULTIPLE_IPV4_HOME_ADDRESS_ASSIGNMENT_NOT_SUPPORTED = 173
+    # RFC 6058 section 4.8
+    PBU_ACCEPTED_TB_IGNORED_SETTINGSMISMATCH = 6
+    # RFC 6602 section 4.4
+    INVALID_MOBILE_NODE_GROUP_IDENTIFIER = 175
+    # RFC 6618 section 8.2
+    REINIT_SA_WITH_HAC = 176
+    # RFC 7148 section 4.2
+    NOT_AUTHORIZED_FOR_DELEGATED_MNP = 177
+    REQUESTED_DMNP_IN_USE = 178
+    # RFC 7222 section 4.3
+    CANNOT_MEET_QOS_SERVICE_REQUEST = 179
+    # RFC 8278 section 4.3
+    CANNOT_SUPPORT_MULTIPATH_BINDING = 180
 
 
 class BindingErrorStatus(IntEnum):
@@ -40,10 +95,6 @@ class BindingErrorStatus(IntEnum):
 
     UNKNOWN_BINDING_FOR_HOME_ADDRESS_DESTINATION_OPTION = 1
     UNRECOGNIZED_MH_TYPE_VALUE = 2
-
-
-def _name(names: type[IntEnum], value: int) -> str:
-    return names(value).name if value in names.__members__.values() else ""
 
 
 # --- messages --------------------------------------------------------------------------------------------------------
@@ -158,7 +209,7 @@ class CareOfTest(MobilityMessage):
 #                                  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 #                                  |          Sequence #           |
 #  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-#  |A|H|L|K|        Reserved       |           Lifetime            |
+#  |A|H|L|K|M|R|P|F|T|B|S|D| Rsvd. |           Lifetime            |
 #  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 #  |                                                               |
 #  .                                                               .
@@ -170,11 +221,17 @@ class CareOfTest(MobilityMessage):
     5,
     "Binding Update",
     "RFC 6275, 6.1.7",
-    "sequence:16 acknowledge:flag home_registration:flag link_local_compatible:flag key_management:flag _:12"
+    "sequence:16 acknowledge:flag home_registration:flag link_local_compatible:flag key_management:flag"
+    " map_registration:flag mobile_router:flag proxy_registration:flag force_udp_encapsulation:flag"
+    " tlv_header_format:flag bulk_binding_update:flag multicast_signaling:flag distributed_mobility_management:flag _:4"
     " lifetime_units:16",
 )
 class BindingUpdate(MobilityMessage):
-    """Tells a home agent or correspondent the care-of address. ``lifetime_units`` counts 4 s; 0 removes the binding."""
+    """Tells a home agent or correspondent the care-of address. ``lifetime_units`` counts 4 s; 0 removes the binding.
+
+    The flags after the first four come from RFC 5380 section 4 (M), 3963 4.1 (R), 5213 8.1 (P), 5555 3.1.3 (F), 5845
+    6.2 (T), 6602 4.1 (B), 7161 4.2.2.1 (S) and 8885 4.1 (D).
+    """
 
     sequence: int
     lifetime_units: int
@@ -182,6 +239,14 @@ class BindingUpdate(MobilityMessage):
     home_registration: bool = False
     link_local_compatible: bool = False
     key_management: bool = False
+    map_registration: bool = False
+    mobile_router: bool = False
+    proxy_registration: bool = False
+    force_udp_encapsulation: bool = False
+    tlv_header_format: bool = False
+    bulk_binding_update: bool = False
+    multicast_signaling: bool = False
+    distributed_mobility_management: bool = False
 
     @property
     def lifetime_s(self) -> int:
@@ -189,7 +254,7 @@ class BindingUpdate(MobilityMessage):
 
 
 #                                  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-#                                  |    Status     |K|  Reserved   |
+#                                  |    Status     |K|R|P|T|B|S|D|_|
 #  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 #  |           Sequence #          |           Lifetime            |
 #  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
@@ -200,25 +265,31 @@ class BindingUpdate(MobilityMessage):
 #  |                                                               |
 #  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 @mobility_message(
-    6, "Binding Acknowledgement", "RFC 6275, 6.1.8", "status:8 key_management:flag _:7 sequence:16 lifetime_units:16"
+    6,
+    "Binding Acknowledgement",
+    "RFC 6275, 6.1.8",
+    "status:8 key_management:flag mobile_router:flag proxy_registration:flag tlv_header_format:flag"
+    " bulk_binding_update:flag multicast_signaling:flag distributed_mobility_management:flag _:1 sequence:16"
+    " lifetime_units:16",
 )
 class BindingAcknowledgement(MobilityMessage):
-    """Answers a binding update. ``status`` is a BindingStatus or a value that later RFCs define; ``lifetime_units``
-    counts 4 s."""
+    """Answers a binding update. ``lifetime_units`` counts 4 s. The flags after the first are as in a binding update,
+    from the next section of the same RFCs."""
 
-    status: int
+    status: Annotated[int, BindingStatus]
     sequence: int
     lifetime_units: int
     key_management: bool = False
+    mobile_router: bool = False
+    proxy_registration: bool = False
+    tlv_header_format: bool = False
+    bulk_binding_update: bool = False
+    multicast_signaling: bool = False
+    distributed_mobility_management: bool = False
 
     @property
     def lifetime_s(self) -> int:
         return self.lifetime_units * LIFETIME_UNIT_S
-
-    @property
-    def status_name(self) -> str:
-        """The status in the RFCs' words; empty when none of them names it."""
-        return _name(BindingStatus, self.status)
 
 
 #                                  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
@@ -241,13 +312,8 @@ class BindingAcknowledgement(MobilityMessage):
 class BindingError(MobilityMessage):
     """Says that a home address has no binding here, or that a message type is unknown."""
 
-    status: int
+    status: Annotated[int, BindingErrorStatus]
     home_address: Address
-
-    @property
-    def status_name(self) -> str:
-        """The status in the RFC's words; empty when it names none."""
-        return _name(BindingErrorStatus, self.status)
 
 
 # --- options ---------------------------------------------------------------------------------------------------------
