@@ -48,7 +48,7 @@ ROUTER = parse_address("2001:db8:1::1")
         (NeighborAdvertisement(ROUTER, override=True), "88000000" + "20000000" + ROUTER.hex()),
         (PacketTooBig(1280, b"quoted"), "02000000" + "00000500" + b"quoted".hex()),
         (ParameterProblem(2, 42, b""), "04020000" + "0000002a"),
-        (UnknownIcmp(128, 0, b"ping"), "80000000" + b"ping".hex()),
+        (UnknownIcmp(200, 0, b"ping"), "c8000000" + b"ping".hex()),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, IcmpMessage) else "",
 )

@@ -145,5 +145,6 @@ def acknowledge(
     answer.data = data
     answer.checksum_ok = True
     answer.problem = None
+    answer.outer = None
     answer.__class__ = Packet
     return Send(answer, interface)

@@ -35,6 +35,7 @@ class LinkUp:
     interface: int
     name: str
     link_layer_address: bytes
+    mtu: int = 1500
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ class LinkDown:
 
 @dataclass(frozen=True, slots=True)
 class AddressAdded:
-    """The host has an address it may send from; ``optimistic``: not proven unique yet, but usable (RFC 4429)."""
+    """The host has an address it may send from; ``optimistic``: not proven unique yet, but usable (RFC 4429). The
+    prefix length of an IPv4 address is that of its v4-mapped form: 96 and more."""
 
     interface: int
     address: Address
@@ -56,6 +58,38 @@ class AddressAdded:
 class AddressRemoved:
     interface: int
     address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class RouterAdded:
+    """The host has an IPv4 default route by this router on an interface, from DHCP or however it is configured; a
+    second one on the same interface takes the place of the first. UNSPECIFIED_IPV4: on a point-to-point link. (IPv6
+    routers make themselves known by router advertisements.)"""
+
+    interface: int
+    router: Address
+
+
+@dataclass(frozen=True, slots=True)
+class RouterRemoved:
+    interface: int
+    router: Address
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelCounted:
+    """The answer to ``CountTunnel``: packets that the tunnel has carried so far, both only grow."""
+
+    number: int
+    packets_sent: int
+    packets_received: int
+
+
+@dataclass(frozen=True, slots=True)
+class NatProbed:
+    """The answer to ``ProbeNat`` has come through the NAT."""
+
+    token: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +170,10 @@ Event = (
     | LinkDown
     | AddressAdded
     | AddressRemoved
+    | RouterAdded
+    | RouterRemoved
+    | TunnelCounted
+    | NatProbed
     | Persisted
     | ActionFailed
     | BindingsReceived
@@ -169,8 +207,8 @@ class Persist:
 
 @dataclass(frozen=True, slots=True)
 class DefendAddress:
-    """Answer for a mobile node's home address on the home link: proxy neighbour discovery, and route it into the
-    tunnel device (RFC 6275 section 10.4.1)."""
+    """Answer for a mobile node's home address on the home link: proxy neighbour discovery (RFC 6275 section 10.4.1), or
+    ARP where it is IPv4 (RFC 5555 section 4.5), and route it into the tunnel device."""
 
     address: Address
     interface: int
@@ -198,7 +236,7 @@ class LeaveGroup:
 
 @dataclass(frozen=True, slots=True)
 class HoldHomeAddress:
-    """Mobile node: the host owns this home address (on the tunnel device) for as long as the daemon runs."""
+    """Mobile node: the host owns this home address, of either family, on the tunnel device until it is dropped."""
 
     address: Address
 
@@ -209,8 +247,43 @@ class DropHomeAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldMobilePrefix:
+    """Mobile router: what comes from this prefix goes into the tunnel device (RFC 3963 section 6.2)."""
+
+    prefix: Address
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class DropMobilePrefix:
+    prefix: Address
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class CountTunnel:
+    """How much has this tunnel carried? Answered by ``TunnelCounted``."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeNat:
+    """Mobile node: open a fresh mapping of the NAT from ``care_of_address`` to the home agent at ``peer`` (both IPv4),
+    by a UDP port of its own, and ask the home agent to send one packet back after ``delay_s`` seconds, during which
+    nothing else uses the mapping (``wire/nat_probe.py``). Answered by ``NatProbed(token)``, or never; a later ProbeNat
+    takes the place of the one before."""
+
+    token: int
+    care_of_address: Address
+    peer: Address
+    delay_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class UseCareOfAddress:
-    """Mobile node: packets from this address leave by ``interface`` through ``router`` (a link-local address)."""
+    """Mobile node: packets from this address leave by ``interface`` through ``router`` (a link-local address; of an
+    IPv4 care-of address the router's IPv4 address, UNSPECIFIED_IPV4 on a point-to-point link)."""
 
     care_of_address: Address
     interface: int
@@ -310,6 +383,10 @@ HostAction = (
     | LeaveGroup
     | HoldHomeAddress
     | DropHomeAddress
+    | HoldMobilePrefix
+    | DropMobilePrefix
+    | CountTunnel
+    | ProbeNat
     | UseCareOfAddress
     | ForgetCareOfAddress
     | GoAway

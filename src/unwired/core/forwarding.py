@@ -21,21 +21,40 @@ class Direction(IntEnum):
 
 
 class Encapsulation(IntEnum):
-    IPV6_IN_IPV6 = 1
+    """What is put around an inner packet, be that IPv6 or IPv4 (RFC 5555 section 4.1)."""
+
+    IPV6 = 1
+    """An IPv6 header (RFC 2473)."""
+    IPV4 = 2
+    """An IPv4 header (RFC 4213 section 3, RFC 2003)."""
+    UDP = 3
+    """An IPv4 and a UDP header, so that a NAT can be passed (RFC 5555 section 4.2)."""
+
+    @property
+    def overhead(self) -> int:
+        """Bytes of outer headers."""
+        return _OVERHEAD[self]
+
+
+_OVERHEAD = {Encapsulation.IPV6: 40, Encapsulation.IPV4: 20, Encapsulation.UDP: 28}
 
 
 @dataclass(frozen=True, slots=True)
 class Tunnel:
-    """``mtu`` is the largest inner packet in bytes; 0 means what the outgoing link leaves (path MTU - 40).
-    ``flow_label`` is that of every outer packet; 0 gives each inner flow its own."""
+    """Both kinds of inner packets go into it. ``local_port`` and ``peer_port`` are those of UDP, else 0.
+
+    ``mtu`` is the largest inner packet in bytes; 0 means what the outgoing link leaves (path MTU less the outer
+    headers). ``flow_label`` is that of every outer IPv6 header; 0 gives each inner flow its own."""
 
     number: int
     local: Address
     peer: Address
-    encapsulation: Encapsulation = Encapsulation.IPV6_IN_IPV6
+    encapsulation: Encapsulation = Encapsulation.IPV6
     interface: int = 0
     mtu: int = 0
     flow_label: int = 0
+    local_port: int = 0
+    peer_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +89,15 @@ class Unforward:
 @dataclass(frozen=True, slots=True)
 class Accept:
     """Take out of the tunnel what comes from ``outer_source`` with ``address`` inside: as inner source for
-    ``FROM_HOME_ADDRESS`` (at the home agent), as inner destination for ``TO_HOME_ADDRESS`` (at the mobile node)."""
+    ``FROM_HOME_ADDRESS`` (at the home agent), as inner destination for ``TO_HOME_ADDRESS`` (at the mobile node).
+    ``outer_port`` is the UDP source port; 0: not in UDP. The same source may be accepted from in both ways."""
 
     plane: int
     direction: Direction
     address: Address
     outer_source: Address
     tunnel: int
+    outer_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +106,37 @@ class Unaccept:
     direction: Direction
     address: Address
     outer_source: Address
+    outer_port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SetMobilePrefix:
+    """What goes to or comes from an address in this prefix is as if it went to or came from ``home_address``: a prefix
+    that moves with a mobile router (RFC 3963, RFC 5555 section 3.1.1). ``Forward`` and ``Accept`` rows of the address
+    itself win. ``length`` is that of the v4-mapped form, 96 and more, where the prefix is IPv4."""
+
+    plane: int
+    prefix: Address
+    length: int
+    home_address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveMobilePrefix:
+    plane: int
+    prefix: Address
+    length: int
 
 
 @dataclass(frozen=True, slots=True)
 class Listen:
     """An address of ours: its control packets are punted to the daemon, tunnels that end at it are opened and a packet
-    in a tunnel to it that no ``Accept`` allows is dropped."""
+    in a tunnel to it that no ``Accept`` allows is dropped.
+
+    At an IPv4 address control packets are IPv6 packets of the mobility protocol in a tunnel to it, with or without UDP
+    on port 4191, ICMPv4 errors about our tunnels, and what comes in UDP on that port and is neither IPv6 nor IPv4. A
+    packet in UDP that no ``Accept`` allows although its inner source has a ``Forward`` is punted too, a few a second:
+    it may come from behind a NAT that has changed its mapping, and the engine asks."""
 
     plane: int
     address: Address
@@ -141,7 +187,9 @@ class UnlistenToMembers:
 
 
 ForwardingAction = (
-    SetTunnel
+    SetMobilePrefix
+    | RemoveMobilePrefix
+    | SetTunnel
     | RemoveTunnel
     | Forward
     | Unforward

@@ -93,7 +93,7 @@ from unwired.wire.icmpv6 import (
     RouterAdvertisement,
     RouterSolicitation,
 )
-from unwired.wire.ipv6 import AUTHENTICATION_HEADER, ESP, Packet
+from unwired.wire.ipv6 import AUTHENTICATION_HEADER, ESP, Packet, UnknownPayload
 from unwired.wire.mobility import MobilityMessage, UnknownMessage
 from unwired.wire.rfc6275 import BindingError, BindingErrorStatus, BindingUpdate
 
@@ -306,7 +306,7 @@ class HomeAgent:
             self._binding_error(packet, BindingErrorStatus.UNRECOGNIZED_MH_TYPE_VALUE, now)
         elif isinstance(payload, MobilityMessage):
             self._outbox.drop(Drop.NOT_FOR_THIS_ROLE)
-        elif self._home_address_option_holds(packet, payload.protocol, now):
+        elif not isinstance(payload, UnknownPayload) or self._home_address_option_holds(packet, payload.protocol, now):
             self._outbox.drop(Drop.UNKNOWN_PAYLOAD)
 
     # --- what is said to people ---

@@ -24,13 +24,30 @@ class SecurityAssociation:
     algorithm: Algorithm = Algorithm.HMAC_SHA1
 
 
+class Family(StrEnum):
+    """An address family of access networks."""
+
+    IPV6 = "ipv6"
+    IPV4 = "ipv4"
+
+
+Prefix = tuple[Address, int]
+"""Prefix and length; of an IPv4 prefix in v4-mapped form, so the length is 96 and more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Subscriber:
-    """A mobile node that a home agent serves. ``identifier`` is its NAI (RFC 4283), in UTF-8 bytes."""
+    """A mobile node that a home agent serves. ``identifier`` is its NAI (RFC 4283), in UTF-8 bytes.
+
+    ``home_address`` is its IPv6 home address, which every binding is known by, also that of a node whose traffic is all
+    IPv4 (RFC 5555 section 4.4.2.1). ``home_address_ipv4`` is its own for good; None: one of the pool, if it asks.
+    ``mobile_prefixes_ipv4`` are those it may ask for by name or, without naming one, be granted."""
 
     identifier: bytes
     home_address: Address
     associations: tuple[SecurityAssociation, ...] = ()
+    home_address_ipv4: Address | None = None
+    mobile_prefixes_ipv4: tuple[Prefix, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +102,13 @@ class HomeAgentSetSettings:
 @dataclass(frozen=True, slots=True)
 class HomeAgentSettings:
     """``home_interface`` 0 is a virtual home link: no duplicate address detection, no proxy neighbour discovery, no
-    advertisements. ``insecure`` accepts binding updates without authentication, as a classic peer's with IPsec off."""
+    advertisements. ``insecure`` accepts binding updates without authentication, as a classic peer's with IPsec off.
+
+    ``address_ipv4`` is where mobile nodes in IPv4 networks find us, in a home agent set the same for all members; None:
+    they don't. IPv4 home addresses are of ``home_prefixes_ipv4``; those given to whom asks for any come from
+    ``pool_ipv4``, prefixes for mobile routers from ``mobile_prefix_pool_ipv4``. ``nat_keepalive_s`` is the longest time
+    that a NAT on the way may be left without a packet (NATKATIMEOUT, RFC 5555 section 6). ``force_udp``: even where
+    there is no NAT (section 3.2.2); ``allow_forced_udp``: where the mobile node asks for it (section 3.1.3)."""
 
     address: Address
     home_prefixes: tuple[HomePrefix, ...]
@@ -102,6 +125,13 @@ class HomeAgentSettings:
     advertisement_interval_max_s: float = 3.0
     insecure: bool = False
     home_agent_set: HomeAgentSetSettings | None = None
+    address_ipv4: Address | None = None
+    home_prefixes_ipv4: tuple[Prefix, ...] = ()
+    pool_ipv4: tuple[Prefix, ...] = ()
+    mobile_prefix_pool_ipv4: tuple[Prefix, ...] = ()
+    nat_keepalive_s: int = 110
+    force_udp: bool = False
+    allow_forced_udp: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +139,13 @@ class MobileNodeSettings:
     """``home_agent`` None: found by dynamic home agent address discovery, which needs ``insecure`` (RFC 4285 section 2
     leaves prefix discovery off). ``interfaces`` empty: every interface; else names, most preferred first.
     ``first_registration_timeout_s`` is InitialBindackTimeoutFirstReg (RFC 6275 section 13), which leaves the home agent
-    its duplicate address detection."""
+    its duplicate address detection.
+
+    ``home_agent_ipv4`` is its IPv4 address; None: IPv4 networks are of no use to us. ``home_address_ipv4`` None: none;
+    UNSPECIFIED_IPV4: the home agent gives one. ``mobile_prefix_length_ipv4``: ask for a prefix of this length too
+    (v4-mapped, 96 and more); 0: none. ``families`` are the kinds of access networks, most preferred first; one that is
+    left out is not used. ``force_udp``: in IPv4 networks always UDP, for those that let nothing else through (RFC 5555
+    section 4.4.1)."""
 
     identifier: bytes
     home_address: Address
@@ -120,3 +156,8 @@ class MobileNodeSettings:
     interfaces: tuple[str, ...] = ()
     insecure: bool = False
     first_registration_timeout_s: float = 1.5
+    home_agent_ipv4: Address | None = None
+    home_address_ipv4: Address | None = None
+    mobile_prefix_length_ipv4: int = 0
+    families: tuple[Family, ...] = (Family.IPV6, Family.IPV4)
+    force_udp: bool = False

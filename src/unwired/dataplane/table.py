@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from unwired.core.forwarding import (
     Accept,
@@ -12,8 +12,10 @@ from unwired.core.forwarding import (
     Listen,
     ListenToMembers,
     RemoveMember,
+    RemoveMobilePrefix,
     RemoveTunnel,
     SetMember,
+    SetMobilePrefix,
     SetTunnel,
     Tunnel,
     Unaccept,
@@ -21,7 +23,7 @@ from unwired.core.forwarding import (
     Unlisten,
     UnlistenToMembers,
 )
-from unwired.wire.address import Address
+from unwired.wire.address import Address, in_prefix
 
 
 class DataplaneError(Exception):
@@ -41,6 +43,7 @@ class Rows:
     accepts: tuple[Accept, ...] = ()
     listens: tuple[Listen | ListenToMembers, ...] = ()
     members: tuple[SetMember, ...] = ()
+    mobile_prefixes: tuple[SetMobilePrefix, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +86,22 @@ class ForwardingTable(Protocol):
 _KEYS: dict[type, tuple[type, Callable[[Any], Hashable]]] = {
     SetTunnel: (SetTunnel, lambda a: a.tunnel.number),
     Forward: (Forward, lambda a: (a.plane, a.direction, a.address)),
-    Accept: (Accept, lambda a: (a.plane, a.direction, a.address, a.outer_source)),
+    Accept: (Accept, lambda a: (a.plane, a.direction, a.address, a.outer_source, a.outer_port)),
     Listen: (Listen, lambda a: (a.plane, a.address)),
     ListenToMembers: (Listen, lambda a: (a.plane, a.locator)),
     SetMember: (SetMember, lambda a: (a.plane, a.number)),
+    SetMobilePrefix: (SetMobilePrefix, lambda a: (a.plane, a.prefix, a.length)),
     RemoveTunnel: (SetTunnel, lambda a: a.number),
     Unforward: (Forward, lambda a: (a.plane, a.direction, a.address)),
-    Unaccept: (Accept, lambda a: (a.plane, a.direction, a.address, a.outer_source)),
+    Unaccept: (Accept, lambda a: (a.plane, a.direction, a.address, a.outer_source, a.outer_port)),
     Unlisten: (Listen, lambda a: (a.plane, a.address)),
     UnlistenToMembers: (Listen, lambda a: (a.plane, a.locator)),
     RemoveMember: (SetMember, lambda a: (a.plane, a.number)),
+    RemoveMobilePrefix: (SetMobilePrefix, lambda a: (a.plane, a.prefix, a.length)),
 }
 """By kind of action: the kind of row it is about, and that row's key. An address is listened to in one way."""
-_REMOVALS = (RemoveTunnel, Unforward, Unaccept, Unlisten, UnlistenToMembers, RemoveMember)
+Row = TypeVar("Row")
+_REMOVALS = (RemoveTunnel, Unforward, Unaccept, Unlisten, UnlistenToMembers, RemoveMember, RemoveMobilePrefix)
 
 
 class MemoryTable:
@@ -107,11 +113,13 @@ class MemoryTable:
         self._accepts: dict[Hashable, Accept] = {}
         self._listens: dict[Hashable, Listen | ListenToMembers] = {}
         self._members: dict[Hashable, SetMember] = {}
+        self._mobile_prefixes: dict[Hashable, SetMobilePrefix] = {}
         self._rows: dict[type, dict[Hashable, Any]] = {
             Forward: self._forwards,
             Accept: self._accepts,
             Listen: self._listens,
             SetMember: self._members,
+            SetMobilePrefix: self._mobile_prefixes,
             SetTunnel: self._tunnels,
         }
         self._unclaimed: dict[type, set[Hashable]] = {kind: set() for kind in self._rows}
@@ -134,6 +142,7 @@ class MemoryTable:
             tuple(self._accepts.values()),
             tuple(self._listens.values()),
             tuple(self._members.values()),
+            tuple(self._mobile_prefixes.values()),
         )
 
     def tunnel_of(self, plane: int, direction: Direction, address: Address) -> Tunnel | None:
@@ -163,9 +172,9 @@ class MemoryTable:
     ) -> Tunnel | None:
         """The tunnel that a packet takes, counted as one packet of ``length`` bytes. ``from_member``: it came in a
         member's tunnel, so it goes to a mobile node or nowhere."""
-        row = self._forwards.get((plane, Direction.TO_HOME_ADDRESS, destination))
+        row = self._row(self._forwards, plane, Direction.TO_HOME_ADDRESS, destination)
         if row is None and not from_member:
-            row = self._forwards.get((plane, Direction.FROM_HOME_ADDRESS, source))
+            row = self._row(self._forwards, plane, Direction.FROM_HOME_ADDRESS, source)
         number = row.tunnel if row else 0
         if not from_member:
             member = self._members.get((plane, row.member)) if row else self.live_member(plane, destination)
@@ -181,14 +190,16 @@ class MemoryTable:
             )
         return tunnel
 
-    def accepts(self, plane: int, source: Address, destination: Address, outer_source: Address) -> bool:
-        """Whether a packet from ``source`` to ``destination`` may leave a tunnel that comes from ``outer_source``."""
-        accepted = (plane, Direction.FROM_HOME_ADDRESS, source, outer_source) in self._accepts or (
-            plane,
-            Direction.TO_HOME_ADDRESS,
-            destination,
-            outer_source,
-        ) in self._accepts
+    def accepts(
+        self, plane: int, source: Address, destination: Address, outer_source: Address, outer_port: int = 0
+    ) -> bool:
+        """Whether a packet from ``source`` to ``destination`` may leave a tunnel that comes from ``outer_source``, and
+        from this UDP port where it is not 0."""
+        ends = (outer_source, outer_port)
+        accepted = (
+            self._row(self._accepts, plane, Direction.FROM_HOME_ADDRESS, source, *ends) is not None
+            or self._row(self._accepts, plane, Direction.TO_HOME_ADDRESS, destination, *ends) is not None
+        )
         self._count("decapsulated" if accepted else "reverse_check")
         return accepted
 
@@ -216,6 +227,21 @@ class MemoryTable:
             if row.plane == plane and row.address == address and row.up:
                 return row
         return None
+
+    def _row(
+        self, rows: dict[Hashable, Row], plane: int, direction: Direction, address: Address, *more: Hashable
+    ) -> Row | None:
+        """The row of an address, else that of the home address whose mobile prefix it is in: the longest one."""
+        row = rows.get((plane, direction, address, *more))
+        if row is not None:
+            return row
+        around = [
+            one
+            for one in self._mobile_prefixes.values()
+            if one.plane == plane and in_prefix(address, one.prefix, one.length)
+        ]
+        longest = max(around, key=lambda one: one.length, default=None)
+        return None if longest is None else rows.get((plane, direction, longest.home_address, *more))
 
     def _tunnel(self, number: int) -> Tunnel | None:
         row = self._tunnels.get(number)

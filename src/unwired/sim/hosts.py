@@ -8,14 +8,17 @@ from unwired.core.door import (
     AddressAdded,
     Announce,
     BindingsKept,
+    CountTunnel,
     DefendAddress,
     DropHomeAddress,
+    DropMobilePrefix,
     Engine,
     Event,
     ForgetCareOfAddress,
     GoAway,
     GoHome,
     HoldHomeAddress,
+    HoldMobilePrefix,
     JoinGroup,
     LeaveGroup,
     LeaveSet,
@@ -24,6 +27,7 @@ from unwired.core.door import (
     Notify,
     Persist,
     Persisted,
+    ProbeNat,
     Publish,
     ReleaseAddress,
     Send,
@@ -138,6 +142,10 @@ class Host(ABC):
                     | ReleaseAddress()
                     | HoldHomeAddress()
                     | DropHomeAddress()
+                    | HoldMobilePrefix()
+                    | DropMobilePrefix()
+                    | CountTunnel()
+                    | ProbeNat()
                     | UseCareOfAddress()
                     | ForgetCareOfAddress()
                     | GoAway()

@@ -16,6 +16,10 @@ ALL_ROUTERS: Address = ipaddress.IPv6Address("ff02::2").packed
 V4_MAPPED = bytes(10) + b"\xff\xff"
 """What stands before the four bytes of an IPv4 address."""
 UNSPECIFIED_IPV4: Address = V4_MAPPED + bytes(4)
+IPV4_BITS = 96
+"""What a prefix length of IPv4 is less than that of the v4-mapped form, which is the one used everywhere inside."""
+_NOT_ROUTABLE_IPV4 = (0, 127)
+_LINK_LOCAL_IPV4 = bytes((169, 254))
 
 
 def parse_address(text: str) -> Address:
@@ -45,7 +49,9 @@ def is_link_local(address: Address) -> bool:
 
 def is_unicast_routable(address: Address) -> bool:
     """Whether an address may serve as home or care-of address: unicast, not link-local, loopback or unspecified
-    (RFC 6275 sections 9.5.1 and 6.1.7)."""
+    (RFC 6275 sections 9.5.1 and 6.1.7, for IPv4 RFC 6890 section 2.2.2). Private IPv4 addresses may."""
+    if is_ipv4(address):
+        return address[12] not in _NOT_ROUTABLE_IPV4 and address[12] < 224 and address[12:14] != _LINK_LOCAL_IPV4
     return not (
         is_multicast(address) or is_link_local(address) or address == UNSPECIFIED or address == bytes(15) + b"\x01"
     )

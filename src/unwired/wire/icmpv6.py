@@ -137,6 +137,36 @@ class ParameterProblem(IcmpMessage):
     quoted: bytes
 
 
+# --- informational messages (RFC 4443 section 4) ---------------------------------------------------------------------
+
+
+#   0                   1                   2                   3
+#   0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  |     Type      |     Code      |          Checksum             |
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  |           Identifier          |        Sequence Number        |
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  |     Data ...
+#  +-+-+-+-+-
+@icmp_message(128, "Echo Request", "RFC 4443, 4.1", "_:8 _:16 identifier:16 sequence:16 echoed:rest")
+class EchoRequest(IcmpMessage):
+    """Whoever gets it sends ``echoed`` back."""
+
+    identifier: int
+    sequence: int
+    echoed: bytes = b""
+
+
+@icmp_message(129, "Echo Reply", "RFC 4443, 4.2", "_:8 _:16 identifier:16 sequence:16 echoed:rest")
+class EchoReply(IcmpMessage):
+    """The answer, with everything as in the request."""
+
+    identifier: int
+    sequence: int
+    echoed: bytes = b""
+
+
 # --- neighbour discovery (RFC 4861 section 4) ------------------------------------------------------------------------
 
 

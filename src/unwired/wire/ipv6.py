@@ -1,4 +1,5 @@
-"""IPv6 packets with what Mobile IPv6 adds to them: the Home Address option and the type 2 routing header.
+"""IPv6 packets with what Mobile IPv6 adds to them: the Home Address option and the type 2 routing header. (Packets in
+tunnels and IPv4 packets: ``datagram.py``.)
 
 ``decode_packet`` takes a packet from its IPv6 header on; what is not for this codec (fragments, ESP, a tunnel's inner
 packet, TCP, ...) comes back as ``UnknownPayload``. ``encode_packet`` is its reverse and fills in the checksum.
@@ -12,6 +13,7 @@ from unwired.wire.address import UNSPECIFIED, Address
 from unwired.wire.checksum import checksum_ok, filled
 from unwired.wire.errors import DecodeError
 from unwired.wire.icmpv6 import ICMPV6, IcmpMessage, ParameterProblem, ParameterProblemCode, decode_icmp, encode_icmp
+from unwired.wire.ipv4 import Icmpv4Message, UdpDatagram
 from unwired.wire.layout import draft_of
 from unwired.wire.mobility import (
     MOBILITY_HEADER,
@@ -61,12 +63,24 @@ class Problem:
     answer: ParameterProblem | None
 
 
-Payload = MobilityMessage | IcmpMessage | UnknownPayload
+Payload = MobilityMessage | IcmpMessage | UdpDatagram | Icmpv4Message | UnknownPayload
+
+
+@dataclass(frozen=True, slots=True)
+class Outer:
+    """The header of the tunnel that a packet came or goes in; with UDP the ports are not 0 (RFC 5555 section 4.1)."""
+
+    source: Address
+    destination: Address
+    source_port: int = 0
+    destination_port: int = 0
+    dont_fragment: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """An IPv6 packet.
+    """An IPv6 packet; or an IPv4 one, when its addresses are IPv4: its payload is then a UdpDatagram, an Icmpv4Message
+    or unknown. ``outer``: it is in a tunnel, whose end we are.
 
     ``source`` and ``destination`` are as on the wire (a mobile node's care-of address); ``home_address`` is the Home
     Address option (RFC 6275 section 6.3), ``routing_home_address`` the type 2 routing header's (section 6.4).
@@ -89,6 +103,7 @@ class Packet:
     data: bytes = b""
     checksum_ok: bool = True
     problem: Problem | None = None
+    outer: Outer | None = None
 
 
 _Draft: Any = draft_of(Packet)
@@ -299,12 +314,14 @@ def decode_payload(data: bytes, headers: Headers, at: int = 0) -> Packet:
     packet.data = body
     packet.checksum_ok = right
     packet.problem = problem
+    packet.outer = None
     packet.__class__ = Packet
     return packet  # type: ignore[no-any-return]
 
 
 def encode_packet(packet: Packet) -> bytes:
-    """The packet's bytes from the IPv6 header on, checksum filled in. Raises ValueError for what the wire cannot hold.
+    """An IPv6 packet's bytes from the IPv6 header on, checksum filled in, without what is around it. Raises ValueError
+    for what the wire cannot hold.
 
     The checksum's pseudo-header has the home address as source when there is one, and the type 2 routing header's
     address as destination (RFC 6275 section 6.1.1, RFC 8200 section 8.1).
@@ -317,9 +334,11 @@ def encode_packet(packet: Packet) -> bytes:
     elif isinstance(payload, IcmpMessage):
         protocol, checksum_at = ICMPV6, 2
         body = data or encode_icmp(payload)
-    else:
+    elif isinstance(payload, UnknownPayload):
         protocol, checksum_at = payload.protocol, -1
         body = data or payload.data
+    else:
+        raise ValueError(f"{type(payload).__name__} is nothing that an engine sends in IPv6")
     parts = []
     first = protocol
     # Built from the payload outwards: the Home Address option comes after the routing header (section 6.3).
