@@ -1,7 +1,7 @@
 """A site in two namespaces: the home agent's host (AS 4690) and the site's router (AS 2497), a BIRD that shows what it
 was told.
 
-    agent a0 2001:db8:1::2 ---- 2001:db8:1::1 r0 router
+    agent a0 2001:db8:1::2, 192.0.2.2 ---- 2001:db8:1::1, 192.0.2.1 r0 router
 """
 
 import json
@@ -36,6 +36,13 @@ protocol bgp agent {{
   bfd {{ interval 50 ms; multiplier 3; }};
   graceful restart aware; error wait time 1, 5;
   ipv6 {{ import all; export none; }};
+}}
+protocol bgp agent_ipv4 {{
+  local as 2497; neighbor 192.0.2.2 as 4690; direct; passive;
+  local role provider;
+  bfd {{ interval 50 ms; multiplier 3; }};
+  graceful restart aware; error wait time 1, 5;
+  ipv4 {{ import all; export none; }};
 }}
 """
 
@@ -117,6 +124,8 @@ class Site:
         link(self.agent, "a0", self.router, "r0")
         self.agent.ip("address add 2001:db8:1::2/64 dev a0 nodad")
         self.router.ip("address add 2001:db8:1::1/64 dev r0 nodad")
+        self.agent.run("ip address add 192.0.2.2/24 dev a0")
+        self.router.run("ip address add 192.0.2.1/24 dev r0")
         self.processes: list[subprocess.Popen[Any]] = []
         self.daemons: list[Daemon] = []
         self._public: list[Path] = []
@@ -150,20 +159,20 @@ class Site:
         )
         return done.stdout
 
-    def sees(self, *words: str) -> str:
+    def sees(self, *words: str, prefix: str = HOME) -> str:
         """Wait until the router knows the prefix with these words among its attributes."""
         answer: str = eventually(
-            lambda: (route := self.route()) and all(word in route for word in words) and route,
-            f"the router sees {HOME} {words}",
+            lambda: (route := self.route(prefix)) and all(word in route for word in words) and route,
+            f"the router sees {prefix} {words}",
         )
         return answer
 
-    def misses(self) -> None:
+    def misses(self, prefix: str = HOME) -> None:
         """Wait until the router does not know the prefix."""
-        eventually(lambda: not self.route(), f"the router does not see {HOME}")
+        eventually(lambda: not self.route(prefix), f"the router does not see {prefix}")
 
     def marked(self, prefix: str = HOME) -> str:
-        return self.agent.run(f"ip -6 route show {prefix} proto 79").strip()
+        return self.agent.run(f"ip {'-6' if ':' in prefix else '-4'} route show {prefix} proto 79").strip()
 
     def cut(self) -> None:
         """Frames vanish in both directions, and no carrier drops."""

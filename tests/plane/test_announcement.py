@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from site_network import HOME, NEIGHBOR, Daemon, Site, eventually, managed, site
 
-from unwired.plane.bgp import Announcement, BgpConfig, BgpMode
+from unwired.plane.bgp import Announcement, BgpConfig, BgpMode, BgpNeighbor
 from unwired.wire.address import parse_address
 
 pytestmark = pytest.mark.root
@@ -51,6 +51,28 @@ def test_announced_and_withdrawn(here: Site) -> None:
     daemon.say("stop")
     assert not (here.runtime / "bgp").exists()
     assert daemon.say("status") == {"announced": False, "sessions": [], "problems": []}
+
+
+def test_an_ipv4_prefix_beside(here: Site) -> None:
+    """Announced to the router's IPv4 address, drained and withdrawn with the IPv6 prefix."""
+    home = "203.0.113.0/24"
+    one = managed(neighbors=(NEIGHBOR, BgpNeighbor(parse_address("192.0.2.1"), 2497)), drain_time_s=3.0)
+    daemon = here.daemon(Announcement((*one.prefixes, (parse_address("203.0.113.0"), 96 + 24)), one.bgp))
+    daemon.status_when(
+        lambda status: [session["state"] for session in status["sessions"]] == ["Established"] * 2, "established"
+    )
+    assert not here.route(home)
+    daemon.say("announce")
+    here.sees("BGP.as_path: 4690\n", "(4690,100)")
+    assert "192.0.2.2" in here.sees("BGP.as_path: 4690\n", "(4690,100)", prefix=home)
+    assert daemon.say("status")["prefixes"] == [HOME, home] and "unreachable" in here.marked(home)
+    daemon.say("drain")
+    here.sees("(65535,0)")
+    here.sees("(65535,0)", prefix=home)
+    here.misses(home)
+    here.misses()
+    assert not here.marked(home)
+    daemon.say("stop")
 
 
 def test_other_kernel_routes_stay_and_are_not_announced(here: Site) -> None:

@@ -45,6 +45,22 @@ def test_the_configuration() -> None:
     assert made == text(), "the same every time"
 
 
+def test_both_families() -> None:
+    """Each session carries the prefixes of its own family."""
+    prefixes = (*PREFIXES, (parse_address("203.0.113.0"), 96 + 24))
+    neighbors = (FIRST, BgpNeighbor(parse_address("192.0.2.1"), 2497))
+    made = bird.configuration(
+        Announcement(prefixes, BgpConfig(BgpMode.MANAGED, 4690, neighbors, router_id=1)), Path("/run/bgp")
+    )
+    assert "filter marked {" in made and "net ~ [ 2001:db8:100::/40, 2001:db8:7::/48 ]" in made
+    assert "filter marked_ipv4 {" in made and "net ~ [ 203.0.113.0/24 ]" in made
+    assert "ipv4 { import filter marked_ipv4; export none; };" in made
+    first, second = made.split("protocol bgp ")[1:]
+    assert "  ipv6 {" in first and "ipv4" not in first and "export limit 2 action block;" in first
+    assert "  ipv4 {" in second and "ipv6" not in second and "export limit 1 action block;" in second
+    assert "neighbor 192.0.2.1 as 2497;" in second
+
+
 def test_without_bfd_and_communities() -> None:
     made = text(BgpConfig(BgpMode.MANAGED, 4690, (SECOND,), router_id=1))
     assert "bfd" not in made.replace("BFD", "").lower() and "bgp_large_community" not in made
@@ -52,8 +68,10 @@ def test_without_bfd_and_communities() -> None:
 
 def test_bird_takes_it(tmp_path: Path) -> None:
     file = tmp_path / "bird.conf"
-    file.write_text(bird.configuration(Announcement(PREFIXES, BGP), tmp_path))
-    asyncio.run(bird.check(bird.find(), file))
+    both = Announcement((*PREFIXES, (parse_address("203.0.113.0"), 96 + 24)), BGP)
+    for announcement in (Announcement(PREFIXES, BGP), both):
+        file.write_text(bird.configuration(announcement, tmp_path))
+        asyncio.run(bird.check(bird.find(), file))
     file.write_text("protocol nonsense {}")
     with pytest.raises(bird.BirdError, match=r"BIRD refuses the configuration made for it: .*syntax error"):
         asyncio.run(bird.check(bird.find(), file))

@@ -507,7 +507,9 @@ def _announcement(role: HomeAgentConfig) -> Announcement | None:
     """What is announced to whom; None without [bgp]."""
     if role.bgp is None:
         return None
-    return Announcement(tuple((home.prefix, home.length) for home in role.settings.home_prefixes), role.bgp)
+    settings = role.settings
+    prefixes = *((home.prefix, home.length) for home in settings.home_prefixes), *settings.home_prefixes_ipv4
+    return Announcement(prefixes, role.bgp)
 
 
 def _without_what_a_member_renews(config: Config) -> object:

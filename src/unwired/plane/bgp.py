@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from unwired.wire.address import Address, format_address, parse_address
+from unwired.wire.address import IPV4_BITS, Address, format_address, is_ipv4, parse_address
 
 Prefix = tuple[Address, int]
+"""Prefix and length; of an IPv4 prefix those of its v4-mapped form, so the length is 96 and more."""
 Community = tuple[int, ...]
 """Two numbers of 16 bits (RFC 1997), or three of 32 bits (RFC 8092)."""
 
@@ -21,8 +22,9 @@ class BgpMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BgpNeighbor:
-    """A router of the site, on a link that we share. ``password``: TCP MD5 signatures (RFC 2385). ``ttl_security``:
-    packets from further away are not taken (RFC 5082); the router must have it too."""
+    """A router of the site, on a link that we share. A session carries the prefixes of its own address family, so a
+    router that is told of both kinds is two neighbours. ``password``: TCP MD5 signatures (RFC 2385).
+    ``ttl_security``: packets from further away are not taken (RFC 5082); the router must have it too."""
 
     address: Address
     as_number: int
@@ -63,7 +65,8 @@ def derived_router_id(home_agent_address: Address) -> int:
 
 
 def prefix_text(prefix: Prefix) -> str:
-    return f"{format_address(prefix[0])}/{prefix[1]}"
+    address, length = prefix
+    return f"{format_address(address)}/{length - IPV4_BITS if is_ipv4(address) else length}"
 
 
 def to_json(announcement: Announcement) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Final
 
 from unwired.plane.bgp import Announcement, BgpConfig, BgpNeighbor, Community, prefix_text
 from unwired.plane.marked_route import DRAIN_METRIC, METRICS, PROTOCOL
-from unwired.wire.address import format_address
+from unwired.wire.address import Address, format_address, is_ipv4
 
 VERSION_MIN: Final = (2, 0, 11)
 """The first with BGP roles (RFC 9234)."""
@@ -48,11 +48,25 @@ class Session:
 # --- the configuration ------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """An address family: BIRD's name of its channel, and what ours of the same kind end with."""
+
+    channel: str
+    suffix: str
+    is_ipv4: bool
+
+    def has(self, address: Address) -> bool:
+        return is_ipv4(address) == self.is_ipv4
+
+
+_IPV6, _IPV4 = _Family("ipv6", "", False), _Family("ipv4", "_ipv4", True)
+
+
 def configuration(announcement: Announcement, directory: Path) -> str:
     """The text of bird.conf."""
     bgp = announcement.bgp
-    prefixes = ", ".join(prefix_text(prefix) for prefix in announcement.prefixes)
-    metrics = ", ".join(map(str, METRICS))
+    families = [family for family in (_IPV6, _IPV4) if any(family.has(prefix[0]) for prefix in announcement.prefixes)]
     communities = "".join(f"  {_add(community)}\n" for community in bgp.communities)
     parts = [
         "# Made by Unwired, and made again when its configuration changes: what you write here is lost.",
@@ -62,14 +76,7 @@ def configuration(announcement: Announcement, directory: Path) -> str:
         f"# When this BIRD is killed, neighbours without BFD keep its routes until it is back (RFC 4724).\n"
         f"graceful restart wait {_RESTART_WAIT_S};",
         "protocol device { scan time 10; }",
-        f"# What may be announced: the home prefixes, while the daemon's supervisor keeps their marked routes.\n"
-        f"filter marked {{\n"
-        f"  if krt_source = {PROTOCOL} && krt_metric ~ [ {metrics} ] && net ~ [ {prefixes} ] then accept;\n"
-        f"  reject;\n}}",
-        f"# Kernel routes are read and never written. No other BIRD on this host has this metric: routes of its own\n"
-        f"# protocol and metric that it did not make a BIRD removes.\n"
-        f"protocol kernel marked_routes {{\n  learn;\n  scan time 10;\n  metric {_OWN_KERNEL_METRIC};\n"
-        f"  ipv6 {{ import filter marked; export none; }};\n}}",
+        *(_marked(family, announcement) for family in families),
         f"# With metric {DRAIN_METRIC} a route is about to go: neighbours prefer any other way (RFC 8326).\n"
         f"filter to_site {{\n"
         f"  if source != RTS_INHERIT then reject;\n{communities}"
@@ -78,14 +85,29 @@ def configuration(announcement: Announcement, directory: Path) -> str:
     ]
     if any(neighbor.bfd for neighbor in bgp.neighbors):
         parts.append("protocol bfd { accept direct; }")
-    parts += [
-        _neighbor(number, neighbor, bgp, len(announcement.prefixes))
-        for number, neighbor in enumerate(bgp.neighbors, start=1)
-    ]
+    parts += [_neighbor(number, neighbor, announcement) for number, neighbor in enumerate(bgp.neighbors, start=1)]
     return "\n\n".join(parts) + "\n"
 
 
-def _neighbor(number: int, neighbor: BgpNeighbor, bgp: BgpConfig, prefixes: int) -> str:
+def _marked(family: _Family, announcement: Announcement) -> str:
+    prefixes = ", ".join(prefix_text(prefix) for prefix in announcement.prefixes if family.has(prefix[0]))
+    metrics = ", ".join(map(str, METRICS))
+    return (
+        f"# What may be announced: the home prefixes, while the daemon's supervisor keeps their marked routes.\n"
+        f"filter marked{family.suffix} {{\n"
+        f"  if krt_source = {PROTOCOL} && krt_metric ~ [ {metrics} ] && net ~ [ {prefixes} ] then accept;\n"
+        f"  reject;\n}}\n\n"
+        f"# Kernel routes are read and never written. No other BIRD on this host has this metric: routes of its own\n"
+        f"# protocol and metric that it did not make a BIRD removes.\n"
+        f"protocol kernel marked_routes{family.suffix} {{\n"
+        f"  learn;\n  scan time 10;\n  metric {_OWN_KERNEL_METRIC};\n"
+        f"  {family.channel} {{ import filter marked{family.suffix}; export none; }};\n}}"
+    )
+
+
+def _neighbor(number: int, neighbor: BgpNeighbor, announcement: Announcement) -> str:
+    bgp = announcement.bgp
+    family = _IPV4 if is_ipv4(neighbor.address) else _IPV6
     lines = [
         f"local as {bgp.as_number};",
         f"neighbor {format_address(neighbor.address)} as {neighbor.as_number};",
@@ -105,10 +127,10 @@ def _neighbor(number: int, neighbor: BgpNeighbor, bgp: BgpConfig, prefixes: int)
     if neighbor.password:
         lines.append(f'password "{neighbor.password}";')
     lines += [
-        "ipv6 {",
+        f"{family.channel} {{",
         "  import none;  # explicit policies both ways (RFC 8212)",
         "  export filter to_site;",
-        f"  export limit {prefixes} action block;",
+        f"  export limit {sum(family.has(prefix[0]) for prefix in announcement.prefixes)} action block;",
         "};",
     ]
     return f"protocol bgp neighbor{number} {{\n" + "".join(f"  {line}\n" for line in lines) + "}"

@@ -13,6 +13,7 @@ import struct
 from typing import Final
 
 from unwired.plane.bgp import Prefix, prefix_text
+from unwired.wire.address import IPV4_BITS, is_ipv4
 
 PROTOCOL: Final = 79
 """The route's origin (rtm_protocol). Not 77, the daemon's forwarding routes: those must never be exported. The kernel's
@@ -66,8 +67,12 @@ class MarkedRoutes:
     def _request(self, kind: int, flags: int, prefix: Prefix, metric: int, harmless: int) -> bool:
         address, length = prefix
         self._sequence += 1
-        body = _ROUTE.pack(socket.AF_INET6, length, 0, 0, _MAIN_TABLE, PROTOCOL, 0, _RTN_UNREACHABLE, 0)
-        body += struct.pack("=HH16s", 20, _RTA_DST, address) + struct.pack("=HHI", 8, _RTA_PRIORITY, metric)
+        family = socket.AF_INET6
+        if is_ipv4(address):
+            family, address, length = socket.AF_INET, address[12:], length - IPV4_BITS
+        body = _ROUTE.pack(family, length, 0, 0, _MAIN_TABLE, PROTOCOL, 0, _RTN_UNREACHABLE, 0)
+        body += struct.pack("=HH", 4 + len(address), _RTA_DST) + address
+        body += struct.pack("=HHI", 8, _RTA_PRIORITY, metric)
         flags |= _NLM_F_REQUEST | _NLM_F_ACK
         self._socket.send(_HEADER.pack(_HEADER.size + len(body), kind, flags, self._sequence, 0) + body)
         while True:
