@@ -7,68 +7,120 @@ from typing import Any
 from hypothesis import strategies as st
 
 from unwired.wire.address import V4_MAPPED
+from unwired.wire.families import FAMILIES, Choice, SubOptions, UnknownForm, UnknownSubOption
+from unwired.wire.generate import TAILS
 from unwired.wire.icmpv6 import ICMP_MESSAGES, IcmpMessage, UnknownIcmp
 from unwired.wire.ipv6 import Packet, UnknownPayload
-from unwired.wire.layout import Layout
-from unwired.wire.mobility import MESSAGES, OPTIONS, MobilityMessage, MobilityOption, UnknownMessage, UnknownOption
+from unwired.wire.mobility import (
+    HEADER_SIZE,
+    MESSAGES,
+    OPTIONS,
+    MobilityMessage,
+    MobilityOption,
+    UnknownMessage,
+    UnknownOption,
+)
 from unwired.wire.nd_options import ND_OPTIONS, NdOption, UnknownNdOption
 
 addresses = st.binary(min_size=16, max_size=16)
+any_addresses = addresses | st.binary(min_size=4, max_size=4).map(lambda packed: V4_MAPPED + packed)
 ipv4_addresses = st.binary(min_size=4, max_size=4).map(lambda packed: V4_MAPPED + packed)
 unknown_option_numbers = st.sampled_from(sorted(set(range(2, 256)) - set(OPTIONS)))
-unknown_message_numbers = st.sampled_from(sorted(set(range(256)) - set(MESSAGES)))
-unknown_icmp_numbers = st.sampled_from(sorted(set(range(256)) - set(ICMP_MESSAGES)))
+unknown_message_numbers = st.sampled_from(sorted(set(range(256)) - {cls.TYPE for cls in MESSAGES.values()}))
+unknown_icmp_numbers = st.sampled_from(sorted(set(range(256)) - {cls.TYPE for cls in ICMP_MESSAGES.values()}))
 unknown_nd_numbers = st.sampled_from(sorted(set(range(256)) - set(ND_OPTIONS)))
 _whole_nd_option = st.sampled_from((6, 14)).flatmap(lambda size: st.binary(min_size=size, max_size=size))
 
 
-def _values(kind: str, in_nd_option: bool) -> st.SearchStrategy[Any]:
+_KINDS: dict[str, st.SearchStrategy[Any]] = {
+    "flag": st.booleans(),
+    "address": addresses,
+    "ipv4": ipv4_addresses,
+    "signed24": st.integers(-(1 << 23), (1 << 23) - 1),
+    "short_text": st.binary(max_size=20),
+    "rest": st.binary(min_size=1, max_size=40),
+    "text": st.binary(min_size=1, max_size=40),
+    "addresses": st.lists(addresses, max_size=4).map(tuple),
+    "ipv4_addresses": st.lists(ipv4_addresses, max_size=4).map(tuple),
+    "numbers": st.lists(st.integers(0, 0xFFFF), max_size=4).map(tuple),
+    "optional_number": st.none() | st.integers(0, 0xFFFF_FFFF),
+    "any_address": any_addresses,
+    "optional_address": st.none() | any_addresses,
+}
+
+
+def _values(kind: str) -> st.SearchStrategy[Any]:
     """Any value of a field of this kind."""
-    if kind == "flag":
-        return st.booleans()
+    if kind in _KINDS:
+        return _KINDS[kind]
     if kind.isdigit():
         return st.integers(0, (1 << int(kind)) - 1)
-    if kind == "address":
-        return addresses
-    if kind == "ipv4":
-        return ipv4_addresses
+    if kind.endswith("?"):
+        return st.none() | _values(kind[:-1])
     if kind.endswith("B"):
         size = int(kind[:-1])
         return st.binary(min_size=size, max_size=size)
-    if kind in ("rest", "text"):
-        return _whole_nd_option if in_nd_option else st.binary(min_size=1, max_size=40)
-    if kind == "addresses":
-        return st.lists(addresses, max_size=4).map(tuple)
     if kind == "nd_options":
         return nd_option_lists
-    raise LookupError(f"no values for a field of kind {kind}")
+    if TAILS[kind].number is not None and not TAILS[kind].members:
+        return any_addresses
+    return _members(kind)
 
 
-def _declared(cls: type[Any], layout: Layout, in_nd_option: bool = False, **more: st.SearchStrategy[Any]) -> Any:
-    kinds = {field.name: field.kind for field in layout.fields}
-    given = {field.name for field in fields(cls)} - set(more)
-    return st.builds(cls, **{name: _values(kinds[name], in_nd_option) for name in sorted(given)}, **more)
+def _members(kind: str) -> st.SearchStrategy[Any]:
+    """Of a family: lists of sub-options or of items of one form, or a form."""
+    declared = [_declared(cls) for cls in TAILS[kind].members.values()]
+    unknown_numbers = st.sampled_from(sorted(set(range(2, 256)) - set(TAILS[kind].members)))
+    if isinstance(FAMILIES.get(kind), Choice):
+        return st.one_of(*declared, st.builds(UnknownForm, unknown_numbers, st.binary(max_size=12)))
+    if isinstance(FAMILIES.get(kind), SubOptions):
+        declared.append(st.builds(UnknownSubOption, unknown_numbers, st.binary(max_size=12)))
+    return st.lists(st.one_of(*declared), max_size=3).map(tuple)
+
+
+def _declared(cls: type[Any], unit: int = 1, before: int = 0, **more: st.SearchStrategy[Any]) -> Any:
+    """Objects of a declared class. With ``unit``, ``before`` bytes and the fields are a multiple of it."""
+    kinds = {field.name: field.kind for field in cls.LAYOUT.fields}
+    given = {
+        name: _values(kinds[name]) for name in sorted(field.name for field in fields(cls) if field.name not in more)
+    }
+    for name in given:
+        if kinds[name] == "rest" and unit > 1:
+            least = -(before + cls.LAYOUT.size) % unit
+            sizes = st.sampled_from((least, least + unit))
+            given[name] = sizes.flatmap(lambda size: st.binary(min_size=size, max_size=size))
+    return st.builds(cls, **given, **more).filter(_fits)
+
+
+def _fits(option: Any) -> bool:
+    """Whether the wire can hold an option: a list of sub-options may be too long."""
+    try:
+        option.pack()
+    except ValueError:
+        return False
+    return True
 
 
 mobility_options: st.SearchStrategy[MobilityOption] = st.one_of(
-    *(_declared(cls, cls.LAYOUT) for cls in OPTIONS.values()),
+    *(_declared(cls) for cls in OPTIONS.values()),
     st.builds(UnknownOption, unknown_option_numbers, st.binary(max_size=40)),
 )
 option_lists = st.lists(mobility_options, max_size=6).map(tuple)
 nd_options: st.SearchStrategy[NdOption] = st.one_of(
-    *(_declared(cls, cls.LAYOUT, in_nd_option=True) for cls in ND_OPTIONS.values()),
+    *(_declared(cls, unit=8, before=2) for cls in ND_OPTIONS.values()),
     st.builds(UnknownNdOption, unknown_nd_numbers, _whole_nd_option),
 )
 nd_option_lists = st.lists(nd_options, max_size=5).map(tuple)
 known_mobility_messages: st.SearchStrategy[MobilityMessage] = st.one_of(
-    *(_declared(cls, cls.LAYOUT, options=option_lists) for cls in MESSAGES.values())
+    *(
+        _declared(cls, unit=8, before=HEADER_SIZE, options=option_lists if cls.LAYOUT.tail is None else st.just(()))
+        for cls in MESSAGES.values()
+    )
 )
 _message_data = st.integers(0, 6).flatmap(lambda words: st.binary(min_size=2 + 8 * words, max_size=2 + 8 * words))
 unknown_messages = st.builds(UnknownMessage, unknown_message_numbers, _message_data)
 mobility_messages = st.one_of(known_mobility_messages, unknown_messages)
-known_icmp_messages: st.SearchStrategy[IcmpMessage] = st.one_of(
-    *(_declared(cls, cls.LAYOUT) for cls in ICMP_MESSAGES.values())
-)
+known_icmp_messages: st.SearchStrategy[IcmpMessage] = st.one_of(*(_declared(cls) for cls in ICMP_MESSAGES.values()))
 icmp_messages = st.one_of(
     known_icmp_messages, st.builds(UnknownIcmp, unknown_icmp_numbers, st.integers(0, 255), st.binary(max_size=40))
 )

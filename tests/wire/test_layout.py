@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from unwired.wire.generate import TAILS, compile_unpack
 from unwired.wire.icmpv6 import ICMP_MESSAGES
-from unwired.wire.layout import TAILS, compile_unpack, parse_layout
+from unwired.wire.layout import parse_layout
 from unwired.wire.mobility import MESSAGES, OPTIONS, decode_mobility, encode_mobility
 from unwired.wire.nd_options import ND_OPTIONS
 from unwired.wire.rfc6275 import BindingUpdate, NonceIndices
@@ -22,6 +23,13 @@ DECLARED: list[Any] = [*MESSAGES.values(), *OPTIONS.values(), *ICMP_MESSAGES.val
         ("a:24", "no struct integer"),
         ("a:rest b:8", "not last"),
         ("a:word", "unknown kind"),
+        ("a:32?", "needs a field of kind present"),
+        ("a:present _:7 b:32?", "needs a field of kind present"),
+        ("a:present _:7", "present of a without it"),
+        ("a:count", "count of a without it"),
+        ("a:counted", "needs a field of kind count"),
+        ("a:which8 a:any_address", "which of a without it"),
+        ("a:count a:counted b:8", "unknown kind '8'"),
     ],
 )
 def test_wrong_layouts(layout: str, message: str) -> None:

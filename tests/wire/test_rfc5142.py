@@ -14,8 +14,9 @@ from unwired.core.authentication import is_authentic, sign
 from unwired.core.settings import SecurityAssociation
 from unwired.wire.address import parse_address
 from unwired.wire.errors import DecodeError
+from unwired.wire.generate import TAILS
 from unwired.wire.ipv6 import Packet, decode_packet, encode_packet
-from unwired.wire.layout import TAILS, parse_layout
+from unwired.wire.layout import parse_layout
 from unwired.wire.mobility import decode_mobility, encode_mobility
 from unwired.wire.rfc4285 import MessageId, MobilityMessageAuthentication, authenticator_offset
 from unwired.wire.rfc5142 import HomeAgentSwitch

@@ -140,6 +140,13 @@ def _unnamed(option: dict[str, Any]) -> str:
     return f" {option['type']}" if option["name"] == "Unknown" else ""
 
 
+def _item_text(item: Any) -> str:
+    """An item of a list, or a sub-option: its name and fields."""
+    if isinstance(item, dict):
+        return f"[{item['name']}{_unnamed(item)}: {_fields_text(_without_head(item))}]"
+    return str(item)
+
+
 def _without_head(option: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in option.items() if name not in ("type", "name")}
 
@@ -152,7 +159,9 @@ def _fields_text(values: dict[str, Any]) -> str:
             if value:
                 shown.append(name)
         elif isinstance(value, list):
-            shown.append(f"{name}={','.join(value)}")
-        elif value != "":
+            shown.append(f"{name}={','.join(map(_item_text, value))}")
+        elif isinstance(value, dict):
+            shown.append(f"{name}={_item_text(value)}")
+        elif value not in ("", None):
             shown.append(f"{name}={value}")
     return " ".join(shown)

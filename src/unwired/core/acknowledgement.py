@@ -6,8 +6,8 @@ from unwired.core.authentication import placeholder, seal
 from unwired.core.door import Send
 from unwired.core.settings import SecurityAssociation, Subscriber
 from unwired.wire.address import Address
+from unwired.wire.generate import draft_of
 from unwired.wire.ipv6 import Packet
-from unwired.wire.layout import draft_of
 from unwired.wire.mobility import MobilityOption
 from unwired.wire.rfc4283 import MobileNodeIdentifier
 from unwired.wire.rfc4285 import MN_HA_SUBTYPE, MessageId, MobilityMessageAuthentication

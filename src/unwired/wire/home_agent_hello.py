@@ -22,7 +22,8 @@ from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from unwired.wire.address import Address
 from unwired.wire.errors import DecodeError
-from unwired.wire.layout import TAILS, Layout, Pack, Tail, Unpack, compile_pack, compile_unpack, parse_layout
+from unwired.wire.generate import TAILS, Pack, Unpack, compile_pack, compile_unpack
+from unwired.wire.layout import Layout, Tail, parse_layout
 
 VERSION = 1
 HA_HELLO = 4

@@ -7,11 +7,13 @@ They are declared like mobility messages (``mobility.py``); a layout starts afte
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import partial
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from unwired.wire.address import Address
 from unwired.wire.errors import DecodeError
-from unwired.wire.layout import TAILS, Layout, Pack, Tail, Unpack, compile_pack, compile_unpack, parse_layout
+from unwired.wire.generate import TAILS, Pack, SharedType, Unpack, compile_pack, compile_unpack
+from unwired.wire.layout import Layout, Tail, parse_layout
 from unwired.wire.nd_options import NdOption, decode_nd_options, encode_nd_options
 
 ICMPV6 = 58
@@ -44,8 +46,10 @@ class UnknownIcmp(IcmpMessage):
         return bytes((self.type, self.code, 0, 0)) + self.data
 
 
-ICMP_MESSAGES: dict[int, type[IcmpMessage]] = {}
+ICMP_MESSAGES: dict[int | tuple[int, int], type[IcmpMessage]] = {}
+"""The messages by their type, or by it and the number that tells messages of one type apart (RFC 5568)."""
 _unpack: dict[int, Unpack] = {}
+_shared: dict[int, SharedType] = {}
 _CODE_MUST_BE_ZERO = range(133, 137)
 """Neighbour discovery: any other code is invalid (RFC 4861 sections 6.1 and 7.1)."""
 _TAILS = TAILS | {"nd_options": Tail(decode_nd_options, encode_nd_options)}
@@ -60,11 +64,30 @@ def icmp_message(number: int, name: str, reference: str, layout: str) -> Callabl
         made.TYPE, made.NAME, made.REFERENCE = number, name, reference
         made.LAYOUT = parse_layout(layout, _TAILS)
         made.pack = compile_pack(made.LAYOUT, name, _TAILS, "B", (str(number),))
-        ICMP_MESSAGES[number] = made
-        _unpack[number] = compile_unpack(made, made.LAYOUT, name, _TAILS, exact=False)
+        unpack = compile_unpack(made, made.LAYOUT, name, _TAILS, exact=False)
+        constant = made.LAYOUT.constant
+        if constant is None:
+            ICMP_MESSAGES[number] = made
+            _unpack[number] = unpack
+        else:
+            ICMP_MESSAGES[number, constant.value] = made
+            shared = _shared.setdefault(number, SharedType(constant, partial(_unpack_unknown, number)))
+            shared.unpackers[constant.value] = unpack
+            _unpack[number] = shared
         return made
 
     return declare
+
+
+def icmp_class(data: bytes, start: int = 0) -> type[IcmpMessage] | None:
+    """The class of the message that starts there; None when no such message is declared."""
+    number = data[start]
+    shared = _shared.get(number)
+    return ICMP_MESSAGES.get(number if shared is None else (number, shared.subtype(data, start + 1)))
+
+
+def _unpack_unknown(number: int, data: bytes, start: int, end: int) -> UnknownIcmp:
+    return UnknownIcmp(number, data[start], data[start + 3 : end])
 
 
 def decode_icmp(data: bytes, start: int, end: int) -> IcmpMessage:
@@ -73,7 +96,7 @@ def decode_icmp(data: bytes, start: int, end: int) -> IcmpMessage:
         raise DecodeError(f"ICMPv6 message of {end - start} bytes where 4 are needed", start)
     unpack = _unpack.get(data[start])
     if unpack is None:
-        return UnknownIcmp(data[start], data[start + 1], data[start + 4 : end])
+        return _unpack_unknown(data[start], data, start + 1, end)
     if data[start + 1] and data[start] in _CODE_MUST_BE_ZERO:
         raise DecodeError(f"code {data[start + 1]} where 0 must be", start + 1)
     return unpack(data, start + 1, end)  # type: ignore[no-any-return]

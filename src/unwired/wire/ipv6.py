@@ -12,9 +12,9 @@ from typing import Any
 from unwired.wire.address import UNSPECIFIED, Address
 from unwired.wire.checksum import checksum_ok, filled
 from unwired.wire.errors import DecodeError
+from unwired.wire.generate import draft_of
 from unwired.wire.icmpv6 import ICMPV6, IcmpMessage, ParameterProblem, ParameterProblemCode, decode_icmp, encode_icmp
 from unwired.wire.ipv4 import Icmpv4Message, UdpDatagram
-from unwired.wire.layout import draft_of
 from unwired.wire.mobility import (
     MOBILITY_HEADER,
     MobilityMessage,

@@ -1,49 +1,70 @@
-"""One line declares a message's bytes: the layout, and the functions made from it.
+"""One line declares a message's bytes: the layout. ``generate.py`` makes the functions from it.
 
 A layout names the fields in wire order, as the RFCs draw them::
 
     "sequence:16 acknowledge:flag home_registration:flag _:14 lifetime_units:16"
 
-=================  =====================================================================================
-``name:16``        unsigned integer of that many bits, network order
-``name:flag``      one bit, a bool
-``name:8B``        that many bytes, as they are
-``name:address``   16 bytes, an IPv6 address
-``name:ipv4``      4 bytes, an IPv4 address: the field holds its v4-mapped form
-``_:12``           reserved bits: zero when sent, ignored when received
-``name:rest``      only last: all remaining bytes (``text``: the same, shown to people as UTF-8)
-``name:count``     one byte: how many addresses the list ``name`` has; no field of its own
-``name:counted``   that many addresses; only what is a tail may follow
-``name:KIND``      only last: a tail declared with ``Tail`` (a list of addresses, a list of options)
-=================  =====================================================================================
+The fixed part:
 
-The functions are generated as source, once per class at import, as ``dataclasses`` does for ``__init__``: one struct
-call and straight-line code per message is what lets a home agent decode a binding update in a few microseconds.
+===================  ===================================================================================
+``name:16``          unsigned integer of that many bits, network order
+``name:signed24``    three bytes, two's complement
+``name:flag``        one bit, a bool
+``name:8B``          that many bytes, as they are
+``name:address``     16 bytes, an IPv6 address
+``name:ipv4``        4 bytes, an IPv4 address: the field holds its v4-mapped form
+``_:12``             reserved bits: zero when sent, ignored when received
+``_:skip``           a byte that counts units of four bytes behind all fields: zero when sent, skipped when
+                     received where items follow each other
+``=2:8``             always this number: it tells messages apart that share a type
+===================  ===================================================================================
+
+What is derived from another field, and no field of its own:
+
+===================  ===================================================================================
+``name:count``       one byte: how many items the list ``name`` has (``count16``: two bytes)
+``name:present``     one bit: whether the optional field ``name`` is there
+``name:which8``      that many bits: which form the tail ``name`` has
+===================  ===================================================================================
+
+Fields of variable size, in order behind the fixed part:
+
+===================  ===================================================================================
+``name:counted``     as many addresses as were counted (``counted_ipv4``: IPv4 addresses)
+``name:32?``         a field of that kind (8, 16, 32, ipv4, address), or nothing: None
+``name:short_text``  a byte that holds the length, and that many bytes, shown to people as UTF-8
+===================  ===================================================================================
+
+And last, perhaps, a tail, which takes all remaining bytes: ``name:KIND`` with one of ``TAILS``.
 """
 
-import struct
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
-
-from unwired.wire.address import V4_MAPPED, is_ipv4
-from unwired.wire.errors import DecodeError
-
-Unpack = Callable[[bytes, int, int], Any]
-"""(data, first byte of the fields, end) -> message. Offsets in errors count from the start of ``data``."""
-Pack = Callable[[Any], bytes]
 
 ADDRESS_SIZE = 16
 IPV4_SIZE = 4
+OPTIONAL_SIZES = {"8?": 1, "16?": 2, "32?": 4, "ipv4?": IPV4_SIZE, "address?": ADDRESS_SIZE}
+COUNTED_SIZES = {"counted": ADDRESS_SIZE, "counted_ipv4": IPV4_SIZE}
+_SHOWN = {"counted": "addresses", "counted_ipv4": "ipv4_addresses"}
 _CODES = {8: "B", 16: "H", 32: "I", 64: "Q"}
+_WIDTHS = {"flag": 1, "present": 1, "count": 8, "count16": 16}
+_DERIVED = re.compile(r"(present|count|which)[0-9]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """A variable-length last field: how it is read from ``data[start:end]`` and written."""
+    """A variable-length last field: how it is read from ``data[start:end]`` and written.
 
-    unpack: Callable[[bytes, int, int], Any]
+    A tail of several forms has ``number``, which tells the form of a value; ``unpack`` gets it as a fourth argument.
+    ``members`` are the declared classes that may be in it, by number.
+    """
+
+    unpack: Callable[..., Any]
     pack: Callable[[Any], bytes]
+    number: Callable[[Any], int] | None = None
+    members: Mapping[int, type[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,240 +76,207 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
+class Constant:
+    """A number that always stands at byte ``at`` of the fields, ``size`` bytes long."""
+
+    at: int
+    size: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
-    """What a layout declaration says. ``size`` counts the bytes of the fixed part; ``tail`` is the kind of the last,
-    variable field or None. ``counted`` is the list of addresses whose number stands in the byte ``count_at``."""
+    """What a layout declaration says.
+
+    ``size`` counts the bytes of the fixed part, whose ``struct`` format is ``format``; ``extract`` has an expression
+    for each field in it and ``derived`` one for what is derived (by role and field), ``insert`` one for each value to
+    pack. ``parts`` are the fields of variable size; ``counts`` says where in the fixed part a list's number stands:
+    (byte, bytes), and ``skip_at`` in which byte stands how much is to be skipped.
+    """
 
     fields: tuple[Field, ...]
     size: int
     format: str
     extract: dict[str, str]
+    derived: dict[tuple[str, str], str]
     insert: tuple[str, ...]
+    parts: tuple[Field, ...]
     tail: Field | None
-    counted: str | None = None
-    count_at: int = 0
+    counts: dict[str, tuple[int, int]]
+    constant: Constant | None
+    skip_at: int | None
 
     def length(self, data: bytes, start: int) -> int:
-        """Bytes of the fixed part at ``data[start]`` and of the counted addresses behind it."""
-        return self.size if self.counted is None else self.size + ADDRESS_SIZE * data[start + self.count_at]
+        """Bytes of the fixed part at ``data[start]``, of the counted addresses behind it and of what is skipped."""
+        size = self.size
+        if self.skip_at is not None:
+            size += 4 * data[start + self.skip_at]
+        for part in self.parts:
+            if part.kind in COUNTED_SIZES:
+                at, width = self.counts[part.name]
+                size += COUNTED_SIZES[part.kind] * int.from_bytes(data[start + at : start + at + width])
+        return size
 
 
-def _bits(kind: str) -> int | None:
-    return 1 if kind == "flag" else int(kind) if kind.isdigit() else None
+def _width(kind: str) -> int | None:
+    """The bits of a kind that may share an integer with others."""
+    number = kind.removeprefix("which")
+    return _WIDTHS.get(kind) or (int(number) if number.isdigit() else None)
 
 
-def _group(members: list[tuple[str, str, int]], total: int, index: int) -> tuple[str, dict[str, str], str | None]:
-    """Struct code, extraction expressions and insertion expression of bit fields that share ``total`` bits."""
-    if all(name == "_" for name, _, _ in members):
-        return f"{total // 8}x", {}, None
-    if total not in _CODES:
-        raise TypeError(f"{total} bits ({', '.join(name for name, _, _ in members)}) are no struct integer")
-    extract: dict[str, str] = {}
-    insert: list[str] = []
-    shift = total
-    for name, kind, bits in members:
-        shift -= bits
-        if name == "_":
-            continue
-        if kind == "flag":
-            extract[name] = f"v{index} & {1 << shift} != 0"
-            insert.append(f"({1 << shift} if m.{name} else 0)")
-        elif bits == total:
-            extract[name] = f"v{index}"
-            insert.append(f"m.{name}")
-        else:
-            extract[name] = f"v{index} >> {shift} & {(1 << bits) - 1}"
-            insert.append(f"fit(m.{name}, {bits}, {name!r}) << {shift}")
-    return _CODES[total], extract, " | ".join(insert)
+class _Parser:
+    """The fixed part, bit by bit: integers are shared by what stands between two byte boundaries."""
+
+    def __init__(self) -> None:
+        self.codes: list[str] = []
+        self.size = 0
+        self.extract: dict[str, str] = {}
+        self.derived: dict[tuple[str, str], str] = {}
+        self.insert: list[str] = []
+        self.counts: dict[str, tuple[int, int]] = {}
+        self.constant: Constant | None = None
+        self.skip_at: int | None = None
+        self._group: list[tuple[Field, int]] = []
+        self._bits = 0
+
+    def bits(self, item: Field, width: int) -> None:
+        self._group.append((item, width))
+        self._bits += width
+        if self._bits % 8 == 0:
+            self._integer(self._group, self._bits)
+            self._group, self._bits = [], 0
+
+    def single(self, code: str, size: int, name: str, extract: str, insert: str) -> None:
+        """A field that has a value of its own in the struct, which ``extract`` calls VALUE."""
+        self.extract[name] = extract.replace("VALUE", f"v{len(self.insert)}")
+        self.insert.append(insert)
+        self.codes.append(code)
+        self.size += size
+
+    def must_be_aligned(self, name: str) -> None:
+        if self._group:
+            raise TypeError(f"{name} does not start on a byte boundary")
+
+    def _integer(self, members: list[tuple[Field, int]], total: int) -> None:
+        if all(item.name == "_" for item, _ in members):
+            self.codes.append(f"{total // 8}x")
+            self.size += total // 8
+            return
+        if total not in _CODES:
+            raise TypeError(f"{total} bits ({', '.join(item.name for item, _ in members)}) are no struct integer")
+        value = f"v{len(self.insert)}"
+        insert: list[str] = []
+        shift = total
+        for item, width in members:
+            shift -= width
+            if item.name == "_":
+                continue
+            whole = width == total
+            number = value if whole else f"{value} >> {shift} & {(1 << width) - 1}"
+            given = _given(item)
+            at = self.size + (total - shift - width) // 8
+            derived = _DERIVED.fullmatch(item.kind)
+            if item.name.startswith("="):
+                self.constant = Constant(at, width // 8, int(item.name[1:]))
+            elif item.kind == "flag":
+                self.extract[item.name] = f"{value} & {1 << shift} != 0"
+            elif derived:
+                self.derived[derived[1], item.name] = f"{value} & {1 << shift}" if width == 1 else number
+                if derived[1] == "count":
+                    self.counts[item.name] = at, width // 8
+            else:
+                self.extract[item.name] = number
+            if width == 1:
+                insert.append(f"({1 << shift} if {given} else 0)")
+            else:
+                insert.append(given if whole else f"fit({given}, {width}, {item.name!r}) << {shift}")
+        self.insert.append(" | ".join(insert))
+        self.codes.append(_CODES[total])
+        self.size += total // 8
 
 
-def parse_layout(text: str, tails: dict[str, Tail]) -> Layout:
+def _given(item: Field) -> str:
+    """The expression of what a bit field is packed from."""
+    if item.name.startswith("="):
+        return item.name[1:]
+    if item.kind == "present":
+        return f"m.{item.name} is not None"
+    if item.kind.startswith("count"):
+        return f"len(m.{item.name})"
+    return f"number(m.{item.name})" if item.kind.startswith("which") else f"m.{item.name}"
+
+
+def _fixed(parser: _Parser, item: Field) -> bool:
+    """Take ``item`` into the fixed part; False when its kind cannot be there."""
+    name = item.name
+    width = _width(item.kind)
+    if width is not None:
+        parser.bits(item, width)
+        return True
+    parser.must_be_aligned(name)
+    if item.kind == "skip":
+        parser.skip_at = parser.size
+        parser.bits(item, 8)
+        return True
+    if item.kind == "ipv4":
+        parser.single("4s", IPV4_SIZE, name, "V4_MAPPED + VALUE", f"ipv4(m.{name}, {name!r})")
+    elif item.kind == "signed24":
+        parser.single("3s", 3, name, "from_bytes(VALUE, signed=True)", f"signed(m.{name}, 3, {name!r})")
+    elif item.kind == "address" or (item.kind.endswith("B") and item.kind[:-1].isdigit()):
+        size = ADDRESS_SIZE if item.kind == "address" else int(item.kind[:-1])
+        parser.single(f"{size}s", size, name, "VALUE", f"sized(m.{name}, {size}, {name!r})")
+    else:
+        return False
+    return True
+
+
+def parse_layout(text: str, tails: Mapping[str, Tail]) -> Layout:
     """Read a declaration. Raises TypeError, at import, when it is not one."""
     items = [Field(*item.split(":")) for item in text.split()]
+    parser = _Parser()
+    parts: list[Field] = []
     tail = None
-    counted = count = None
-    count_at = 0
-    codes: list[str] = []
-    extract: dict[str, str] = {}
-    insert: list[str] = []
-    group: list[tuple[str, str, int]] = []
-    total = 0
-    index = 0
     for number, item in enumerate(items):
-        bits = _bits(item.kind)
-        if bits is not None and counted is None:
-            group.append((item.name, item.kind, bits))
-            total += bits
-            if total % 8 == 0:
-                code, taken, given = _group(group, total, index)
-                codes.append(code)
-                if given is not None:
-                    extract |= taken
-                    insert.append(given)
-                    index += 1
-                group, total = [], 0
+        if not parts and _fixed(parser, item):
             continue
-        if group:
-            raise TypeError(f"{item.name} does not start on a byte boundary")
-        if item.kind == "count":
-            count, count_at = item.name, struct.calcsize("!" + "".join(codes))
-            codes.append("B")
-            insert.append(f"len(m.{item.name})")
-            index += 1
-        elif item.kind == "counted" and item.name == count and number >= len(items) - 2:
-            counted = item.name
-        elif item.kind == "ipv4" and counted is None:
-            codes.append("4s")
-            extract[item.name] = f"V4_MAPPED + v{index}"
-            insert.append(f"ipv4(m.{item.name}, {item.name!r})")
-            index += 1
-        elif counted is None and (item.kind == "address" or item.kind.endswith("B")):
-            size = 16 if item.kind == "address" else int(item.kind[:-1])
-            codes.append(f"{size}s")
-            extract[item.name] = f"v{index}"
-            insert.append(f"sized(m.{item.name}, {size}, {item.name!r})")
-            index += 1
+        if item.kind in OPTIONAL_SIZES or item.kind in COUNTED_SIZES or item.kind == "short_text":
+            parts.append(item)
         elif item.kind in tails and number == len(items) - 1:
             tail = item
         else:
             raise TypeError(f"unknown kind {item.kind!r} of {item.name}, or a tail that is not last")
-    if group:
-        raise TypeError("the fields do not end on a byte boundary")
-    if count != counted:
-        raise TypeError(f"a count of {count} without the list")
-    form = "!" + "".join(codes)
-    named = tuple(
-        Field(item.name, "addresses") if item.kind == "counted" else item
-        for item in items
-        if item.name != "_" and item.kind != "count"
+    parser.must_be_aligned("the end")
+    _check(items, parts, tail, tails)
+    return Layout(
+        tuple(
+            Field(item.name, _SHOWN.get(item.kind, item.kind))
+            for item in items
+            if item.name[0] not in "_=" and not _DERIVED.fullmatch(item.kind)
+        ),
+        parser.size,
+        "!" + "".join(parser.codes),
+        parser.extract,
+        parser.derived,
+        tuple(parser.insert),
+        tuple(parts),
+        tail,
+        parser.counts,
+        parser.constant,
+        parser.skip_at,
     )
-    return Layout(named, struct.calcsize(form), form, extract, tuple(insert), tail, counted, count_at)
 
 
-def _fit(value: int, bits: int, name: str) -> int:
-    if value >> bits:
-        raise ValueError(f"{name} does not fit in {bits} bits: {value}")
-    return value
-
-
-def _sized(value: bytes, size: int, name: str) -> bytes:
-    if len(value) != size:
-        raise ValueError(f"{name} must be {size} bytes, not {len(value)}")
-    return value
-
-
-def _ipv4(value: bytes, name: str) -> bytes:
-    if len(value) != ADDRESS_SIZE or not is_ipv4(value):
-        raise ValueError(f"{name} must be an IPv4 address in its v4-mapped form")
-    return value[-IPV4_SIZE:]
-
-
-def draft_of(cls: type[Any]) -> type[Any]:
-    """A class with the memory layout of the frozen ``cls`` whose fields can be set.
-
-    A decoder fills a draft and then turns it into a ``cls`` by assigning its class: half the cost of a frozen
-    dataclass's ``__init__``, which goes through ``object.__setattr__`` for each field.
-    """
-    slots = {"__slots__": cls.__dict__["__slots__"], "__setattr__": object.__setattr__}
-    return type(f"{cls.__name__}Draft", cls.__bases__, slots)
-
-
-def compile_unpack(cls: type[Any], layout: Layout, name: str, tails: dict[str, Tail], exact: bool) -> Unpack:
-    """The decoder of ``cls``. ``exact``: bytes after the fixed part are an error and not ignored."""
-    names = [field.name for field in fields(cls)]
-    given = {field.name for field in layout.fields}
-    if given != set(names):
-        raise TypeError(f"layout and fields of {cls.__name__} differ: {sorted(given ^ set(names))}")
-    count = len(layout.insert)
-    wrong = "!=" if exact and layout.tail is None else "<"
-    lines = [
-        "def unpack(data, start, end):",
-        f"  if end - start {wrong} {layout.size}: raise short(end - start, start)",
-    ]
-    if count:
-        lines.append(f"  {''.join(f'v{number}, ' for number in range(count))} = unpack_from(data, start)")
-    lines.append("  m = new(draft)")
-    lines += [f"  m.{field} = {expression}" for field, expression in layout.extract.items()]
-    after = f"start + {layout.size}"
-    if layout.counted:
-        lines += [
-            "  after = start + length(data, start)",
-            f"  if after > end: raise DecodeError('{name} that ends inside its addresses', start + {layout.count_at})",
-            f"  m.{layout.counted} = addresses(data, {after}, after)",
-        ]
-        after = "after"
-    if layout.tail:
-        lines.append(f"  m.{layout.tail.name} = tail(data, {after}, end)")
-    lines += ["  m.__class__ = cls", "  return m"]
-
-    def short(length: int, start: int) -> DecodeError:
-        return DecodeError(f"{name} of {length} bytes where {layout.size} are needed", start)
-
-    scope: dict[str, Any] = {
-        "cls": cls,
-        "draft": draft_of(cls),
-        "new": object.__new__,
-        "short": short,
-        "unpack_from": struct.Struct(layout.format).unpack_from,
-        "length": layout.length,
-        "DecodeError": DecodeError,
-        "V4_MAPPED": V4_MAPPED,
-        "addresses": _unpack_addresses,
-        "tail": tails[layout.tail.kind].unpack if layout.tail else None,
-    }
-    exec("\n".join(lines), scope)
-    return scope["unpack"]  # type: ignore[no-any-return]
-
-
-def compile_pack(
-    layout: Layout, name: str, tails: dict[str, Tail], head: str = "", head_values: tuple[str, ...] = ()
-) -> Pack:
-    """The encoder, which raises ValueError for what the fields cannot hold. ``head`` is a struct format that is written
-    before the fields, ``head_values`` what goes into it (expressions; ``size`` is the length of fields and tail in
-    bytes)."""
-    values = ", ".join((*head_values, *layout.insert))
-    lines = ["def pack(m):"]
-    parts = [f"addresses(m.{layout.counted})"] if layout.counted else []
-    parts += [f"tail(m.{layout.tail.name})"] if layout.tail else []
-    if parts:
-        lines += [f"  rest = {' + '.join(parts)}", f"  size = {layout.size} + len(rest)"]
-    else:
-        lines.append(f"  size = {layout.size}")
-    lines += [
-        f"  try: return pack_fields({values}){' + rest' if parts else ''}",
-        "  except error as reason: raise ValueError(f'{name} cannot hold its fields: {reason}') from None",
-    ]
-    scope: dict[str, Any] = {
-        "fit": _fit,
-        "sized": _sized,
-        "ipv4": _ipv4,
-        "name": name,
-        "error": struct.error,
-        "pack_fields": struct.Struct("!" + head + layout.format[1:]).pack,
-        "addresses": _pack_addresses,
-        "tail": tails[layout.tail.kind].pack if layout.tail else None,
-    }
-    exec("\n".join(lines), scope)
-    return scope["pack"]  # type: ignore[no-any-return]
-
-
-def _unpack_rest(data: bytes, start: int, end: int) -> bytes:
-    return data[start:end]
-
-
-def _unpack_addresses(data: bytes, start: int, end: int) -> tuple[bytes, ...]:
-    if (end - start) % ADDRESS_SIZE:
-        raise DecodeError("address list that is no multiple of 16 bytes", end - (end - start) % ADDRESS_SIZE)
-    return tuple(data[at : at + ADDRESS_SIZE] for at in range(start, end, ADDRESS_SIZE))
-
-
-def _pack_addresses(addresses: tuple[bytes, ...]) -> bytes:
-    return b"".join(_sized(address, ADDRESS_SIZE, "address") for address in addresses)
-
-
-TAILS = {
-    "rest": Tail(_unpack_rest, bytes),
-    "text": Tail(_unpack_rest, bytes),
-    "addresses": Tail(_unpack_addresses, _pack_addresses),
-}
-"""The tails any message may have; a module adds its own kind (its options) to a copy."""
+def _check(items: list[Field], parts: list[Field], tail: Field | None, tails: Mapping[str, Tail]) -> None:
+    """Every derived field has what it is derived from, and what needs one has it."""
+    derived = {(found[1], item.name) for item in items if (found := _DERIVED.fullmatch(item.kind))}
+    needed = {("count" if part.kind in COUNTED_SIZES else "present", part.name) for part in parts}
+    needed -= {("present", part.name) for part in parts if part.kind == "short_text"}
+    allowed = needed.copy()
+    if tail is not None:
+        allowed.add(("count", tail.name))
+        if tails[tail.kind].number is not None:
+            needed.add(("which", tail.name))
+    for role, name in needed - derived:
+        raise TypeError(f"{name} needs a field of kind {role} before it")
+    for role, name in derived - needed - allowed:
+        raise TypeError(f"{role} of {name} without it")

@@ -23,10 +23,13 @@ with a number that is not registered are kept as ``UnknownOption`` and skipped b
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from unwired.wire.errors import DecodeError
-from unwired.wire.layout import TAILS, Layout, Pack, Tail, Unpack, compile_pack, compile_unpack, parse_layout
+from unwired.wire.families import PADDING
+from unwired.wire.generate import TAILS, Pack, SharedType, Unpack, compile_pack, compile_unpack
+from unwired.wire.layout import Layout, Tail, parse_layout
 
 NO_NEXT_HEADER = 59
 MOBILITY_HEADER = 135
@@ -34,7 +37,6 @@ HEADER_SIZE = 6
 """Bytes before the message data."""
 _PAD1 = 0
 _PADN = 1
-_PADDING = (b"", b"\0", *(bytes((_PADN, size - 2)) + bytes(size - 2) for size in range(2, 8)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,24 +107,33 @@ class UnknownMessage(MobilityMessage):
         return self.data
 
 
-MESSAGES: dict[int, type[MobilityMessage]] = {}
+MESSAGES: dict[int | tuple[int, int], type[MobilityMessage]] = {}
+"""The messages by their MH Type, or by it and the number that tells messages of one type apart (RFC 5846, 7109)."""
 OPTIONS: dict[int, type[MobilityOption]] = {}
 _unpack_message: list[Unpack | None] = [None] * 256
 _unpack_option: list[Unpack | None] = [None] * 256
+_shared: dict[int, SharedType] = {}
+_IN_WORDS: set[int] = set()
+"""Options whose length counts units of four bytes after the first four (RFC 7411)."""
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def mobility_option(
-    number: int, name: str, reference: str, layout: str, align: tuple[int, int] = (1, 0)
+    number: int, name: str, reference: str, layout: str, align: tuple[int, int] = (1, 0), in_words: bool = False
 ) -> Callable[[type[O]], type[O]]:
-    """Declare a mobility option; ``layout`` starts after the option's length."""
+    """Declare a mobility option; ``layout`` starts after the option's length, which ``in_words`` counts units of four
+    bytes after the first four bytes of the option."""
 
     def declare(cls: type[O]) -> type[O]:
         made: type[Any] = dataclass(frozen=True, slots=True)(cls)
         made.TYPE, made.NAME, made.REFERENCE, made.ALIGNMENT = number, name, reference, align
         made.LAYOUT = parse_layout(layout, TAILS)
-        made.pack = compile_pack(made.LAYOUT, name, TAILS, "BB", (str(number), "size"))
+        made.pack = compile_pack(
+            made.LAYOUT, name, TAILS, "BB", (str(number), "(size - 2) // 4" if in_words else "size")
+        )
         OPTIONS[number] = made
+        if in_words:
+            _IN_WORDS.add(number)
         _unpack_option[number] = compile_unpack(made, made.LAYOUT, name, TAILS, exact=True)
         return made
 
@@ -138,24 +149,41 @@ def mobility_message(number: int, name: str, reference: str, layout: str) -> Cal
         made.TYPE, made.NAME, made.REFERENCE = number, name, reference
         made.LAYOUT = parse_layout(layout, _MESSAGE_TAILS)
         made.pack = compile_pack(made.LAYOUT, name, TAILS)
-        MESSAGES[number] = made
-        whole = parse_layout(f"{layout} options:mobility_options", _MESSAGE_TAILS)
-        _unpack_message[number] = compile_unpack(made, whole, name, _MESSAGE_TAILS, exact=False)
+        whole = made.LAYOUT
+        if whole.tail is None:
+            whole = parse_layout(f"{layout} options:mobility_options", _MESSAGE_TAILS)
+        unpack = compile_unpack(made, whole, name, _MESSAGE_TAILS, exact=False)
+        constant = made.LAYOUT.constant
+        if constant is None:
+            MESSAGES[number] = made
+            _unpack_message[number] = unpack
+        else:
+            MESSAGES[number, constant.value] = made
+            shared = _shared.setdefault(number, SharedType(constant, partial(_unpack_unknown, number)))
+            shared.unpackers[constant.value] = unpack
+            _unpack_message[number] = shared
         return made
 
     return declare
 
 
-def minimum_size(message_type: int) -> int:
-    """The bytes a mobility header of this type has at least; the bare header when the type is not registered."""
-    cls = MESSAGES.get(message_type)
-    return HEADER_SIZE + cls.LAYOUT.size if cls else 8
+def message_class(header: bytes, start: int = 0) -> type[MobilityMessage] | None:
+    """The class of the message whose mobility header starts there; None when no such message is declared."""
+    number = header[start + 2]
+    shared = _shared.get(number)
+    return MESSAGES.get(number if shared is None else (number, shared.subtype(header, start + HEADER_SIZE)))
 
 
 def options_start(header: bytes) -> int:
     """Where in an encoded mobility header the options start, if it has any."""
-    cls = MESSAGES.get(header[2])
+    cls = message_class(header)
     return HEADER_SIZE + (cls.LAYOUT.length(header, HEADER_SIZE) if cls else 2)
+
+
+def option_end(data: bytes, start: int) -> int:
+    """Where by its length the option ends that starts there and is not a Pad1."""
+    length = data[start + 1]
+    return start + 4 + 4 * length if data[start] in _IN_WORDS else start + 2 + length
 
 
 def decode_options(data: bytes, start: int, end: int) -> tuple[MobilityOption, ...]:
@@ -170,6 +198,8 @@ def decode_options(data: bytes, start: int, end: int) -> tuple[MobilityOption, .
         if body > end:
             raise DecodeError("mobility option without a length", start)
         after = body + data[start + 1]
+        if number in _IN_WORDS:
+            after = option_end(data, start)
         if after > end:
             raise DecodeError("mobility option that ends after its message", start + 1)
         unpack = _unpack_option[number]
@@ -184,12 +214,16 @@ def decode_options(data: bytes, start: int, end: int) -> tuple[MobilityOption, .
 _MESSAGE_TAILS = TAILS | {"mobility_options": Tail(decode_options, lambda options: b"")}
 
 
+def _unpack_unknown(number: int, data: bytes, start: int, end: int) -> UnknownMessage:
+    return UnknownMessage(number, data[start:end])
+
+
 def decode_message(data: bytes, start: int, end: int) -> MobilityMessage:
     """The mobility message whose header is ``data[start:end]``, the header's own checks done already."""
     number = data[start + 2]
     unpack = _unpack_message[number]
     if unpack is None:
-        return UnknownMessage(number, data[start + HEADER_SIZE : end])
+        return _unpack_unknown(number, data, start + HEADER_SIZE, end)
     return unpack(data, start + HEADER_SIZE, end)  # type: ignore[no-any-return]
 
 
@@ -219,13 +253,13 @@ def decode_mobility(data: bytes) -> MobilityMessage:
 
 def header_problem(data: bytes, start: int, end: int) -> tuple[str, int] | None:
     """What RFC 6275 section 9.2 answers with an ICMPv6 parameter problem: (reason, offset of the field)."""
-    number = data[start + 2]
-    if _unpack_message[number] is None:
+    if _unpack_message[data[start + 2]] is None:
         return None
     if data[start] != NO_NEXT_HEADER:
         return f"payload protocol {data[start]} where 59 (none) must be", start
-    if end - start < minimum_size(number):
-        return f"header length too small for {MESSAGES[number].NAME}", start + 1
+    cls = message_class(data, start)
+    if cls is not None and end - start < HEADER_SIZE + cls.LAYOUT.size:
+        return f"header length too small for {cls.NAME}", start + 1
     return None
 
 
@@ -238,13 +272,13 @@ def encode_mobility(message: MobilityMessage, next_header: int = NO_NEXT_HEADER)
         multiple, remainder = option.ALIGNMENT
         padding = (remainder - size) % multiple
         if padding:
-            parts.append(_PADDING[padding])
+            parts.append(PADDING[padding])
         encoded = option.pack()
         parts.append(encoded)
         size += padding + len(encoded)
     padding = -size % 8
     if padding:
-        parts.append(_PADDING[padding])
+        parts.append(PADDING[padding])
         size += padding
     if size > 2048:
         raise ValueError(f"a mobility header holds at most 2048 bytes, not {size}")

@@ -10,7 +10,8 @@ from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from unwired.wire.address import Address
 from unwired.wire.errors import DecodeError
-from unwired.wire.layout import TAILS, Layout, Pack, Unpack, compile_pack, compile_unpack, parse_layout
+from unwired.wire.generate import TAILS, Pack, Unpack, compile_pack, compile_unpack
+from unwired.wire.layout import Layout, parse_layout
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,25 +6,30 @@ from enum import IntEnum
 from typing import Annotated, Any, get_args, get_origin
 
 from unwired.wire.address import format_address
+from unwired.wire.families import Member, UnknownForm, UnknownSubOption
 from unwired.wire.icmpv6 import IcmpMessage
-from unwired.wire.mobility import MobilityMessage, MobilityOption, UnknownMessage, UnknownOption
-from unwired.wire.nd_options import NdOption, UnknownNdOption
+from unwired.wire.layout import ADDRESS_SIZE
+from unwired.wire.mobility import MobilityMessage, UnknownMessage, UnknownOption
+from unwired.wire.nd_options import UnknownNdOption
 
-Value = str | int | float | bool | list[str]
-_UNDECLARED = (UnknownMessage, UnknownOption, UnknownNdOption)
+Value = str | int | float | bool | None | list[Any] | dict[str, Any]
+_UNDECLARED = (UnknownMessage, UnknownOption, UnknownNdOption, UnknownSubOption, UnknownForm)
 
 
 def _plain(kind: str, value: Any) -> Value:
-    """Addresses as text, other bytes in hexadecimal, ``text`` as UTF-8 with what is none of it escaped."""
-    if kind in ("address", "ipv4"):
-        return format_address(value)
-    if kind == "addresses":
-        return [format_address(address) for address in value]
-    if kind == "text":
+    """Addresses as text, other bytes in hexadecimal, text as UTF-8 with what is none of it escaped; a sub-option as an
+    object, of a list each item by itself."""
+    if isinstance(value, Member):
+        return _named(value)
+    if isinstance(value, tuple):
+        return [_plain(kind, item) for item in value]
+    if not isinstance(value, bytes):
+        return value  # type: ignore[no-any-return]
+    if kind.endswith("text"):
         return str(value, "utf-8", "backslashreplace")
-    if isinstance(value, bytes):
-        return value.hex()
-    return value  # type: ignore[no-any-return]
+    if len(value) == ADDRESS_SIZE and kind.rstrip("?").endswith(("address", "addresses", "ipv4")):
+        return format_address(value)
+    return value.hex()
 
 
 def _properties(cls: type) -> Iterator[str]:
@@ -44,9 +49,9 @@ def value_name(message: Any, field: str) -> str:
         return ""
 
 
-def field_values(message: MobilityMessage | IcmpMessage | MobilityOption | NdOption) -> dict[str, Value]:
-    """The fields under their names, without the options, then the names of their values (``status_name``) and what the
-    class computes from them (``lifetime_s``)."""
+def field_values(message: Any) -> dict[str, Value]:
+    """The fields of a message, option or sub-option under their names, without the options, then the names of their
+    values (``status_name``) and what the class computes from them (``lifetime_s``)."""
     names = [field.name for field in fields(message) if field.name not in ("options", "type")]
     layout = getattr(type(message), "LAYOUT", None)
     kinds = {field.name: field.kind for field in layout.fields} if layout else {}
@@ -55,14 +60,12 @@ def field_values(message: MobilityMessage | IcmpMessage | MobilityOption | NdOpt
     return values | {name: getattr(message, name) for name in _properties(type(message))}
 
 
+def _named(option: Any) -> dict[str, Value]:
+    """Type, name, then the fields."""
+    number = option.type if isinstance(option, _UNDECLARED) else option.TYPE
+    return {"type": number, "name": option.NAME, **field_values(option)}
+
+
 def option_values(message: MobilityMessage | IcmpMessage) -> list[dict[str, Value]]:
     """The options in order: type, name, then their fields."""
-    options: tuple[MobilityOption | NdOption, ...] = getattr(message, "options", ())
-    return [
-        {
-            "type": option.type if isinstance(option, _UNDECLARED) else option.TYPE,
-            "name": option.NAME,
-            **field_values(option),
-        }
-        for option in options
-    ]
+    return [_named(option) for option in getattr(message, "options", ())]

@@ -2,7 +2,7 @@
 
 from unwired.wire.address import Address
 from unwired.wire.errors import DecodeError
-from unwired.wire.mobility import MobilityOption, mobility_option, options_start
+from unwired.wire.mobility import MobilityOption, mobility_option, option_end, options_start
 
 MN_HA_SUBTYPE = 1
 """The mobile node and its home agent share the key (section 5.1)."""
@@ -80,7 +80,7 @@ def authenticator_offset(header: bytes, subtype: int = MN_HA_SUBTYPE) -> int:
             continue
         if number == MobilityMessageAuthentication.TYPE and at + 7 <= end and header[at + 2] == subtype:
             return at + 7
-        at += 2 + header[at + 1]
+        at = option_end(header, at)
     raise DecodeError("no authentication option of this subtype", 0)
 
 

@@ -25,7 +25,8 @@ from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar, dataclass_transf
 
 from unwired.wire.address import UNSPECIFIED, Address
 from unwired.wire.errors import DecodeError
-from unwired.wire.layout import TAILS, Pack, Unpack, compile_pack, compile_unpack, parse_layout
+from unwired.wire.generate import TAILS, Pack, Unpack, compile_pack, compile_unpack
+from unwired.wire.layout import parse_layout
 
 LENGTH_SIZE = 4
 """Bytes of the length before each frame."""

@@ -11,13 +11,13 @@ from unwired.wire.address import Address
 from unwired.wire.checksum import checksum_ok
 from unwired.wire.errors import DecodeError
 from unwired.wire.icmpv6 import (
-    ICMP_MESSAGES,
     ICMPV6,
     HomeAgentAddressDiscoveryReply,
     HomeAgentAddressDiscoveryRequest,
     IcmpMessage,
     MobilePrefixAdvertisement,
     MobilePrefixSolicitation,
+    icmp_class,
 )
 from unwired.wire.ipv6 import (
     DESTINATION_OPTIONS,
@@ -29,7 +29,7 @@ from unwired.wire.ipv6 import (
     decode_fixed_header,
     decode_payload,
 )
-from unwired.wire.mobility import MESSAGES, MOBILITY_HEADER, MobilityMessage
+from unwired.wire.mobility import MOBILITY_HEADER, MobilityMessage, message_class
 from unwired.wire.pcap import Frame, ipv6_offset
 
 _DISCOVERY = {
@@ -163,8 +163,8 @@ def _sighting(
 ) -> Sighting:
     name = None
     if number is not None:
-        registry = MESSAGES if headers.protocol == MOBILITY_HEADER else ICMP_MESSAGES
-        name = registry[number].NAME if number in registry else f"Unknown ({number})"
+        cls = (message_class if headers.protocol == MOBILITY_HEADER else icmp_class)(frame.data, headers.start)
+        name = cls.NAME if cls else f"Unknown ({number})"
     return Sighting(
         frame.number,
         frame.timestamp_ns,

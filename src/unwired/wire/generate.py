@@ -1,0 +1,319 @@
+"""The functions of a layout (``layout.py``): generated as source, once per class at import, as ``dataclasses`` does for
+``__init__``. One struct call and straight-line code per message is what lets a home agent decode a binding update in a
+few microseconds.
+"""
+
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from unwired.wire.address import V4_MAPPED, is_ipv4
+from unwired.wire.errors import DecodeError
+from unwired.wire.layout import ADDRESS_SIZE, COUNTED_SIZES, IPV4_SIZE, OPTIONAL_SIZES, Constant, Field, Layout, Tail
+
+Unpack = Callable[[bytes, int, int], Any]
+"""(data, first byte of the fields, end) -> message. Offsets in errors count from the start of ``data``."""
+Pack = Callable[[Any], bytes]
+
+
+def draft_of(cls: type[Any]) -> type[Any]:
+    """A class with the memory layout of the frozen ``cls`` whose fields can be set.
+
+    A decoder fills a draft and then turns it into a ``cls`` by assigning its class: half the cost of a frozen
+    dataclass's ``__init__``, which goes through ``object.__setattr__`` for each field.
+    """
+    slots = {"__slots__": cls.__dict__["__slots__"], "__setattr__": object.__setattr__}
+    return type(f"{cls.__name__}Draft", cls.__bases__, slots)
+
+
+# --- decoding --------------------------------------------------------------------------------------------------------
+
+_READ_OPTIONAL = {
+    "8?": "data[at]",
+    "16?": "from_bytes(data[at:after])",
+    "32?": "from_bytes(data[at:after])",
+    "ipv4?": "V4_MAPPED + data[at:after]",
+    "address?": "data[at:after]",
+}
+
+
+def _read_part(part: Field, layout: Layout, name: str) -> list[str]:
+    """Source that reads a field of variable size at ``at`` and sets ``at`` behind it."""
+    ends_inside = f"  if after > end: raise DecodeError('{name} that ends inside {part.name}', at)"
+    if part.kind in COUNTED_SIZES:
+        read = "addresses" if part.kind == "counted" else "ipv4_addresses"
+        return [
+            f"  after = at + {COUNTED_SIZES[part.kind]} * ({layout.derived['count', part.name]})",
+            ends_inside.replace(", at)", f", start + {layout.counts[part.name][0]})"),
+            f"  m.{part.name} = {read}(data, at, after)",
+            "  at = after",
+        ]
+    if part.kind == "short_text":
+        return [
+            "  after = at + 1 + data[at] if at < end else end + 1",
+            ends_inside,
+            f"  m.{part.name} = data[at + 1:after]",
+            "  at = after",
+        ]
+    return [
+        f"  if {layout.derived['present', part.name]}:",
+        f"    after = at + {OPTIONAL_SIZES[part.kind]}",
+        f"  {ends_inside}",
+        f"    m.{part.name} = {_READ_OPTIONAL[part.kind]}",
+        "    at = after",
+        f"  else: m.{part.name} = None",
+    ]
+
+
+def _read_tail(tail: Field, layout: Layout, name: str, at: str, has_number: bool) -> list[str]:
+    number = f", {layout.derived['which', tail.name]}" if has_number else ""
+    lines = [f"  m.{tail.name} = tail(data, {at}, end{number})"]
+    if tail.name in layout.counts:
+        lines += [
+            f"  if len(m.{tail.name}) != {layout.derived['count', tail.name]}:",
+            f"    raise DecodeError('{name} with another number of {tail.name} than it says',"
+            f" start + {layout.counts[tail.name][0]})",
+        ]
+    return lines
+
+
+def compile_unpack(cls: type[Any], layout: Layout, name: str, tails: Mapping[str, Tail], exact: bool) -> Unpack:
+    """The decoder of ``cls``. ``exact``: bytes after the fields are an error and not ignored."""
+    names = [field.name for field in fields(cls)]
+    given = {field.name for field in layout.fields}
+    if given != set(names):
+        raise TypeError(f"layout and fields of {cls.__name__} differ: {sorted(given ^ set(names))}")
+    tail = tails[layout.tail.kind] if layout.tail else None
+    wrong = "!=" if exact and not layout.parts and tail is None else "<"
+    lines = ["def unpack(data, start, end):"]
+    lines.append(f"  if end - start {wrong} {layout.size}: raise short(end - start, start)")
+    if layout.insert:
+        lines.append(f"  {''.join(f'v{number}, ' for number in range(len(layout.insert)))} = unpack_from(data, start)")
+    lines.append("  m = new(draft)")
+    lines += [f"  m.{field} = {expression}" for field, expression in layout.extract.items()]
+    at = f"start + {layout.size}"
+    if layout.parts:
+        lines.append(f"  at = {at}")
+        at = "at"
+        for part in layout.parts:
+            lines += _read_part(part, layout, name)
+        if exact and tail is None:
+            lines.append(f"  if at != end: raise DecodeError('{name} with bytes after its last field', at)")
+    if layout.tail and tail:
+        lines += _read_tail(layout.tail, layout, name, at, tail.number is not None)
+    lines += ["  m.__class__ = cls", "  return m"]
+
+    def short(length: int, start: int) -> DecodeError:
+        return DecodeError(f"{name} of {length} bytes where {layout.size} are needed", start)
+
+    scope: dict[str, Any] = {
+        "cls": cls,
+        "draft": draft_of(cls),
+        "new": object.__new__,
+        "short": short,
+        "unpack_from": struct.Struct(layout.format).unpack_from,
+        "from_bytes": int.from_bytes,
+        "DecodeError": DecodeError,
+        "V4_MAPPED": V4_MAPPED,
+        "addresses": unpack_addresses,
+        "ipv4_addresses": unpack_ipv4_addresses,
+        "tail": tail.unpack if tail else None,
+    }
+    exec("\n".join(lines), scope)
+    return scope["unpack"]  # type: ignore[no-any-return]
+
+
+class SharedType:
+    """The decoder of a type that several messages share: a constant in their layouts tells them apart."""
+
+    def __init__(self, constant: Constant, unknown: Unpack) -> None:
+        self.unpackers: dict[int, Unpack] = {}
+        self._at = constant.at
+        self._size = constant.size
+        self._unknown = unknown
+
+    def subtype(self, data: bytes, start: int) -> int:
+        """The number that stands where the constants are."""
+        at = start + self._at
+        return int.from_bytes(data[at : at + self._size])
+
+    def __call__(self, data: bytes, start: int, end: int) -> Any:
+        return self.unpackers.get(self.subtype(data, start), self._unknown)(data, start, end)
+
+
+# --- encoding --------------------------------------------------------------------------------------------------------
+
+
+def _written(part: Field) -> str:
+    """The expression of a field of variable size, as bytes."""
+    value = f"m.{part.name}"
+    match part.kind:
+        case "counted":
+            return f"addresses({value})"
+        case "counted_ipv4":
+            return f"ipv4_addresses({value})"
+        case "short_text":
+            return f"short_text({value}, {part.name!r})"
+        case "ipv4?":
+            written = f"ipv4({value}, {part.name!r})"
+        case "address?":
+            written = f"sized({value}, {ADDRESS_SIZE}, {part.name!r})"
+        case _:
+            written = f"integer({value}, {OPTIONAL_SIZES[part.kind]}, {part.name!r})"
+    return f"(b'' if {value} is None else {written})"
+
+
+def compile_pack(
+    layout: Layout, name: str, tails: Mapping[str, Tail], head: str = "", head_values: tuple[str, ...] = ()
+) -> Pack:
+    """The encoder, which raises ValueError for what the fields cannot hold. ``head`` is a struct format that is written
+    before the fields, ``head_values`` what goes into it (expressions; ``size`` is the bytes of all fields)."""
+    tail = tails[layout.tail.kind] if layout.tail else None
+    rest = [_written(part) for part in layout.parts]
+    if layout.tail:
+        rest.append(f"tail(m.{layout.tail.name})")
+    lines = ["def pack(m):"]
+    if rest:
+        lines += [f"  rest = {' + '.join(rest)}", f"  size = {layout.size} + len(rest)"]
+    else:
+        lines.append(f"  size = {layout.size}")
+    lines += [
+        f"  try: return pack_fields({', '.join((*head_values, *layout.insert))}){' + rest' if rest else ''}",
+        "  except error as reason: raise ValueError(f'{name} cannot hold its fields: {reason}') from None",
+    ]
+    scope: dict[str, Any] = {
+        "fit": _fit,
+        "sized": _sized,
+        "signed": _signed,
+        "integer": _integer,
+        "ipv4": _ipv4,
+        "short_text": _short_text,
+        "name": name,
+        "error": struct.error,
+        "pack_fields": struct.Struct("!" + head + layout.format[1:]).pack,
+        "addresses": pack_addresses,
+        "ipv4_addresses": pack_ipv4_addresses,
+        "tail": tail.pack if tail else None,
+        "number": tail.number if tail else None,
+    }
+    exec("\n".join(lines), scope)
+    return scope["pack"]  # type: ignore[no-any-return]
+
+
+def _fit(value: int, bits: int, name: str) -> int:
+    if value >> bits:
+        raise ValueError(f"{name} does not fit in {bits} bits: {value}")
+    return value
+
+
+def _integer(value: int, size: int, name: str) -> bytes:
+    return _fit(value, size * 8, name).to_bytes(size)
+
+
+def _signed(value: int, size: int, name: str) -> bytes:
+    try:
+        return value.to_bytes(size, signed=True)
+    except OverflowError:
+        raise ValueError(f"{name} does not fit in {size} bytes: {value}") from None
+
+
+def _sized(value: bytes, size: int, name: str) -> bytes:
+    if len(value) != size:
+        raise ValueError(f"{name} must be {size} bytes, not {len(value)}")
+    return value
+
+
+def _ipv4(value: bytes, name: str) -> bytes:
+    if len(value) != ADDRESS_SIZE or not is_ipv4(value):
+        raise ValueError(f"{name} must be an IPv4 address in its v4-mapped form")
+    return value[-IPV4_SIZE:]
+
+
+def _short_text(value: bytes, name: str) -> bytes:
+    return _integer(len(value), 1, f"the length of {name}") + value
+
+
+# --- tails -----------------------------------------------------------------------------------------------------------
+
+
+def _unpack_rest(data: bytes, start: int, end: int) -> bytes:
+    return data[start:end]
+
+
+def unpack_addresses(data: bytes, start: int, end: int) -> tuple[bytes, ...]:
+    if (end - start) % ADDRESS_SIZE:
+        raise DecodeError("address list that is no multiple of 16 bytes", end - (end - start) % ADDRESS_SIZE)
+    return tuple(data[at : at + ADDRESS_SIZE] for at in range(start, end, ADDRESS_SIZE))
+
+
+def pack_addresses(addresses: tuple[bytes, ...]) -> bytes:
+    return b"".join(_sized(address, ADDRESS_SIZE, "address") for address in addresses)
+
+
+def unpack_ipv4_addresses(data: bytes, start: int, end: int) -> tuple[bytes, ...]:
+    return tuple(V4_MAPPED + data[at : at + IPV4_SIZE] for at in range(start, end, IPV4_SIZE))
+
+
+def pack_ipv4_addresses(addresses: tuple[bytes, ...]) -> bytes:
+    return b"".join(_ipv4(address, "address") for address in addresses)
+
+
+def _unpack_numbers(data: bytes, start: int, end: int) -> tuple[int, ...]:
+    if (end - start) % 2:
+        raise DecodeError("list of 16-bit numbers with an odd number of bytes", end - 1)
+    return struct.unpack(f"!{(end - start) // 2}H", data[start:end])
+
+
+def _pack_numbers(numbers: tuple[int, ...]) -> bytes:
+    return b"".join(_integer(number, 2, "number") for number in numbers)
+
+
+def _unpack_optional_number(data: bytes, start: int, end: int) -> int | None:
+    if end - start not in (0, 4):
+        raise DecodeError(f"number of {end - start} bytes where 4 or none must be", start)
+    return int.from_bytes(data[start:end]) if end > start else None
+
+
+def _pack_optional_number(number: int | None) -> bytes:
+    return b"" if number is None else _integer(number, 4, "number")
+
+
+def _unpack_any_address(data: bytes, start: int, end: int, number: int = 0) -> bytes:
+    size = end - start
+    if size not in (IPV4_SIZE, ADDRESS_SIZE):
+        raise DecodeError(f"address of {size} bytes where 4 or 16 must be", start)
+    return data[start:end] if size == ADDRESS_SIZE else V4_MAPPED + data[start:end]
+
+
+def _pack_any_address(address: bytes) -> bytes:
+    _sized(address, ADDRESS_SIZE, "address")
+    return address[-IPV4_SIZE:] if is_ipv4(address) else address
+
+
+def _unpack_optional_address(data: bytes, start: int, end: int) -> bytes | None:
+    return _unpack_any_address(data, start, end) if end > start else None
+
+
+def _pack_optional_address(address: bytes | None) -> bytes:
+    return b"" if address is None else _pack_any_address(address)
+
+
+def numbered_address(ipv6: int, ipv4: int) -> Tail:
+    """A tail that is an address of either family, which a number before it tells. The length tells it too, and is
+    what a decoder goes by."""
+    return Tail(_unpack_any_address, _pack_any_address, lambda address: ipv4 if is_ipv4(address) else ipv6)
+
+
+TAILS: dict[str, Tail] = {
+    "rest": Tail(_unpack_rest, bytes),
+    "text": Tail(_unpack_rest, bytes),
+    "addresses": Tail(unpack_addresses, pack_addresses),
+    "numbers": Tail(_unpack_numbers, _pack_numbers),
+    "optional_number": Tail(_unpack_optional_number, _pack_optional_number),
+    "any_address": Tail(_unpack_any_address, _pack_any_address),
+    "optional_address": Tail(_unpack_optional_address, _pack_optional_address),
+}
+"""The tails a message or option may have: all remaining bytes (``text``: shown to people as UTF-8), a list of addresses
+or of 16-bit numbers, a 32-bit number or nothing (None), an address of either family by its length (or nothing). The
+modules that declare more of them (lists of options, of sub-options) add them."""
