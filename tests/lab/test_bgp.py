@@ -20,38 +20,42 @@ routing = "bgp"
 [[node]]
 name = "left"
 role = "host"
-interfaces = { eth0 = ["2001:db8:1:1::2/64"] }
+interfaces = { eth0 = ["2001:db8:1:1::2/64", "10.1.1.2/24"] }
 
 [[node]]
 name = "right"
 role = "host"
-takes = ["2001:db8:f00::/48"]
-interfaces = { eth0 = ["2001:db8:3:1::2/64"] }
+takes = ["2001:db8:f00::/48", "10.15.0.0/16"]
+interfaces = { eth0 = ["2001:db8:3:1::2/64", "10.3.1.2/24"] }
 
 [[node]]
 name = "a"
 role = "router"
 as = 64501
-interfaces = { host0 = ["2001:db8:1:1::1/64"], b0 = ["2001:db8:a::1/64"], c0 = ["2001:db8:b::1/64"] }
+interfaces.host0 = ["2001:db8:1:1::1/64", "10.1.1.1/24"]
+interfaces.b0 = ["2001:db8:a::1/64", "10.10.0.1/24"]
+interfaces.c0 = ["2001:db8:b::1/64", "10.11.0.1/24"]
 
 [[node]]
 name = "b"
 role = "router"
 as = 64502
-originates = ["2001:db8:2::/48"]
-interfaces = { a0 = ["2001:db8:a::2/64"], c0 = ["2001:db8:c::1/64"] }
+originates = ["2001:db8:2::/48", "10.2.0.0/16"]
+interfaces = { a0 = ["2001:db8:a::2/64", "10.10.0.2/24"], c0 = ["2001:db8:c::1/64", "10.12.0.1/24"] }
 
 [[node]]
 name = "c1"
 role = "router"
 as = 64503
-interfaces = { c20 = ["2001:db8:3:2::1/64"], a0 = ["2001:db8:b::2/64"], b0 = ["2001:db8:c::2/64"] }
+interfaces.c20 = ["2001:db8:3:2::1/64", "10.3.2.1/24"]
+interfaces.a0 = ["2001:db8:b::2/64", "10.11.0.2/24"]
+interfaces.b0 = ["2001:db8:c::2/64", "10.12.0.2/24"]
 
 [[node]]
 name = "c2"
 role = "router"
 as = 64503
-interfaces = { c10 = ["2001:db8:3:2::2/64"], host0 = ["2001:db8:3:1::1/64"] }
+interfaces = { c10 = ["2001:db8:3:2::2/64", "10.3.2.2/24"], host0 = ["2001:db8:3:1::1/64", "10.3.1.1/24"] }
 
 [[link]]
 between = ["left.eth0", "a.host0"]
@@ -83,6 +87,7 @@ until_s = 2
 """
 """Three systems, the third with two routers. By the fewest systems, the way from left to right is the slower one."""
 RIGHT = "2001:db8:3:1::2"
+RIGHT_IPV4 = "10.3.1.2"
 
 
 @pytest.fixture
@@ -93,12 +98,13 @@ def path(write: Callable[[str], Path]) -> Path:
 def test_neighbours_and_origins_are_derived(path: Path) -> None:
     scenario = scenario_file.load(path)
     routers = {name: scenario.find_node(name) for name in ("a", "b", "c1", "c2")}
-    assert [found.node for found in bird_bgp.neighbours(scenario, routers["c1"])] == ["b", "a"]
+    found = [(one.node, one.version) for one in bird_bgp.neighbours(scenario, routers["c1"])]
+    assert found == [("b", 6), ("b", 4), ("a", 6), ("a", 4)]
     assert [node.name for node in bird_bgp.companions(scenario, routers["c1"])] == ["c2"]
-    assert bird_bgp.originated(scenario, routers["a"]) == ["2001:db8:1:1::/64"]
-    assert bird_bgp.originated(scenario, routers["b"]) == ["2001:db8:2::/48"]
+    assert bird_bgp.originated(scenario, routers["a"]) == ["2001:db8:1:1::/64", "10.1.1.0/24"]
+    assert bird_bgp.originated(scenario, routers["b"]) == ["2001:db8:2::/48", "10.2.0.0/16"]
     assert bird_bgp.originated(scenario, routers["c2"]) == [
-        "2001:db8:3:2::/64", "2001:db8:3:1::/64", "2001:db8:f00::/48"
+        "2001:db8:3:2::/64", "10.3.2.0/24", "2001:db8:3:1::/64", "10.3.1.0/24", "2001:db8:f00::/48", "10.15.0.0/16"
     ]  # fmt: skip
 
 
@@ -127,12 +133,14 @@ def way(lab: Lab, destination: str = RIGHT) -> tuple[str, ...]:
 @pytest.mark.root
 @needs_root
 def test_fewest_systems_win_and_a_cut_link_is_gone_around(systems: Lab) -> None:
-    assert way(systems) == ("left", "a", "c1", "c2", "right")
-    inside(systems, "left", "ping", "-6", "-c", "1", "-W", "5", RIGHT)
+    for address in (RIGHT, RIGHT_IPV4):
+        assert way(systems, address) == ("left", "a", "c1", "c2", "right")
+        inside(systems, "left", "ping", "-c", "1", "-W", "5", address)
     wires = cut.wires_of(systems.directory, ["a.c0"])
     cut.set_cut(systems.directory, wires, True)
-    wait_for(lambda: way(systems) == ("left", "a", "b", "c1", "c2", "right"))
-    inside(systems, "left", "ping", "-6", "-c", "1", "-W", "5", RIGHT)
+    for address in (RIGHT, RIGHT_IPV4):
+        wait_for(lambda: way(systems, address) == ("left", "a", "b", "c1", "c2", "right"))  # noqa: B023
+        inside(systems, "left", "ping", "-c", "1", "-W", "5", address)
     cut.set_cut(systems.directory, wires, False)
     wait_for(lambda: way(systems) == ("left", "a", "c1", "c2", "right"))
 
@@ -140,7 +148,8 @@ def test_fewest_systems_win_and_a_cut_link_is_gone_around(systems: Lab) -> None:
 @pytest.mark.root
 @needs_root
 def test_what_a_host_takes_is_routed_to_it(systems: Lab) -> None:
-    assert way(systems, "2001:db8:f00::1")[:5] == ("left", "a", "c1", "c2", "right")
+    for address in ("2001:db8:f00::1", "10.15.0.1"):
+        assert way(systems, address)[:5] == ("left", "a", "c1", "c2", "right")
 
 
 @pytest.mark.root

@@ -82,8 +82,8 @@ class Routing(StrEnum):
     OSPF = "ospf"
     """BIRD speaks OSPFv3 (and OSPFv2 where there is IPv4) on every router and home agent."""
     BGP = "bgp"
-    """Every router is in an autonomous system and runs BIRD: BGP between those, OSPFv3 and BGP inside one that has
-    several routers. IPv6 only."""
+    """Every router is in an autonomous system and runs BIRD: BGP between those, OSPF and BGP inside one that has
+    several routers; a session for each address family that a link has."""
 
 
 class Shape(_Part):

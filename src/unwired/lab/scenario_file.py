@@ -1,7 +1,6 @@
 """Reads a scenario file, with every mistake in it found at once."""
 
 import difflib
-import ipaddress
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
@@ -331,10 +330,6 @@ def _check_systems(scenario: Scenario) -> Iterator[_Found]:
                 if given:
                     why = "It is for routers, where routing = bgp"
                     yield f"{key}.{name}", "has no effect here", why, "Remove it or correct role or routing"
-        addresses = [address for addresses in node.interfaces.values() for address in addresses]
-        for address in [*addresses, *node.originates, *node.takes]:
-            if bgp and ipaddress.ip_interface(address).version == 4:
-                yield key, f"{address} is IPv4", "routing = bgp is for IPv6 alone", "Remove it"
 
 
 def schema() -> dict[str, Any]:

@@ -25,8 +25,8 @@ class Walker:
             for name, namespace in namespaces.items():
                 with namespace.inside():
                     self._handles[name] = IPRoute()
-                for message in self._handles[name].get_addr(family=socket.AF_INET6):
-                    self._owners[str(message.get_attr("IFA_ADDRESS"))] = name
+                for message in self._handles[name].get_addr():
+                    self._owners[str(message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS"))] = name
         except BaseException:
             self.close()
             raise
@@ -58,8 +58,9 @@ class Walker:
 
     def _next(self, node: str, destination: str, source: str | None) -> str | None:
         wanted = {"dst": destination} if source is None else {"dst": destination, "src": source}
+        family = socket.AF_INET6 if ":" in destination else socket.AF_INET
         try:
-            routes = list(self._handles[node].route("get", family=socket.AF_INET6, **wanted))
+            routes = list(self._handles[node].route("get", family=family, **wanted))
         except NetlinkError:
             return None
         if not routes or routes[0]["type"] == _RTN_LOCAL:
