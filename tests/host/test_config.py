@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from unwired.core.settings import Algorithm
+from unwired.core.settings import Algorithm, Family
 from unwired.host.config import ConfigError, HomeAgentConfig, MobileNodeConfig, Problem, load
 from unwired.plane.certificates import create_authority, create_member
-from unwired.wire.address import parse_address
+from unwired.wire.address import UNSPECIFIED_IPV4, parse_address
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -77,7 +77,8 @@ def test_mobile_node_with_secret_in_a_file_beside_it(tmp_path: Path) -> None:
     assert role.settings.first_registration_timeout_s == 3.0
     assert role.settings.association is not None
     assert role.settings.association.key == b"a secret of many words"
-    assert role.use_home_address_for == ((bytes(16), 0),)
+    assert role.use_home_address_for == ((bytes(16), 0), (UNSPECIFIED_IPV4, 96))
+    assert role.settings.families == (Family.IPV6, Family.IPV4)
     assert role.use_care_of_address_for == ((parse_address("2001:db8:5::"), 48),)
 
 

@@ -35,7 +35,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
 def first_cells(text: str) -> set[str]:
     """The names in backquotes in the first column of the tables."""
     rows = re.findall(r"^\| (`[^|]*) \|", text, re.MULTILINE)
-    return {name for row in rows for name in re.findall(r"`([a-z_]+)`", row)}
+    return {name for row in rows for name in re.findall(r"`([a-z0-9_]+)`", row)}
 
 
 @pytest.mark.parametrize("heading", SECTIONS)

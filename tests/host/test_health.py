@@ -27,7 +27,7 @@ NAME = f"health{os.getpid()}"
 class Host:
     def __init__(self) -> None:
         daemon = DaemonConfig(
-            NAME, Path("/nowhere"), Path("/nowhere"), None, "mip0", "mip0-ctl", 1460, True, 7700, 5200, "info"
+            NAME, Path("/nowhere"), Path("/nowhere"), None, "mip0", "mip0-ctl", 1460, True, True, 7700, 5200, "info"
         )
         self.plane = BpfPlane(daemon, 64)
         self.links = Links(Netlink(), frozenset({"mip0", "mip0-ctl"}), lambda interface: None)

@@ -7,12 +7,18 @@ import pytest
 from unwired.core.settings import Algorithm, SecurityAssociation, Subscriber
 from unwired.host import config, subscriber_copy
 from unwired.host.config import Config, HomeAgentConfig
+from unwired.wire.address import parse_address
 
 KEY = bytes(range(16))
 SUBSCRIBERS = (
     Subscriber(b"a@example.org", bytes(15) + b"\x01", (SecurityAssociation(256, KEY),)),
     Subscriber(b"b@example.org", bytes(15) + b"\x02", (SecurityAssociation(257, KEY, Algorithm.HMAC_SHA256),)),
-    Subscriber(b"c@example.org", bytes(15) + b"\x03"),
+    Subscriber(
+        b"c@example.org",
+        bytes(15) + b"\x03",
+        home_address_ipv4=parse_address("203.0.113.7"),
+        mobile_prefixes_ipv4=((parse_address("10.64.1.0"), 120),),
+    ),
 )
 
 

@@ -19,6 +19,7 @@ from unwired.core.settings import (
     HomeAgentSettings,
     HomePrefix,
     MobileNodeSettings,
+    Prefix,
     SecurityAssociation,
     Subscriber,
 )
@@ -26,12 +27,19 @@ from unwired.host import subscriber_copy
 from unwired.host.config_bgp import BgpSection
 from unwired.host.config_bgp import check as check_bgp
 from unwired.host.config_bgp import settings as bgp_settings
+from unwired.host.config_ipv4 import (
+    AGENT_KEYS,
+    NODE_KEYS,
+    check_home_agent,
+    check_mobile_node,
+    check_subscriber,
+    overlapping,
+)
 from unwired.host.config_models import (
     DaemonSection,
     HomeAgentSection,
     KeySection,
     MobileNodeSection,
-    Prefix,
     SubscriberSection,
 )
 from unwired.host.config_set import HomeAgentSetConfig, HomeAgentSetSection, MemberSection
@@ -40,16 +48,17 @@ from unwired.host.config_set import settings as set_settings
 from unwired.host.problems import ConfigError, Problem
 from unwired.plane import certificates
 from unwired.plane.bgp import BgpConfig
-from unwired.wire.address import Address, format_address, in_prefix
+from unwired.wire.address import IPV4_BITS, Address, format_address, format_prefix, in_prefix
 
 __all__ = ["Config", "ConfigError", "DaemonConfig", "HomeAgentConfig", "MobileNodeConfig", "Problem", "load"]
 
 Model = TypeVar("Model", bound=BaseModel)
 SOCKET_PATH_MAX = 107
 ROLES: dict[str, type[BaseModel]] = {"home_agent": HomeAgentSection, "mobile_node": MobileNodeSection}
-TUNNEL_MTU = {"home_agent": 1460, "mobile_node": 1420}
-"""What fits into 1500 bytes with a tunnel's header. A mobile node leaves room for a second one: in a home agent set,
-what it sends just after it moved may go on from the nearest member to the one that it is registered with."""
+TUNNEL_MTU = {"home_agent": 1452, "mobile_node": 1420}
+"""What fits with a tunnel's headers into 1500 bytes: 28 for UDP in IPv4, which a host's CLAT makes 48, 40 for IPv6,
+also where PPPoE leaves 1492. A mobile node leaves room for a second IPv6 header: in a home agent set, what it sends
+just after it moved may go on from the nearest member to the one that it is registered with."""
 OF_A_SET = ("home_agent_set", "member", "bgp")
 """Sections that belong to a home agent that is a member of a set."""
 
@@ -66,6 +75,7 @@ class DaemonConfig:
     punt_device: str
     tunnel_mtu: int
     shortcut: bool
+    clamp_mss: bool
     routing_table: int
     rule_priority: int
     log_level: str
@@ -207,6 +217,7 @@ class _Loader:
             punt_device=section.punt_device or f"{section.tunnel_device[:11]}-ctl",
             tunnel_mtu=section.tunnel_mtu or TUNNEL_MTU[role],
             shortcut=section.shortcut,
+            clamp_mss=section.clamp_mss,
             routing_table=section.routing_table,
             rule_priority=section.rule_priority,
             log_level=section.log_level,
@@ -254,6 +265,9 @@ class _Loader:
                 "a home agent's address is on the home link (RFC 6275 section 8.4)",
                 "take an address of a home prefix, or add its prefix to home_prefixes",
             )
+        if not AGENT_KEYS & self._wrong[where]:
+            for key, what, why, fix in check_home_agent(section):
+                self._say(f"{where}.{key}", what, why, fix)
         self._check_duplicates(found)
         for file, key, subscriber in found:
             self._check_subscriber(section, file, key, subscriber)
@@ -269,6 +283,13 @@ class _Loader:
             advertisement_interval_min_s=section.advertisement_interval_min_s,
             advertisement_interval_max_s=section.advertisement_interval_max_s,
             insecure=section.insecure,
+            address_ipv4=section.address_ipv4,
+            home_prefixes_ipv4=tuple(section.home_prefixes_ipv4),
+            pool_ipv4=tuple(section.pool_ipv4),
+            mobile_prefix_pool_ipv4=tuple(section.mobile_prefix_pool_ipv4),
+            nat_keepalive_s=section.nat_keepalive_s,
+            force_udp=section.force_udp,
+            allow_forced_udp=section.allow_forced_udp,
         )
         subscribers = tuple(subscriber for _, _, subscriber in found)
         if "home_agent_set" not in document:
@@ -344,6 +365,10 @@ class _Loader:
                 "one address can't be both the node's and the agent's",
                 "give the node an address of its own in the home prefix",
             )
+        if not NODE_KEYS & wrong:
+            for key, what, why, fix in check_mobile_node(section):
+                self._say(f"{where}.{key}", what, why, fix)
+        prefix_length = section.mobile_prefix_length_ipv4
         settings = MobileNodeSettings(
             identifier=section.identifier,
             home_address=address,
@@ -354,6 +379,11 @@ class _Loader:
             interfaces=tuple(section.interfaces),
             insecure=section.insecure,
             first_registration_timeout_s=section.first_registration_timeout_s,
+            home_agent_ipv4=section.home_agent_ipv4,
+            home_address_ipv4=section.home_address_ipv4,
+            mobile_prefix_length_ipv4=0 if prefix_length is None else IPV4_BITS + prefix_length,
+            families=tuple(section.families),
+            force_udp=section.force_udp,
         )
         return MobileNodeConfig(settings, tuple(section.use_home_address_for), tuple(section.use_care_of_address_for))
 
@@ -370,7 +400,14 @@ class _Loader:
             for spi in {spi for spi in spis if spis.count(spi) > 1}:
                 self._say(f"{key}.key", f"spi {spi} is used twice", "an SPI names one key", "give each its own", file)
             associations = tuple(_association(association) for association in section.key)
-            found.append((file, key, Subscriber(section.identifier, section.home_address, associations)))
+            subscriber = Subscriber(
+                section.identifier,
+                section.home_address,
+                associations,
+                section.home_address_ipv4,
+                tuple(section.mobile_prefixes_ipv4),
+            )
+            found.append((file, key, subscriber))
         return found
 
     def _subscribers_file(self, name: str) -> list[tuple[Path, str, Subscriber]]:
@@ -399,14 +436,15 @@ class _Loader:
         return found
 
     def _check_duplicates(self, found: list[tuple[Path, str, Subscriber]]) -> None:
-        def unique(name: str, value: Callable[[Subscriber], bytes], text: Callable[[bytes], str]) -> None:
+        def unique(name: str, value: Callable[[Subscriber], bytes | None], text: Callable[[bytes], str]) -> None:
             first: dict[bytes, str] = {}
             for file, key, subscriber in found:
-                other = first.setdefault(value(subscriber), key)
-                if other != key:
+                given = value(subscriber)
+                other = key if given is None else first.setdefault(given, key)
+                if given is not None and other != key:
                     self._say(
                         f"{key}.{name}",
-                        f'"{text(value(subscriber))}" is given twice',
+                        f'"{text(given)}" is given twice',
                         f"{other} has it already, and it names one mobile node",
                         "remove one of the two or correct it",
                         file,
@@ -414,6 +452,17 @@ class _Loader:
 
         unique("identifier", lambda subscriber: subscriber.identifier, lambda value: value.decode())
         unique("home_address", lambda subscriber: subscriber.home_address, format_address)
+        unique("home_address_ipv4", lambda subscriber: subscriber.home_address_ipv4, format_address)
+        files = {key: file for file, key, _ in found}
+        prefixes = ((key, prefix) for _, key, subscriber in found for prefix in subscriber.mobile_prefixes_ipv4)
+        for key, prefix, other in overlapping(prefixes):
+            self._say(
+                f"{key}.mobile_prefixes_ipv4",
+                f'"{format_prefix(*prefix)}" has addresses in common with another mobile prefix',
+                f"{other} has that one, and what is sent to it goes to one mobile node",
+                "remove one of the two or correct it",
+                files[key],
+            )
 
     def _check_subscriber(self, agent: HomeAgentSection, file: Path, key: str, subscriber: Subscriber) -> None:
         address = subscriber.home_address
@@ -426,7 +475,7 @@ class _Loader:
                 file,
             )
         elif not any(in_prefix(address, *prefix) for prefix in agent.home_prefixes):
-            prefixes = ", ".join(f"{format_address(prefix)}/{length}" for prefix, length in agent.home_prefixes)
+            prefixes = ", ".join(format_prefix(*prefix) for prefix in agent.home_prefixes)
             self._say(
                 f"{key}.home_address",
                 f'"{format_address(address)}" is in none of the home prefixes',
@@ -434,6 +483,9 @@ class _Loader:
                 "choose an address of a home prefix, or add its prefix to home_agent.home_prefixes",
                 file,
             )
+        if not AGENT_KEYS & self._wrong["home_agent"]:
+            for name, what, why, fix in check_subscriber(agent, subscriber):
+                self._say(f"{key}.{name}", what, why, fix, file)
         certain = "key" not in self._wrong.get(key, ()) and "insecure" not in self._wrong["home_agent"]
         if not subscriber.associations and not agent.insecure and certain:
             self._say(

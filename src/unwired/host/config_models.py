@@ -7,17 +7,26 @@ import contextlib
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from unwired.core.authentication import SPI_MIN
-from unwired.core.settings import Algorithm
-from unwired.wire.address import Address, is_ipv4, is_unicast_routable, parse_address
+from unwired.core.settings import Algorithm, Family, Prefix
+from unwired.wire.address import (
+    IPV4_BITS,
+    UNSPECIFIED,
+    UNSPECIFIED_IPV4,
+    V4_MAPPED,
+    Address,
+    is_ipv4,
+    is_unicast_routable,
+    parse_address,
+)
 
-Prefix = tuple[Address, int]
 KEY_BYTES_MIN = 16
+_Network = TypeVar("_Network", ipaddress.IPv6Network, ipaddress.IPv4Network)
 LIFETIME_MAX_S = 65_535 * 4
 """A binding's lifetime is 16 bits of 4-second units (RFC 6275 section 6.1.7)."""
 
@@ -48,26 +57,65 @@ def _address(value: object) -> Address:
     return address
 
 
-def _prefix(value: object) -> Prefix:
-    text = _string(value, '"2001:db8:100::/64"')
+def _address_ipv4(value: object) -> Address:
+    text = _string(value, '"192.0.2.1"')
     try:
-        network = ipaddress.IPv6Network(text)
+        address = parse_address(text)
+    except ValueError:
+        raise refusal(f'"{text}" is no address', "it can't be read as IPv4", 'write it like "192.0.2.1"') from None
+    if not is_ipv4(address) or not is_unicast_routable(address):
+        raise refusal(
+            f'"{text}" can\'t be used here',
+            "only an IPv4 unicast address, public or private, is routable to a mobile node",
+            'use an address like "192.0.2.1"',
+        )
+    return address
+
+
+def _home_address_ipv4(value: object) -> Address:
+    return UNSPECIFIED_IPV4 if value == "dynamic" else _address_ipv4(value)
+
+
+def _prefix_of(value: object, kind: type[_Network], name: str, example: str) -> _Network:
+    text = _string(value, f'"{example}"')
+    try:
+        return kind(text)
     except ValueError as error:
-        fix = 'write it like "2001:db8:100::/64"'
+        fix = f'write it like "{example}"'
         with contextlib.suppress(ValueError):
-            fix = f'write "{ipaddress.IPv6Network(text, strict=False)}"'
-        raise refusal(f'"{text}" is no IPv6 prefix', str(error), fix) from None
+            fix = f'write "{kind(text, strict=False)}"'
+        raise refusal(f'"{text}" is no {name} prefix', str(error), fix) from None
+
+
+def _prefix_ipv6(value: object) -> Prefix:
+    network = _prefix_of(value, ipaddress.IPv6Network, "IPv6", "2001:db8:100::/64")
     return network.network_address.packed, network.prefixlen
 
 
+def _prefix_ipv4(value: object) -> Prefix:
+    network = _prefix_of(value, ipaddress.IPv4Network, "IPv4", "192.0.2.0/24")
+    return V4_MAPPED + network.network_address.packed, IPV4_BITS + network.prefixlen
+
+
+def _any_prefix(value: object) -> Prefix:
+    return _prefix_ipv4(value) if isinstance(value, str) and "." in value and ":" not in value else _prefix_ipv6(value)
+
+
 def _home_prefix(value: object) -> Prefix:
-    prefix = _prefix(value)
+    prefix = _prefix_ipv6(value)
     if not 1 <= prefix[1] <= 127:
         raise refusal(
             f'"{value}" can\'t be a home prefix',
             "a home prefix holds several home addresses and is not the whole Internet",
             'use a prefix like "2001:db8:100::/64"',
         )
+    return prefix
+
+
+def _home_prefix_ipv4(value: object) -> Prefix:
+    prefix = _prefix_ipv4(value)
+    if prefix[1] == IPV4_BITS:
+        raise refusal(f'"{value}" can\'t be used here', "it is the whole Internet", 'use a prefix like "192.0.2.0/24"')
     return prefix
 
 
@@ -150,10 +198,23 @@ def _directory(value: object) -> Path:
     return path
 
 
+def _families(value: object) -> list[Family]:
+    if not isinstance(value, list) or not value or any(one not in list(Family) for one in value):
+        names = " and ".join(f'"{family}"' for family in Family)
+        raise refusal("is no list of address families", f"there are {names}", 'write it like ["ipv6", "ipv4"]')
+    if len(set(value)) < len(value):
+        raise refusal("names a family twice", "the order is that of preference", 'write it like ["ipv6", "ipv4"]')
+    return [Family(one) for one in value]
+
+
 HostAddress = Annotated[bytes, BeforeValidator(_address)]
-AnyPrefix = Annotated[Prefix, BeforeValidator(_prefix)]
+HostAddressIpv4 = Annotated[bytes, BeforeValidator(_address_ipv4)]
+HomeAddressIpv4 = Annotated[bytes, BeforeValidator(_home_address_ipv4)]
+AnyPrefix = Annotated[Prefix, BeforeValidator(_any_prefix)]
+PrefixIpv4 = Annotated[Prefix, BeforeValidator(_home_prefix_ipv4)]
 HomePrefixText = Annotated[Prefix, BeforeValidator(_home_prefix)]
 HomeAddressText = Annotated[Prefix, BeforeValidator(_home_address)]
+Families = Annotated[list[Family], BeforeValidator(_families)]
 Secret = Annotated[bytes, BeforeValidator(_secret)]
 Device = Annotated[str, BeforeValidator(_device)]
 DaemonName = Annotated[str, BeforeValidator(_daemon_name)]
@@ -175,6 +236,7 @@ class DaemonSection(Section):
     punt_device: Device | None = None
     tunnel_mtu: Annotated[int, Field(ge=1280, le=65_535)] | None = None
     shortcut: bool = True
+    clamp_mss: bool = True
     routing_table: Annotated[int, Field(ge=1000, le=2**31)] = 7700
     rule_priority: Annotated[int, Field(ge=1, le=32_000)] = 5200
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -189,6 +251,8 @@ class KeySection(Section):
 class SubscriberSection(Section):
     identifier: Identifier
     home_address: HostAddress
+    home_address_ipv4: HostAddressIpv4 | None = None
+    mobile_prefixes_ipv4: list[PrefixIpv4] = []
     key: list[KeySection] = []
 
 
@@ -205,6 +269,13 @@ class HomeAgentSection(Section):
     advertisement_interval_min_s: Annotated[float, Field(ge=0.03, le=1350)] = 1.0
     advertisement_interval_max_s: Annotated[float, Field(ge=0.07, le=1800)] = 3.0
     insecure: bool = False
+    address_ipv4: HostAddressIpv4 | None = None
+    home_prefixes_ipv4: list[PrefixIpv4] = []
+    pool_ipv4: list[PrefixIpv4] = []
+    mobile_prefix_pool_ipv4: list[PrefixIpv4] = []
+    nat_keepalive_s: Annotated[int, Field(ge=5, le=86_400)] = 110
+    force_udp: bool = False
+    allow_forced_udp: bool = True
     subscribers: str | None = None
     subscriber: list[SubscriberSection] = []
 
@@ -217,6 +288,11 @@ class MobileNodeSection(Section):
     lifetime_s: LifetimeS = 420
     first_registration_timeout_s: Annotated[float, Field(ge=1, le=32)] = 1.5
     insecure: bool = False
-    use_home_address_for: list[AnyPrefix] = [(bytes(16), 0)]
+    home_agent_ipv4: HostAddressIpv4 | None = None
+    home_address_ipv4: HomeAddressIpv4 | None = None
+    mobile_prefix_length_ipv4: Annotated[int, Field(ge=8, le=32)] | None = None
+    families: Families = list(Family)
+    force_udp: bool = False
+    use_home_address_for: list[AnyPrefix] = [(UNSPECIFIED, 0), (UNSPECIFIED_IPV4, IPV4_BITS)]
     use_care_of_address_for: list[AnyPrefix] = []
     key: KeySection | None = None

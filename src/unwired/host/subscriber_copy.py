@@ -15,7 +15,7 @@ from typing import Final
 from unwired.core.settings import Algorithm, SecurityAssociation, Subscriber
 
 NAME: Final = "subscribers.copy"
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _SHARE_MAX: Final = 10
 """A copy takes at most one part in so many of the room that is left: the journal needs it."""
 
@@ -45,8 +45,10 @@ def read(path: Path, of: bytes) -> tuple[Subscriber, ...] | None:
             identifier,
             home_address,
             tuple(SecurityAssociation(spi, key, algorithms[algorithm]) for spi, key, algorithm in associations),
+            home_address_ipv4,
+            mobile_prefixes_ipv4,
         )
-        for identifier, home_address, associations in rows
+        for identifier, home_address, associations, home_address_ipv4, mobile_prefixes_ipv4 in rows
     )
 
 
@@ -57,6 +59,8 @@ def write(path: Path, of: bytes, subscribers: tuple[Subscriber, ...]) -> None:
             subscriber.identifier,
             subscriber.home_address,
             tuple((one.spi, one.key, one.algorithm.value) for one in subscriber.associations),
+            subscriber.home_address_ipv4,
+            subscriber.mobile_prefixes_ipv4,
         )
         for subscriber in subscribers
     ]

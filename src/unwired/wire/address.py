@@ -35,6 +35,11 @@ def format_address(address: Address) -> str:
     return str(ipaddress.IPv6Address(address))
 
 
+def format_prefix(prefix: Address, length: int) -> str:
+    """``2001:db8::/32``; of an IPv4 prefix in v4-mapped form ``192.0.2.0/24``."""
+    return f"{format_address(prefix)}/{length - IPV4_BITS if is_ipv4(prefix) and length >= IPV4_BITS else length}"
+
+
 def is_ipv4(address: Address) -> bool:
     return address[:12] == V4_MAPPED
 
