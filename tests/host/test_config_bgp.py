@@ -44,6 +44,34 @@ def test_managed() -> None:
     )
 
 
+BOTH = HomeAgentSection(
+    address="2001:db8:100::1",  # type: ignore[arg-type]
+    home_prefixes=["2001:db8:100::/40"],  # type: ignore[list-item]
+    home_prefixes_ipv4=["203.0.113.0/24"],  # type: ignore[list-item]
+)
+NEIGHBOR_IPV4 = '[[neighbor]]\naddress = "192.0.2.1"\nas = 2497\n'
+
+
+def test_a_neighbor_for_each_family() -> None:
+    it = section("as = 4690\n" + NEIGHBOR + NEIGHBOR_IPV4)
+    assert list(config_bgp.check(it, BOTH)) == []
+    assert [one.address for one in config_bgp.settings(it, BOTH.address).neighbors] == [
+        parse_address("2001:db8:1::1"),
+        parse_address("192.0.2.1"),
+    ]
+    assert found("as = 4690\n" + NEIGHBOR, BOTH) == {"bgp.neighbor": "has no IPv4 address"}
+    assert "there is no IPv4 prefix" in found("as = 4690\n" + NEIGHBOR + NEIGHBOR_IPV4)["bgp.neighbor"]
+    inside = NEIGHBOR_IPV4.replace("192.0.2.1", "203.0.113.9")
+    assert found("as = 4690\n" + NEIGHBOR + inside, BOTH) == {
+        "bgp.neighbor[1].address": '"203.0.113.9" is in a home prefix'
+    }
+    anycast = BOTH.model_copy(update={"address_ipv4": parse_address("198.51.100.1")})
+    assert "no IPv4 home prefix" in found("as = 4690\n" + NEIGHBOR + NEIGHBOR_IPV4, anycast)["home_agent.address_ipv4"]
+    for wrong in ("127.0.0.1", "224.0.0.5", "0.0.0.0", "fe80::1", "router"):
+        text = "as = 4690\n" + NEIGHBOR_IPV4.replace("192.0.2.1", wrong)
+        assert refused(text)["what"] == f"'{wrong}' is no router's address"
+
+
 def test_managed_with_everything(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("as the router has it\n")
     it = section(
@@ -101,7 +129,7 @@ def test_external() -> None:
         ("bfd_interval_ms = 1", "bfd_interval_ms", ""),
         ('mode = "both"', "mode", ""),
         ('colour = "red"', "colour", ""),
-        ('[[neighbor]]\naddress = "fe80::1"\nas = 1', "neighbor.0.address", "can't be used here"),
+        ('[[neighbor]]\naddress = "fe80::1"\nas = 1', "neighbor.0.address", "is no router's address"),
         ('[[neighbor]]\naddress = "2001:db8:1::1"', "neighbor.0.as", ""),
         (NEIGHBOR + 'password = "secret"', "neighbor.0.password", "what kind of secret"),
         (NEIGHBOR + 'password = "file:missing"', "neighbor.0.password", "can't be read"),

@@ -8,9 +8,17 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo
 
-from unwired.host.config_models import HomeAgentSection, HostAddress, Section, refusal
+from unwired.host.config_models import HomeAgentSection, Section, refusal
 from unwired.plane.bgp import BgpConfig, BgpMode, BgpNeighbor, Community, derived_router_id
-from unwired.wire.address import format_address, in_prefix
+from unwired.wire.address import (
+    UNSPECIFIED,
+    Address,
+    format_address,
+    in_prefix,
+    is_ipv4,
+    is_unicast_routable,
+    parse_address,
+)
 
 Found = tuple[str, str, str, str]
 """Key, what, why, fix."""
@@ -93,8 +101,26 @@ RouterId = Annotated[int, BeforeValidator(_router_id)]
 Password = Annotated[str, BeforeValidator(_password)]
 
 
+def _neighbor_address(value: object) -> Address:
+    try:
+        address = parse_address(value) if isinstance(value, str) else UNSPECIFIED
+    except ValueError:
+        address = UNSPECIFIED
+    if not is_unicast_routable(address):
+        raise refusal(
+            f"{value!r} is no router's address",
+            "a session is with a global, unique local or private unicast address; IPv4 prefixes are announced to IPv4 "
+            "addresses, IPv6 prefixes to IPv6 addresses",
+            'write it like "2001:db8::1" or "192.0.2.1"',
+        )
+    return address
+
+
+NeighborAddress = Annotated[bytes, BeforeValidator(_neighbor_address)]
+
+
 class BgpNeighborSection(Section):
-    address: HostAddress
+    address: NeighborAddress
     as_number: AsNumber = Field(alias="as")
     bfd: bool = True
     ttl_security: bool = False
@@ -125,6 +151,15 @@ def check(section: BgpSection, agent: HomeAgentSection) -> Iterator[Found]:
             "the home link's own router announces it; what is announced here leads into the daemon's virtual home link",
             "leave home_link out, or [bgp]",
         )
+    ipv4 = agent.address_ipv4
+    if ipv4 is not None and not any(in_prefix(ipv4, *prefix) for prefix in agent.home_prefixes_ipv4):
+        yield (
+            "home_agent.address_ipv4",
+            f'"{format_address(ipv4)}" is in no IPv4 home prefix',
+            "mobile nodes in IPv4 networks reach the nearest home agent by it, so it has to be announced, and what is "
+            "announced are the home prefixes",
+            "take an address of a prefix in home_prefixes_ipv4, the same at all members",
+        )
     if section.mode == BgpMode.EXTERNAL.value:
         for name in MANAGED_ONLY:
             if name in section.model_fields_set:
@@ -149,6 +184,16 @@ def check(section: BgpSection, agent: HomeAgentSection) -> Iterator[Found]:
             "somebody has to be told of the home prefixes: the site's router",
             'add [[bgp.neighbor]] with address and as, or set bgp.mode = "external"',
         )
+    for family, prefixes, wanted in (("IPv6", agent.home_prefixes, False), ("IPv4", agent.home_prefixes_ipv4, True)):
+        has_neighbor = any(is_ipv4(neighbor.address) is wanted for neighbor in section.neighbor)
+        if section.neighbor and bool(prefixes) is not has_neighbor:
+            yield (
+                "bgp.neighbor",
+                f"has no {family} address" if prefixes else f"has an {family} address, and there is no {family} prefix",
+                "a session carries the prefixes of its own address family, so a router that is told of both is two "
+                "neighbours",
+                f"add the router's {family} address as another [[bgp.neighbor]]" if prefixes else "remove it",
+            )
     first: dict[bytes, int] = {}
     for number, neighbor in enumerate(section.neighbor):
         key = f"bgp.neighbor[{number}]"
@@ -160,7 +205,7 @@ def check(section: BgpSection, agent: HomeAgentSection) -> Iterator[Found]:
                 f"bgp.neighbor[{other}] has it already",
                 "remove one of the two or correct it",
             )
-        if any(in_prefix(neighbor.address, *prefix) for prefix in agent.home_prefixes):
+        if any(in_prefix(neighbor.address, *prefix) for prefix in (*agent.home_prefixes, *agent.home_prefixes_ipv4)):
             yield (
                 f"{key}.address",
                 f'"{format_address(neighbor.address)}" is in a home prefix',
