@@ -86,7 +86,8 @@ def encode_datagram(packet: Packet) -> bytes:
         return data
     protocol = IPV4_IN_IP if is_ipv4(packet.source) else IPV6_IN_IPV6
     if not is_ipv4(outer.source):
-        return encode_packet(Packet(outer.source, outer.destination, UnknownPayload(protocol, data)))
+        label = packet.flow_label  # the paths that a tunnel's packets take are chosen by it
+        return encode_packet(Packet(outer.source, outer.destination, UnknownPayload(protocol, data), flow_label=label))
     if outer.destination_port:
         protocol = UDP
         datagram = UdpDatagram(outer.source_port, outer.destination_port, data)
