@@ -56,3 +56,28 @@ def fragment(next_header: int, offset: int = 0, more: bool = True) -> bytes:
 
 def icmpv6(kind: int, body: bytes = b"", code: int = 0) -> bytes:
     return struct.pack("!BBHI", kind, code, 0, 0) + body
+
+
+def ipv4(
+    source: str,
+    destination: str,
+    protocol: int,
+    payload: bytes = b"",
+    *,
+    time_to_live: int = 64,
+    type_of_service: int = 0,
+    identification: int = 0,
+    dont_fragment: bool = True,
+    more_fragments: bool = False,
+    fragment_offset: int = 0,
+    options: bytes = b"",
+) -> bytes:
+    size = 20 + len(options)
+    flags = dont_fragment << 14 | more_fragments << 13 | fragment_offset
+    addresses = parse_address(source)[12:] + parse_address(destination)[12:]
+    fields = 0x40 | size // 4, type_of_service, size + len(payload), identification, flags, time_to_live, protocol
+    header = struct.pack("!BBHHHBBH", *fields, 0) + addresses + options
+    total = sum(struct.unpack(f"!{size // 2}H", header))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return header[:10] + (0xFFFF - total).to_bytes(2) + header[12:] + payload

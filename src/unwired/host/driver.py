@@ -26,34 +26,17 @@ from unwired.core.door import (
 )
 from unwired.core.forwarding import ForwardingAction
 from unwired.core.notices import Drop
+from unwired.dataplane.punted import TooBig, decode_punted
 from unwired.dataplane.table import DataplaneError, ForwardingTable
 from unwired.host.notice_board import NoticeBoard
 from unwired.host.sockets import BATCH, NeighborDiscovery, Sender
 from unwired.store.journal import Journal
-from unwired.wire.address import Address
 from unwired.wire.errors import DecodeError
-from unwired.wire.icmpv6 import PacketTooBig
-from unwired.wire.ipv6 import IPV6_IN_IPV6, Packet, decode_packet, encode_packet
+from unwired.wire.ipv6 import Packet, decode_packet, encode_packet
 
 _PACKET_MAX = 65_535
-_HEADER = 40
 _ROUNDS = 16
 """How often failed actions may lead to more before everybody else gets a turn."""
-
-
-def _decode_punted(data: bytes) -> tuple[Packet, Address | None]:
-    """A punted packet, and the locator of the member that sent it on to us. Raises DecodeError.
-
-    Two kinds begin with a tunnel's header. With hop limit 0: what the data plane says when a packet is too big to leave
-    in its tunnel (bpf/encapsulate.h), as the error that the first router of the path would have sent: it reads the same
-    to an engine. Else: what came in a member's tunnel, from its locator to ours (bpf/members.h).
-    """
-    if len(data) < _HEADER or data[6] != IPV6_IN_IPV6:
-        return decode_packet(data), None
-    if data[7]:
-        return decode_packet(data[_HEADER:]), data[8:24]
-    local = data[8:24]
-    return Packet(local, local, PacketTooBig(int.from_bytes(data[1:4]) & 0xFFFFF, data)), None
 
 
 class HostRole(Protocol):
@@ -139,10 +122,11 @@ class Driver:
                 self._loop.remove_reader(descriptor)
                 break
             try:
-                packet, via = _decode_punted(data)
+                punted = decode_punted(data)
             except DecodeError:
                 self.drops[Drop.MALFORMED] += 1
                 continue
+            packet, via = (punted.error(), None) if isinstance(punted, TooBig) else punted
             receive(packet, 0, moment, via)
         self.perform()
 
