@@ -16,7 +16,7 @@ from unwired.wire.icmpv6 import (
     MobilePrefixSolicitation,
 )
 from unwired.wire.ipv6 import Packet, decode_packet, encode_packet
-from unwired.wire.pcap import ipv6_offset, read_frames
+from unwired.wire.pcap import ip_offset, read_frames
 from unwired.wire.rfc6275 import BindingAcknowledgement, BindingUpdate
 
 CAPTURES = Path(__file__).parents[1] / "wire" / "captures"
@@ -29,7 +29,7 @@ def packets(name: str) -> list[tuple[float, Packet]]:
     found = []
     with (CAPTURES / name).open("rb") as file:
         for frame in read_frames(file):
-            offset = ipv6_offset(frame)
+            offset = ip_offset(frame)
             assert offset is not None
             found.append((frame.timestamp_ns / 1e9, decode_packet(frame.data[offset:])))
     return found

@@ -29,7 +29,10 @@ def _ours(frame: Frame) -> tshark.Description:
         assert isinstance(packet.payload, DestinationUnreachable)
     else:
         assert (packet.payload, packet.checksum_ok, None) == (sighting.message, sighting.checksum_ok, sighting.error)
-    return tshark.ours(packet, [(outer.source.hex(), outer.destination.hex()) for outer in outers])
+    return tshark.ours(
+        packet,
+        [(str(outer.source.hex()), outer.destination.hex()) for outer in outers if outer.source and outer.destination],
+    )
 
 
 @pytest.mark.parametrize("capture", CAPTURES, ids=lambda capture: capture.stem)

@@ -1,6 +1,8 @@
 """``unwired decode`` as a person runs it."""
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +12,18 @@ from test_oracle import write_capture
 from typer.testing import CliRunner
 
 from unwired.cli import decode
+from unwired.cli.decode_text import layer_text, text_line, tree_lines
 from unwired.wire.address import parse_address
+from unwired.wire.datagram import encode_datagram
 from unwired.wire.icmpv6 import HomeAgentAddressDiscoveryReply, ParameterProblem, RouterSolicitation
-from unwired.wire.ipv6 import Packet, Payload, UnknownPayload, encode_packet
-from unwired.wire.mobility import UnknownMessage, UnknownOption
-from unwired.wire.pcap import LINK_ETHERNET
+from unwired.wire.ipv4 import UdpDatagram, encode_ipv4, encode_udp
+from unwired.wire.ipv6 import Outer, Packet, Payload, UnknownPayload, encode_packet
+from unwired.wire.mobility import UnknownMessage, UnknownOption, encode_mobility
+from unwired.wire.pcap import LINK_ETHERNET, LINK_RAW, Frame
 from unwired.wire.rfc4283 import MobileNodeIdentifier
 from unwired.wire.rfc4285 import MessageId, MobilityMessageAuthentication, ntp_timestamp
 from unwired.wire.rfc6275 import AlternateCareOfAddress, BindingAcknowledgement, BindingUpdate
+from unwired.wire.trace import find
 
 HOME_AGENT = parse_address("2001:db8:1::1")
 CARE_OF = parse_address("2001:db8:a::9")
@@ -43,11 +49,13 @@ UPDATE = Packet(
 KEYS = [
     "schema",
     "frame",
+    "time_s",
     "src",
     "dst",
     "home_address",
     "routing_header_address",
     "type",
+    "reference",
     "fields",
     "options",
     "checksum_ok",
@@ -68,7 +76,7 @@ def objects(capture: Path) -> list[dict[str, Any]]:
     assert result.exit_code == 0, result.output
     found = [json.loads(line) for line in result.stdout.splitlines()]
     assert all(list(one) == KEYS for one in found)
-    assert all(one["schema"] == "unwired.decode/1" for one in found)
+    assert all(one["schema"] == "unwired.decode/2" for one in found)
     return found
 
 
@@ -85,13 +93,15 @@ def test_json_of_a_binding_update(capture: Path) -> None:
     write_capture(capture, [encode_packet(UPDATE)])
     assert objects(capture) == [
         {
-            "schema": "unwired.decode/1",
+            "schema": "unwired.decode/2",
             "frame": 1,
+            "time_s": 0.0,
             "src": "2001:db8:a::9",
             "dst": "2001:db8:1::1",
             "home_address": "2001:db8:1::100",
             "routing_header_address": None,
             "type": "Binding Update",
+            "reference": "RFC 6275, 6.1.7",
             "fields": {
                 "sequence": 9221,
                 "lifetime_units": 105,
@@ -180,6 +190,14 @@ def test_malformed_messages_are_lines_too(capture: Path) -> None:
     found = objects(capture)
     assert [one["frame"] for one in found] == [1, 2, 3, 4, 5, 6]
     assert [one["error"] and one["error"]["offset"] for one in found] == [14 + 65, 14 + 80, 14 + 64, 14 + 47, None, 114]
+    assert [one["error"] and (one["error"]["field"], one["error"]["reference"]) for one in found] == [
+        ("Header Len", "RFC 6275, 6.1.1"),
+        ("Alternate Care-of Address", "RFC 6275, 6.2.5"),
+        ("Payload Proto", "RFC 6275, 6.1.1"),
+        ("Home Address Option", "RFC 6275, 6.3"),
+        None,
+        ("Payload Length", "RFC 8200, 3"),
+    ]
     assert [one["type"] for one in found] == ["Binding Update"] * 3 + [None] + ["Binding Update"] * 2
     assert [one["checksum_ok"] for one in found] == [None, False, False, None, False, None]
     assert all(one["fields"] == {} and one["options"] == [] for one in found if one["error"])
@@ -199,11 +217,129 @@ def test_a_line_for_people(capture: Path) -> None:
         "acknowledge home_registration",
         "[Mobile Node Identifier: identifier=mn@example.org",
         "[Unknown 200: data=616263]",
-        "(in 2001:db8:1::1 > 2001:db8:a::9)",
+        "(in IPv6 2001:db8:1::1 > 2001:db8:a::9)",
     ):
         assert part in first
     assert second.endswith("WRONG CHECKSUM")
-    assert third.endswith("MALFORMED: packet cut short, 52 bytes missing, at byte 100 of the frame")
+    assert third.endswith(
+        "MALFORMED: packet cut short, 52 bytes missing, at byte 100 of the frame, Payload Length (RFC 8200, 3)"
+    )
+
+
+def test_a_tree_for_people(capture: Path) -> None:
+    good = encode_packet(UPDATE)
+    write_capture(capture, [tunneled(good), good[:78] + b"\x03\x0f" + good[80:]])
+    result = CliRunner().invoke(app, ["decode", str(capture), "--verbose"])
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    for line in (
+        "frame 1",
+        "  IPv6 2001:db8:1::1 > 2001:db8:a::9",
+        "  2001:db8:a::9 > 2001:db8:1::1",
+        "    home address option: 2001:db8:1::100  (RFC 6275, 6.3)",
+        "  Binding Update  (RFC 6275, 6.1.7)",
+        "    home registration: yes",
+        "    lifetime s: 420",
+        "    Alternate Care-of Address, option 3  (RFC 6275, 6.2.5)",
+        "      address: 2001:db8:a::9",
+        "    checksum: right",
+        "    WRONG CHECKSUM",
+    ):
+        assert line in lines, line
+    assert "at byte 80 of the frame, Alternate Care-of Address (RFC 6275, 6.2.5)" in lines[-1]
+
+
+def test_colour_changes_no_word() -> None:
+    frame = Frame(1, 0, LINK_RAW, tunneled(encode_packet(UPDATE)))
+    sighting = find(frame)
+    assert sighting is not None
+    shown = decode.as_object(sighting)
+    for plain, coloured in (
+        (text_line(shown, False), text_line(shown, True)),
+        ("\n".join(tree_lines(shown, False)), "\n".join(tree_lines(shown, True))),
+    ):
+        assert "\x1b[" in coloured and re.sub("\x1b\\[[0-9;]*m", "", coloured) == plain
+
+
+HERE, THERE = parse_address("192.0.2.9"), parse_address("198.51.100.1")
+ACK = Packet(HOME_AGENT, HOME, BindingAcknowledgement(0, 1, 10))
+
+
+def gre(flags: int, more: bytes, ethertype: int, packet: bytes) -> bytes:
+    return flags.to_bytes(2) + ethertype.to_bytes(2) + more + packet
+
+
+@pytest.mark.parametrize(
+    ("packet", "encapsulation"),
+    [
+        (
+            encode_datagram(replace(ACK, outer=Outer(THERE, HERE, 4191, 50_000))),
+            ["IPv4 198.51.100.1 > 192.0.2.9", "UDP 4191 > 50000"],
+        ),
+        (encode_datagram(replace(ACK, outer=Outer(THERE, HERE))), ["IPv4 198.51.100.1 > 192.0.2.9"]),
+        (
+            encode_ipv4(THERE, HERE, 47, gre(0xB000, b"ckrs\0\0\0\x07seqn", 0x86DD, encode_packet(ACK))),
+            ["IPv4 198.51.100.1 > 192.0.2.9", "GRE key 7"],
+        ),
+        (
+            encode_packet(Packet(HOME_AGENT, CARE_OF, UnknownPayload(47, gre(0, b"", 0x86DD, encode_packet(ACK))))),
+            ["IPv6 2001:db8:1::1 > 2001:db8:a::9", "GRE"],
+        ),
+        (
+            encode_packet(
+                Packet(
+                    HOME_AGENT,
+                    CARE_OF,
+                    UnknownPayload(4, encode_datagram(replace(ACK, outer=Outer(THERE, HERE, 4191, 4191)))),
+                )
+            ),
+            ["IPv6 2001:db8:1::1 > 2001:db8:a::9", "IPv4 198.51.100.1 > 192.0.2.9", "UDP 4191 > 4191"],
+        ),
+    ],
+    ids=["udp", "ipv4", "gre-in-ipv4", "gre-in-ipv6", "between-home-agents"],
+)
+def test_every_kind_of_tunnel(capture: Path, packet: bytes, encapsulation: list[str]) -> None:
+    for size in range(len(packet)):  # cut anywhere: a line that says so, or none
+        write_capture(capture, [packet[:size]])
+        assert all(one["error"] for one in objects(capture))
+    write_capture(capture, [packet])
+    (found,) = objects(capture)
+    assert [layer_text(layer) for layer in found["encapsulation"]] == encapsulation
+    assert (found["src"], found["dst"], found["type"]) == ("2001:db8:1::1", "2001:db8:1::100", ACK.payload.NAME)
+    assert found["checksum_ok"]
+
+
+def test_proxy_signalling_in_ipv4_has_no_checksum_of_its_own(capture: Path) -> None:
+    header = encode_mobility(BindingAcknowledgement(0, 1, 10))
+    udp = encode_udp(HERE, THERE, UdpDatagram(5436, 5436, header))
+    write_capture(capture, [encode_ipv4(HERE, THERE, 17, udp)])
+    (found,) = objects(capture)
+    assert (found["src"], found["dst"], found["checksum_ok"]) == ("192.0.2.9", "198.51.100.1", None)
+    assert found["type"] == "Binding Acknowledgement"
+    assert found["encapsulation"] == [{"type": "UDP", "src_port": 5436, "dst_port": 5436}]
+
+
+def test_what_leads_nowhere_is_no_mobility_packet(capture: Path) -> None:
+    inner = encode_packet(ACK)
+    fragment = bytearray(encode_datagram(replace(ACK, outer=Outer(THERE, HERE))))
+    fragment[6] = 0x20
+    write_capture(
+        capture,
+        [
+            bytes(fragment),
+            encode_ipv4(HERE, THERE, 17, encode_udp(HERE, THERE, UdpDatagram(53, 53, inner))),
+            encode_ipv4(HERE, THERE, 47, gre(1, b"", 0x86DD, inner)),
+            encode_ipv4(HERE, THERE, 47, gre(0, b"", 0x6558, inner)),
+            encode_ipv4(HERE, THERE, 6, inner),
+        ],
+    )
+    assert objects(capture) == []
+
+
+def test_from_standard_input(capture: Path) -> None:
+    write_capture(capture, [encode_packet(UPDATE)])
+    result = CliRunner().invoke(app, ["decode", "-", "--json"], input=capture.read_bytes())
+    assert result.exit_code == 0 and json.loads(result.stdout)["type"] == "Binding Update"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from unwired.wire.pcap import (
     LINK_RAW,
     CaptureError,
     Frame,
-    ipv6_offset,
+    ip_offset,
     read_frames,
 )
 
@@ -157,21 +157,25 @@ ETHERTYPE = b"\x86\xdd"
         (LINK_ETHERNET, bytes(12) + ETHERTYPE + PACKET, 14),
         (LINK_ETHERNET, bytes(12) + b"\x81\0\0\x07" + ETHERTYPE + PACKET, 18),
         (LINK_ETHERNET, bytes(12) + b"\x88\xa8\0\x07\x81\0\0\x08" + ETHERTYPE + PACKET, 22),
-        (LINK_ETHERNET, bytes(12) + b"\x08\0" + PACKET, None),
+        (LINK_ETHERNET, bytes(12) + b"\x08\0\x45" + bytes(30), 14),
+        (LINK_ETHERNET, bytes(12) + b"\x08\x06" + PACKET, None),
         (LINK_ETHERNET, bytes(12) + b"\x81\0" * 3, None),
         (LINK_ETHERNET, bytes(5), None),
         (LINK_LINUX_COOKED, bytes(14) + ETHERTYPE + PACKET, 16),
-        (LINK_LINUX_COOKED, bytes(14) + b"\x08\0" + PACKET, None),
+        (LINK_LINUX_COOKED, bytes(14) + b"\x08\0\x45" + bytes(30), 16),
+        (LINK_LINUX_COOKED, bytes(14) + b"\x08\x06" + PACKET, None),
         (LINK_LINUX_COOKED_2, ETHERTYPE + bytes(18) + PACKET, 20),
         (LINK_LINUX_COOKED_2, bytes(20) + PACKET, None),
         (LINK_RAW, PACKET, 0),
-        (LINK_RAW, b"\x45" + bytes(30), None),
+        (LINK_RAW, b"\x45" + bytes(30), 0),
+        (LINK_RAW, b"\x35" + bytes(30), None),
         (LINK_RAW, b"", None),
         (LINK_IPV6, PACKET, 0),
         (LINK_NULL, b"\x1e\0\0\0" + PACKET, 4),
-        (LINK_NULL, b"\x02\0\0\0\x45", None),
+        (LINK_NULL, b"\x02\0\0\0\x45", 4),
+        (LINK_NULL, b"\x02\0\0\0", None),
         (105, bytes(60), None),
     ],
 )
-def test_where_ipv6_starts(link_type: int, data: bytes, offset: int | None) -> None:
-    assert ipv6_offset(Frame(1, 0, link_type, data)) == offset
+def test_where_ip_starts(link_type: int, data: bytes, offset: int | None) -> None:
+    assert ip_offset(Frame(1, 0, link_type, data)) == offset

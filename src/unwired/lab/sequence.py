@@ -13,11 +13,12 @@ from unwired.lab.analysis_probe import ProbeSeries, Window
 from unwired.lab.record import CaptureRecord, RunRecord
 from unwired.lab.scenario import Role
 from unwired.wire.address import format_address
+from unwired.wire.datagram import decode_datagram
 from unwired.wire.errors import DecodeError
 from unwired.wire.icmpv6 import RouterAdvertisement, RouterSolicitation
-from unwired.wire.ipv6 import Packet, decode_packet
+from unwired.wire.ipv6 import Packet
 from unwired.wire.mobility import MobilityMessage
-from unwired.wire.pcap import CaptureError, ipv6_offset, read_frames
+from unwired.wire.pcap import CaptureError, ip_offset, read_frames
 from unwired.wire.present import value_name
 from unwired.wire.rfc6275 import BindingAcknowledgement, BindingUpdate
 
@@ -69,11 +70,11 @@ def _read(capture: CaptureRecord, wall_minus_monotonic_s: float) -> Iterator[Sig
     try:
         with capture.path.open("rb") as file:
             for frame in read_frames(file):
-                start = ipv6_offset(frame)
+                start = ip_offset(frame)
                 if start is None:
                     continue
                 try:
-                    packet = decode_packet(frame.data[start:])
+                    packet = decode_datagram(frame.data[start:])
                 except DecodeError:
                     continue
                 if isinstance(packet.payload, wanted):

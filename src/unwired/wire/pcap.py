@@ -1,4 +1,4 @@
-"""Captures: the frames of a pcap or pcapng file, one at a time, and where IPv6 starts in each.
+"""Captures: the frames of a pcap or pcapng file, one at a time, and where IP starts in each.
 
 The reader takes a binary file that the caller opened and holds one frame at a time: a capture of any size needs the
 same memory.
@@ -18,7 +18,7 @@ LINK_LINUX_COOKED_2 = 276
 _RAW_ALIASES = (12, 14, LINK_RAW, LINK_IPV6)
 """Raw IP as some systems number it."""
 
-_ETHERTYPE_IPV6 = 0x86DD
+_ETHERTYPES_IP = (0x0800, 0x86DD)
 _ETHERTYPES_VLAN = (0x8100, 0x88A8)
 _FRAME_MAX = 1 << 20
 """A record that claims more bytes than any link carries means that the file is damaged."""
@@ -173,25 +173,25 @@ def _pcapng_frame(kind: int, body: bytes, order: str, interfaces: list[_Interfac
     return Frame(number, timestamp_ns, interface.link_type, body[size : size + captured])
 
 
-def ipv6_offset(frame: Frame) -> int | None:
-    """Where the IPv6 header starts in a frame; None when it carries something else, or nothing we can tell."""
+def ip_offset(frame: Frame) -> int | None:
+    """Where the IPv6 or IPv4 header starts in a frame; None when it carries something else, or nothing we can tell."""
     data = frame.data
     if frame.link_type == LINK_ETHERNET:
-        at = 12
-        while data[at : at + 2] and int.from_bytes(data[at : at + 2]) in _ETHERTYPES_VLAN:
-            at += 4
+        type_at = 12
+        while data[type_at : type_at + 2] and int.from_bytes(data[type_at : type_at + 2]) in _ETHERTYPES_VLAN:
+            type_at += 4
+        at = type_at + 2
     elif frame.link_type == LINK_LINUX_COOKED:
-        at = 14
+        type_at, at = 14, 16
     elif frame.link_type == LINK_LINUX_COOKED_2:
-        return 20 if data[:2] == b"\x86\xdd" else None
-    elif frame.link_type in _RAW_ALIASES:
-        return 0 if data and data[0] >> 4 == 6 else None
-    elif frame.link_type == LINK_NULL:
-        return 4 if len(data) > 4 and data[4] >> 4 == 6 else None
+        type_at, at = 0, 20
+    elif frame.link_type in (LINK_NULL, *_RAW_ALIASES):
+        at = 4 if frame.link_type == LINK_NULL else 0
+        return at if len(data) > at and data[at] >> 4 in (4, 6) else None
     else:
         return None
-    return at + 2 if int.from_bytes(data[at : at + 2]) == _ETHERTYPE_IPV6 else None
+    return at if int.from_bytes(data[type_at : type_at + 2]) in _ETHERTYPES_IP else None
 
 
 KNOWN_LINK_TYPES = frozenset((LINK_NULL, LINK_ETHERNET, LINK_LINUX_COOKED, LINK_LINUX_COOKED_2, *_RAW_ALIASES))
-"""The link types in which ``ipv6_offset`` finds IPv6."""
+"""The link types in which ``ip_offset`` finds IP."""
