@@ -123,6 +123,10 @@ FIELDS: dict[type, dict[str, str]] = {
         "preference": "icmpv6.opt.home_agent_preference",
         "lifetime_s": "icmpv6.opt.home_agent_lifetime",
     },
+    nd_options.Pref64: {
+        "lifetime_units": "icmpv6.opt.pref64.scaled_lifetime",
+        "prefix_length_code": "icmpv6.opt.pref64.plc",
+    },
 }
 _OPTIONS_MISREAD = (rfc5142.HomeAgentSwitch.TYPE,)
 """tshark 4.0 looks for the options of a Home Agent Switch six bytes before they start: they are not compared."""

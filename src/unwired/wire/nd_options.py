@@ -166,6 +166,27 @@ class HomeAgentInformation(NdOption):
     lifetime_s: int
 
 
+#   0                   1                   2                   3
+#   0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  |     Type      |    Length     |     Scaled Lifetime     | PLC |
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#  |                                                               |
+#  +                                                               +
+#  |              Highest 96 bits of the Prefix                    |
+#  +                                                               +
+#  |                                                               |
+#  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+@nd_option(38, "PREF64", "RFC 8781, 4", "lifetime_units:13 prefix_length_code:3 prefix:12B")
+class Pref64(NdOption):
+    """The prefix that stands for IPv4 at this network's NAT64. The lifetime counts units of 8 s; code 0 is a length of
+    96, and 1 to 5 are 64, 56, 48, 40 and 32."""
+
+    lifetime_units: int
+    prefix_length_code: int
+    prefix: bytes
+
+
 def decode_nd_options(data: bytes, start: int, end: int) -> tuple[NdOption, ...]:
     """The options in ``data[start:end]``; a length of zero is an error (RFC 4861 section 4.6)."""
     options: list[NdOption] = []
