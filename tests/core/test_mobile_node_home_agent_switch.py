@@ -44,7 +44,7 @@ from unwired.wire.address import Address, parse_address
 from unwired.wire.icmpv6 import HomeAgentAddressDiscoveryReply, HomeAgentAddressDiscoveryRequest
 from unwired.wire.ipv6 import Packet, decode_packet, encode_packet
 from unwired.wire.mobility import UnknownMessage
-from unwired.wire.rfc4285 import MN_AAA_SUBTYPE, MessageId, MobilityMessageAuthentication, ntp_timestamp
+from unwired.wire.rfc4285 import AuthenticationSubtype, MessageId, MobilityMessageAuthentication, ntp_timestamp
 from unwired.wire.rfc5142 import HomeAgentSwitch
 from unwired.wire.rfc6275 import BindingError, BindingRefreshAdvice, BindingRefreshRequest, BindingStatus
 
@@ -345,7 +345,7 @@ def test_authentication_must_be_the_last_option_and_of_the_home_agent() -> None:
     good = packet.payload
     for options in (
         (*good.options, BindingRefreshAdvice(1)),
-        (MessageId(1), MobilityMessageAuthentication(256, bytes(12), MN_AAA_SUBTYPE)),
+        (MessageId(1), MobilityMessageAuthentication(256, bytes(12), AuthenticationSubtype.MN_AAA)),
         (MobilityMessageAuthentication(256, bytes(12)), MessageId(1)),
     ):
         driver.receives(replace(packet, payload=replace(good, options=options), data=b""))

@@ -45,6 +45,7 @@ _KINDS: dict[str, st.SearchStrategy[Any]] = {
     "numbers": st.lists(st.integers(0, 0xFFFF), max_size=4).map(tuple),
     "optional_number": st.none() | st.integers(0, 0xFFFF_FFFF),
     "any_address": any_addresses,
+    "optional_ipv6": st.none() | addresses,
     "optional_address": st.none() | any_addresses,
 }
 

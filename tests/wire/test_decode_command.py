@@ -121,7 +121,13 @@ def test_json_of_a_binding_update(capture: Path) -> None:
             },
             "options": [
                 {"type": 3, "name": "Alternate Care-of Address", "address": "2001:db8:a::9"},
-                {"type": 8, "name": "Mobile Node Identifier", "identifier": "mn@example.org", "subtype": 1},
+                {
+                    "type": 8,
+                    "name": "Mobile Node Identifier",
+                    "identifier": "mn@example.org",
+                    "subtype": 1,
+                    "subtype_name": "NAI",
+                },
                 {
                     "type": 10,
                     "name": "Mobility Message Replay Protection",
@@ -135,6 +141,7 @@ def test_json_of_a_binding_update(capture: Path) -> None:
                     "spi": 256,
                     "authenticator": "000102030405060708090a0b",
                     "subtype": 1,
+                    "subtype_name": "MN_HA",
                 },
             ],
             "checksum_ok": True,

@@ -11,7 +11,7 @@ from unwired.wire.mobility import MobilityMessage, UnknownMessage, UnknownOption
 from unwired.wire.present import value_name
 from unwired.wire.rfc4283 import MobileNodeIdentifier
 from unwired.wire.rfc4285 import (
-    MN_AAA_SUBTYPE,
+    AuthenticationSubtype,
     MessageId,
     MobilityMessageAuthentication,
     mobility_data,
@@ -198,10 +198,10 @@ def test_mobility_data_ends_with_the_spi() -> None:
 
 def test_mobility_data_of_each_subtype() -> None:
     home_agent = MobilityMessageAuthentication(256, bytes(12))
-    aaa = MobilityMessageAuthentication(3, bytes(20), subtype=MN_AAA_SUBTYPE)
+    aaa = MobilityMessageAuthentication(3, bytes(20), subtype=AuthenticationSubtype.MN_AAA)
     header = encode_mobility(BindingUpdate(1, 2, options=(home_agent, aaa)))
     assert mobility_data(CARE_OF, HOME, header).endswith(b"\x01\x00\x00\x01\x00")
-    assert mobility_data(CARE_OF, HOME, header, MN_AAA_SUBTYPE).endswith(b"\x02\x00\x00\x00\x03")
+    assert mobility_data(CARE_OF, HOME, header, AuthenticationSubtype.MN_AAA).endswith(b"\x02\x00\x00\x00\x03")
 
 
 @pytest.mark.parametrize("header", [b"", b"\x3b", encode_mobility(BindingUpdate(1, 2))])

@@ -233,7 +233,7 @@ def _mobility_option(element: Element) -> Description:
     if number == rfc4285.MobilityMessageAuthentication.TYPE:
         # tshark 4.0 leaves out the last two bytes: it takes the option's length to count type and length.
         values["authenticator"] = _raw(element)[14:]
-    if number == rfc4283.MobileNodeIdentifier.TYPE and values["subtype"] != rfc4283.NAI_SUBTYPE:
+    if number == rfc4283.MobileNodeIdentifier.TYPE and values["subtype"] != rfc4283.MobileNodeIdentifierSubtype.NAI:
         # tshark 4.0 shows identifiers of subtypes that it knows only.
         values["identifier"] = _raw(element)[6:]
     return {"type": number, **values}

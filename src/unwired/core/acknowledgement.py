@@ -10,7 +10,7 @@ from unwired.wire.generate import draft_of
 from unwired.wire.ipv6 import Packet
 from unwired.wire.mobility import MobilityOption
 from unwired.wire.rfc4283 import MobileNodeIdentifier
-from unwired.wire.rfc4285 import MN_HA_SUBTYPE, MessageId, MobilityMessageAuthentication
+from unwired.wire.rfc4285 import AuthenticationSubtype, MessageId, MobilityMessageAuthentication
 from unwired.wire.rfc6275 import (
     AlternateCareOfAddress,
     BindingAcknowledgement,
@@ -66,7 +66,7 @@ class Request:
         for option in update.options:
             kind = type(option)
             if kind is MobilityMessageAuthentication:
-                if option.subtype != MN_HA_SUBTYPE:  # type: ignore[attr-defined]
+                if option.subtype != AuthenticationSubtype.MN_HA:  # type: ignore[attr-defined]
                     other_authentication = True
                 elif self.authentication is not None or other_authentication:
                     # One of each subtype, MN-HA before MN-AAA (RFC 4285 section 5).

@@ -3,7 +3,7 @@
 from unwired.core.notices import Drop
 from unwired.core.settings import SecurityAssociation
 from unwired.wire.mobility import MobilityMessage
-from unwired.wire.rfc4285 import MN_HA_SUBTYPE, MessageId, MobilityMessageAuthentication
+from unwired.wire.rfc4285 import AuthenticationSubtype, MessageId, MobilityMessageAuthentication
 
 
 def required_options(
@@ -13,7 +13,7 @@ def required_options(
     right is still to be seen."""
     options = message.options_of(MobilityMessageAuthentication)
     message_id = message.option(MessageId)
-    if message_id is None or not options or options[-1].subtype != MN_HA_SUBTYPE:
+    if message_id is None or not options or options[-1].subtype != AuthenticationSubtype.MN_HA:
         return Drop.NO_AUTHENTICATION
     if message.options[-1] is not options[-1]:
         return Drop.NO_AUTHENTICATION  # section 5.1: the last option

@@ -69,6 +69,7 @@ class Family:
     """The members by number; ``kind`` is the family's name in layouts."""
 
     def __init__(self, kind: str, name: str) -> None:
+        self.kind = kind
         self.name = name
         self.members: dict[int, type[Member]] = {}
         self.unpackers: dict[int, Unpack] = {}
@@ -146,21 +147,6 @@ def _pack_form(member: Member) -> bytes:
     return member.pack()
 
 
-def list_of(cls: type[Member], unpack: Unpack) -> Tail:
-    """A tail that is a list of one form, each item as long as its fields say."""
-
-    def read(data: bytes, start: int, end: int) -> tuple[Member, ...]:
-        members: list[Member] = []
-        while start < end:
-            members.append(unpack(data, start, end))
-            start += cls.LAYOUT.length(data, start)
-        if start > end:
-            raise DecodeError(f"{cls.NAME} that ends after its list", end)
-        return tuple(members)
-
-    return Tail(read, lambda members: b"".join(member.pack() for member in members), members={cls.TYPE: cls})
-
-
 T = TypeVar("T", bound=Member)
 
 
@@ -172,9 +158,25 @@ def kind_of(
 
     def declare(cls: type[T]) -> type[T]:
         made: type[Any] = dataclass(frozen=True, slots=True)(cls)
-        made.TYPE, made.NAME, made.REFERENCE, made.ALIGNMENT = number, name, reference, align
+        made.TYPE, made.NAME, made.REFERENCE, made.ALIGNMENT = int(number), name, reference, align
         family.declare(made, layout)
-        family.members[number] = made
+        family.members[made.TYPE] = made
         return made
 
     return declare
+
+
+def list_of(cls: type[Member]) -> Tail:
+    """A tail that is a list of one form, each item as long as its fields say."""
+    unpack = compile_unpack(cls, cls.LAYOUT, cls.NAME, TAILS, exact=False)
+
+    def read(data: bytes, start: int, end: int) -> tuple[Member, ...]:
+        members: list[Member] = []
+        while start < end:
+            members.append(unpack(data, start, end))
+            start += cls.LAYOUT.length(data, start)
+        if start > end:
+            raise DecodeError(f"{cls.NAME} that ends after its list", end)
+        return tuple(members)
+
+    return Tail(read, lambda members: b"".join(member.pack() for member in members), members={cls.TYPE: cls})

@@ -79,11 +79,13 @@ def _read_tail(tail: Field, layout: Layout, name: str, at: str, has_number: bool
 
 
 def compile_unpack(cls: type[Any], layout: Layout, name: str, tails: Mapping[str, Tail], exact: bool) -> Unpack:
-    """The decoder of ``cls``. ``exact``: bytes after the fields are an error and not ignored."""
-    names = [field.name for field in fields(cls)]
+    """The decoder of ``cls``. ``exact``: bytes after the fields are an error and not ignored. The layout has all fields
+    but those that only keywords set, which get their default."""
+    names = {field.name for field in fields(cls)}
     given = {field.name for field in layout.fields}
-    if given != set(names):
-        raise TypeError(f"layout and fields of {cls.__name__} differ: {sorted(given ^ set(names))}")
+    absent = {field.name: field.default for field in fields(cls) if field.kw_only and field.name not in given}
+    if given != names - absent.keys():
+        raise TypeError(f"layout and fields of {cls.__name__} differ: {sorted(given ^ names)}")
     tail = tails[layout.tail.kind] if layout.tail else None
     wrong = "!=" if exact and not layout.parts and tail is None else "<"
     lines = ["def unpack(data, start, end):"]
@@ -92,6 +94,7 @@ def compile_unpack(cls: type[Any], layout: Layout, name: str, tails: Mapping[str
         lines.append(f"  {''.join(f'v{number}, ' for number in range(len(layout.insert)))} = unpack_from(data, start)")
     lines.append("  m = new(draft)")
     lines += [f"  m.{field} = {expression}" for field, expression in layout.extract.items()]
+    lines += [f"  m.{name} = {default!r}" for name, default in absent.items()]
     at = f"start + {layout.size}"
     if layout.parts:
         lines.append(f"  at = {at}")
@@ -299,6 +302,16 @@ def _pack_optional_address(address: bytes | None) -> bytes:
     return b"" if address is None else _pack_any_address(address)
 
 
+def _unpack_optional_ipv6(data: bytes, start: int, end: int) -> bytes | None:
+    if end - start not in (0, ADDRESS_SIZE):
+        raise DecodeError(f"address of {end - start} bytes where 16 or none must be", start)
+    return data[start:end] or None
+
+
+def _pack_optional_ipv6(address: bytes | None) -> bytes:
+    return b"" if address is None else _sized(address, ADDRESS_SIZE, "address")
+
+
 def numbered_address(ipv6: int, ipv4: int) -> Tail:
     """A tail that is an address of either family, which a number before it tells. The length tells it too, and is
     what a decoder goes by."""
@@ -313,6 +326,7 @@ TAILS: dict[str, Tail] = {
     "optional_number": Tail(_unpack_optional_number, _pack_optional_number),
     "any_address": Tail(_unpack_any_address, _pack_any_address),
     "optional_address": Tail(_unpack_optional_address, _pack_optional_address),
+    "optional_ipv6": Tail(_unpack_optional_ipv6, _pack_optional_ipv6),
 }
 """The tails a message or option may have: all remaining bytes (``text``: shown to people as UTF-8), a list of addresses
 or of 16-bit numbers, a 32-bit number or nothing (None), an address of either family by its length (or nothing). The

@@ -27,7 +27,7 @@ def _plain(kind: str, value: Any) -> Value:
         return value  # type: ignore[no-any-return]
     if kind.endswith("text"):
         return str(value, "utf-8", "backslashreplace")
-    if len(value) == ADDRESS_SIZE and kind.rstrip("?").endswith(("address", "addresses", "ipv4")):
+    if len(value) == ADDRESS_SIZE and kind.rstrip("?").endswith(("address", "addresses", "ipv4", "ipv6")):
         return format_address(value)
     return value.hex()
 

@@ -1,9 +1,23 @@
 """RFC 4283: the mobile node identifier option."""
 
+from enum import IntEnum
+from typing import Annotated
+
 from unwired.wire.mobility import MobilityOption, mobility_option
 
-NAI_SUBTYPE = 1
-"""The identifier is a network access identifier, ``user@realm`` (section 3.1)."""
+
+class MobileNodeIdentifierSubtype(IntEnum):
+    """What an identifier is (section 3.1; from 2 on RFC 8371)."""
+
+    NAI = 1
+    """A network access identifier, ``user@realm``."""
+    IPV6_ADDRESS = 2
+    IMSI = 3
+    P_TMSI = 4
+    EUI_48_ADDRESS = 5
+    EUI_64_ADDRESS = 6
+    GUTI = 7
+    DUID = 8
 
 
 #  0                   1                   2                   3
@@ -18,4 +32,4 @@ class MobileNodeIdentifier(MobilityOption):
     """Who the mobile node is. Must stand before any authentication option (section 3.2)."""
 
     identifier: bytes
-    subtype: int = NAI_SUBTYPE
+    subtype: Annotated[int, MobileNodeIdentifierSubtype] = MobileNodeIdentifierSubtype.NAI

@@ -1,15 +1,29 @@
 """RFC 4285: authentication of binding updates and acknowledgements without IPsec."""
 
+from enum import IntEnum
+from typing import Annotated
+
 from unwired.wire.address import Address
 from unwired.wire.errors import DecodeError
 from unwired.wire.mobility import MobilityOption, mobility_option, option_end, options_start
 
-MN_HA_SUBTYPE = 1
-"""The mobile node and its home agent share the key (section 5.1)."""
-MN_AAA_SUBTYPE = 2
-"""The mobile node and the AAA server of its home network share the key (section 5.2)."""
 _NTP_EPOCH_S = 2_208_988_800
 """Seconds from 1900, where NTP counts from, to 1970."""
+
+
+class AuthenticationSubtype(IntEnum):
+    """Who shares the key with the mobile node."""
+
+    MN_HA = 1
+    """Its home agent (section 5.1)."""
+    MN_AAA = 2
+    """The AAA server of its home network (section 5.2)."""
+
+
+class AuthenticationAlgorithm(IntEnum):
+    """How the AAA server checks an authenticator, as an SPI (section 5.2)."""
+
+    HMAC_SHA1_SPI = 3
 
 
 #  0                   1                   2                   3
@@ -29,7 +43,7 @@ class MobilityMessageAuthentication(MobilityOption):
 
     spi: int
     authenticator: bytes
-    subtype: int = MN_HA_SUBTYPE
+    subtype: Annotated[int, AuthenticationSubtype] = AuthenticationSubtype.MN_HA
 
 
 #  0                   1                   2                   3
@@ -66,7 +80,7 @@ def wall_time(timestamp: int) -> float:
     return seconds + (timestamp & 0xFFFF_FFFF) / (1 << 32)
 
 
-def authenticator_offset(header: bytes, subtype: int = MN_HA_SUBTYPE) -> int:
+def authenticator_offset(header: bytes, subtype: int = AuthenticationSubtype.MN_HA) -> int:
     """Where in an encoded mobility header the authentication data of ``subtype`` starts, right after the SPI.
 
     Raises DecodeError when there is no such option.
@@ -85,7 +99,10 @@ def authenticator_offset(header: bytes, subtype: int = MN_HA_SUBTYPE) -> int:
 
 
 def mobility_data(
-    care_of_address: Address, home_address: Address, header: bytes, subtype: int = MN_HA_SUBTYPE
+    care_of_address: Address,
+    home_address: Address,
+    header: bytes,
+    subtype: Annotated[int, AuthenticationSubtype] = AuthenticationSubtype.MN_HA,
 ) -> bytes:
     """What the authenticator of ``subtype`` covers (section 5.1): both addresses and the mobility header, its checksum
     as zero, up to and including the option's SPI. Raises DecodeError when there is no such option."""
@@ -94,7 +111,7 @@ def mobility_data(
     )
 
 
-def with_authenticator(header: bytes, authenticator: bytes, subtype: int = MN_HA_SUBTYPE) -> bytes:
+def with_authenticator(header: bytes, authenticator: bytes, subtype: int = AuthenticationSubtype.MN_HA) -> bytes:
     """An encoded mobility header with the placeholder in its authentication option (of the same length) replaced."""
     at = authenticator_offset(header, subtype)
     return b"".join((header[:at], authenticator, header[at + len(authenticator) :]))
