@@ -3,7 +3,7 @@ PYTHON ?= /usr/bin/python3
 BIN    := .venv/bin
 OBJECT := build/unwired.bpf.o
 
-.PHONY: setup demo test lint bench clean
+.PHONY: setup demo test test-kernel lint bench clean
 
 setup: $(OBJECT)
 
@@ -32,6 +32,14 @@ lint: setup
 test: lint
 	@$(BIN)/pytest -q -n 2 tests/unit tests/wire tests/core
 	@$(BIN)/pytest -q tests/dataplane tests/plane tests/host tests/bench tests/lab
+
+# The data plane on Debian's own kernel, in an emulated machine: 6 minutes, and one for the kernel the first time.
+test-kernel: setup build/test-kernel/initramfs
+	@tools/test-kernel/run build/test-kernel -m "not speed" tests/dataplane
+
+build/test-kernel/initramfs: tools/test-kernel/packages.txt tools/test-kernel/image tools/test-kernel/init
+	@tools/setup-packages tools/test-kernel/packages.txt
+	@tools/test-kernel/image build/test-kernel
 
 bench: setup
 	@$(BIN)/unwired bench forwarding

@@ -4,7 +4,7 @@ import pytest
 
 from unwired.bench import forwarding
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.speed]
 
 
 def test_result() -> None:
