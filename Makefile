@@ -3,7 +3,7 @@ PYTHON ?= /usr/bin/python3
 BIN    := .venv/bin
 OBJECT := build/unwired.bpf.o
 
-.PHONY: setup demo test test-kernel lint bench clean
+.PHONY: setup demo test test-long test-kernel fuzz lint bench clean
 
 setup: $(OBJECT)
 
@@ -40,6 +40,18 @@ test-kernel: setup build/test-kernel/initramfs
 build/test-kernel/initramfs: tools/test-kernel/packages.txt tools/test-kernel/image tools/test-kernel/init
 	@tools/setup-packages tools/test-kernel/packages.txt
 	@tools/test-kernel/image build/test-kernel
+
+# What goes on longer than one wants to wait for a change: the tests, and a minute of fuzzing.
+test-long: test fuzz
+
+# Coverage-guided, FUZZ_S seconds; what it finds is kept and tried first the next time.
+FUZZ_S ?= 60
+fuzz: setup
+	@$(BIN)/python -c "import atheris" 2>/dev/null || \
+		$(BIN)/python -m pip --quiet --disable-pip-version-check install --require-hashes -r tools/fuzz.lock
+	@mkdir -p build/fuzz
+	@$(BIN)/python tests/fuzz/decode.py build/fuzz/corpus -max_total_time=$(FUZZ_S) -max_len=2100 -timeout=5 \
+		-artifact_prefix=build/fuzz/ -print_final_stats=1 -verbosity=0
 
 bench: setup
 	@$(BIN)/unwired bench forwarding

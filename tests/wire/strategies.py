@@ -22,7 +22,7 @@ from unwired.wire.mobility import (
 )
 from unwired.wire.nd_options import ND_OPTIONS, NdOption, UnknownNdOption
 
-addresses = st.binary(min_size=16, max_size=16)
+addresses = st.binary(min_size=16, max_size=16).filter(lambda address: address[:12] != V4_MAPPED)
 any_addresses = addresses | st.binary(min_size=4, max_size=4).map(lambda packed: V4_MAPPED + packed)
 ipv4_addresses = st.binary(min_size=4, max_size=4).map(lambda packed: V4_MAPPED + packed)
 unknown_option_numbers = st.sampled_from(sorted(set(range(2, 256)) - set(OPTIONS)))

@@ -11,8 +11,8 @@ from unwired.wire.checksum import ones_sum
 from unwired.wire.datagram import PORT, decode_datagram, encode_datagram, route_of
 from unwired.wire.errors import DecodeError
 from unwired.wire.icmpv6 import EchoRequest
-from unwired.wire.ipv4 import Icmpv4Message, UdpDatagram
-from unwired.wire.ipv6 import Outer, Packet, UnknownPayload
+from unwired.wire.ipv4 import Icmpv4Message, UdpDatagram, encode_ipv4
+from unwired.wire.ipv6 import Outer, Packet, UnknownPayload, encode_packet
 from unwired.wire.nat_probe import NatProbe, decode_nat_probe
 from unwired.wire.rfc6275 import BindingUpdate
 
@@ -50,6 +50,16 @@ def test_a_tunnel_without_udp(ends: tuple[bytes, bytes]) -> None:
         packet = decode_datagram(data)
         assert isinstance(packet.payload, UnknownPayload) and packet.payload.protocol == 41
         assert decode_datagram(packet.payload.data).payload == echo.payload
+
+
+@pytest.mark.parametrize("ends", [(HERE, AGENT), (AGENT, HERE)])
+def test_an_ipv4_mapped_address_in_an_ipv6_header_is_refused(ends: tuple[bytes, bytes]) -> None:
+    """It would pass for an IPv4 one."""
+    data = encode_packet(Packet(*ends, EchoRequest(1, 2)))
+    with pytest.raises(DecodeError, match="IPv4-mapped"):
+        decode_datagram(data)
+    with pytest.raises(DecodeError, match="IPv4-mapped"):
+        decode_datagram(encode_ipv4(HERE, THERE, 41, data))
 
 
 def test_other_ipv4_packets_are_packets_of_their_own() -> None:

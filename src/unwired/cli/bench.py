@@ -18,6 +18,11 @@ class Bench(StrEnum):
     SYNC = "sync"
     FAILURE = "failure"
     RESTART = "restart"
+    CODEC = "codec"
+
+
+_NO_BINDINGS = (Bench.FORWARDING, Bench.CODEC)
+_NO_ROOT = (Bench.SYNC, Bench.CODEC)
 
 
 def register(app: typer.Typer) -> None:
@@ -27,7 +32,7 @@ def register(app: typer.Typer) -> None:
 def bench(
     name: Annotated[Bench, typer.Argument(metavar="NAME", help="What to measure.", show_default=False)],
     bindings: Annotated[
-        int | None, typer.Option(min=1, help="How many bindings (not for forwarding).", show_default=False)
+        int | None, typer.Option(min=1, help="How many bindings (not for forwarding and codec).", show_default=False)
     ] = None,
     kills: Annotated[
         int | None, typer.Option(min=1, help="How often (failure and restart).", show_default=False)
@@ -35,10 +40,10 @@ def bench(
     as_json: JsonOption = False,
 ) -> None:
     """Measure in namespaces of its own: medians of interleaved repeats, beside the baselines of the same run."""
-    if os.geteuid() != 0 and name != Bench.SYNC:
+    if os.geteuid() != 0 and name not in _NO_ROOT:
         raise fail("measuring needs root: it makes network namespaces", EXIT_NO_ROOT)
-    if bindings is not None and name == Bench.FORWARDING:
-        raise fail("forwarding has no bindings to count: leave --bindings out", EXIT_USAGE)
+    if bindings is not None and name in _NO_BINDINGS:
+        raise fail(f"{name.value} has no bindings to count: leave --bindings out", EXIT_USAGE)
     if kills is not None and name not in (Bench.FAILURE, Bench.RESTART):
         raise fail(f"{name.value} kills nothing: leave --kills out", EXIT_USAGE)
     size = {key: value for key, value in (("bindings", bindings), ("kills", kills)) if value is not None}

@@ -9,7 +9,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-from unwired.wire.address import UNSPECIFIED, Address
+from unwired.wire.address import UNSPECIFIED, V4_MAPPED, Address
 from unwired.wire.checksum import checksum_ok, filled
 from unwired.wire.errors import DecodeError
 from unwired.wire.generate import draft_of
@@ -271,6 +271,9 @@ def decode_packet(data: bytes) -> Packet:
     headers = decode_headers(data)
     if headers.end > len(data):
         raise DecodeError(f"packet cut short, {headers.end - len(data)} bytes missing", len(data))
+    if V4_MAPPED in (data[8:20], data[24:36]):
+        # Never on the wire (RFC 6890 section 2.2.3), and inside it would pass for IPv4.
+        raise DecodeError("IPv4-mapped address in an IPv6 header", 8)
     return decode_payload(data, headers)
 
 
