@@ -131,14 +131,14 @@ class Choice(Family):
 
     def __init__(self, kind: str, name: str) -> None:
         super().__init__(kind, name)
-        TAILS[kind] = Tail(self.unpack, _pack_form, number_of, self.members)
+        TAILS[kind] = Tail(self._unpack, _pack_form, number_of, self.members)
 
     def declare(self, made: type[Any], layout: str) -> None:
         made.LAYOUT = parse_layout(layout, TAILS)
         made.pack = compile_pack(made.LAYOUT, made.NAME, TAILS)
         self.unpackers[made.TYPE] = compile_unpack(made, made.LAYOUT, made.NAME, TAILS, exact=False)
 
-    def unpack(self, data: bytes, start: int, end: int, number: int) -> Member:
+    def _unpack(self, data: bytes, start: int, end: int, number: int) -> Member:
         unpack = self.unpackers.get(number)
         return UnknownForm(number, data[start:end]) if unpack is None else unpack(data, start, end)
 
@@ -179,4 +179,10 @@ def list_of(cls: type[Member]) -> Tail:
             raise DecodeError(f"{cls.NAME} that ends after its list", end)
         return tuple(members)
 
-    return Tail(read, lambda members: b"".join(member.pack() for member in members), members={cls.TYPE: cls})
+    def write(members: tuple[Member, ...]) -> bytes:
+        for member in members:
+            if type(member) is not cls:
+                raise ValueError(f"{type(member).__name__} in a list of {cls.__name__}")
+        return b"".join(member.pack() for member in members)
+
+    return Tail(read, write, members={cls.TYPE: cls})

@@ -192,6 +192,7 @@ def compile_pack(
         "integer": _integer,
         "ipv4": _ipv4,
         "short_text": _short_text,
+        "words": _words,
         "name": name,
         "error": struct.error,
         "pack_fields": struct.Struct("!" + head + layout.format[1:]).pack,
@@ -212,6 +213,13 @@ def _fit(value: int, bits: int, name: str) -> int:
 
 def _integer(value: int, size: int, name: str) -> bytes:
     return _fit(value, size * 8, name).to_bytes(size)
+
+
+def _words(size: int) -> int:
+    """In units of four bytes."""
+    if size % 4:
+        raise ValueError(f"{size} bytes where a multiple of 4 must be")
+    return size // 4
 
 
 def _signed(value: int, size: int, name: str) -> bytes:

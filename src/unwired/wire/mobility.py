@@ -129,7 +129,7 @@ def mobility_option(
         made.TYPE, made.NAME, made.REFERENCE, made.ALIGNMENT = number, name, reference, align
         made.LAYOUT = parse_layout(layout, TAILS)
         made.pack = compile_pack(
-            made.LAYOUT, name, TAILS, "BB", (str(number), "(size - 2) // 4" if in_words else "size")
+            made.LAYOUT, name, TAILS, "BB", (str(number), "words(size - 2)" if in_words else "size")
         )
         OPTIONS[number] = made
         if in_words:
@@ -228,13 +228,17 @@ def decode_message(data: bytes, start: int, end: int) -> MobilityMessage:
 
 
 def header_end(data: bytes, start: int, end: int) -> int:
-    """Where the mobility header at ``start`` ends by its Header Len; what follows it up to ``end`` is not read."""
+    """Where the mobility header at ``start`` ends by its Header Len; what follows it up to ``end`` is not read.
+
+    Fewer than 8 bytes behind it do belong to it: OpenAirInterface's gateway rounds the Header Len down when its last
+    option does not end on a multiple of 8 bytes.
+    """
     if end - start < 8:
         raise DecodeError(f"mobility header of {end - start} bytes where 8 are needed", start)
     header = start + 8 + data[start + 1] * 8
     if header > end:
         raise DecodeError(f"header length of {header - start} bytes where {end - start} are there", start + 1)
-    return header
+    return end if end - header < 8 else header
 
 
 def decode_mobility(data: bytes) -> MobilityMessage:

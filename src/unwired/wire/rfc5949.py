@@ -1,7 +1,7 @@
 """RFC 5949: the mobility options of fast handovers for Proxy Mobile IPv6; its messages are those of ``rfc5568.py``."""
 
 from unwired.wire.address import Address
-from unwired.wire.families import Member, SubOptions
+from unwired.wire.families import SubOptions, UnknownSubOption
 from unwired.wire.generate import TAILS, numbered_address
 from unwired.wire.mobility import MobilityOption, mobility_option
 
@@ -25,7 +25,7 @@ class ContextRequest(MobilityOption):
     """The mobility options that the new gateway wants to have: each is an ``UnknownSubOption`` with the option's type
     and as much data as it takes to name it, mostly none."""
 
-    requested: tuple[Member, ...]
+    requested: tuple[UnknownSubOption, ...]
 
 
 #   0                   1                   2                   3

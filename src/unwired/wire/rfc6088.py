@@ -1,7 +1,9 @@
 """RFC 6088: traffic selectors, which say which packets belong to a flow."""
 
+from typing import TypeAlias
+
 from unwired.wire.address import Address
-from unwired.wire.families import Choice, Member, kind_of
+from unwired.wire.families import Choice, Member, UnknownForm, kind_of
 
 TRAFFIC_SELECTORS = Choice("traffic_selector", "traffic selector")
 """By traffic selector format (RFC 6089 section 4.2.1.4)."""
@@ -147,3 +149,6 @@ class Ipv6TrafficSelector(Member):
     end_traffic_class: int | None = None
     start_next_header: int | None = None
     end_next_header: int | None = None
+
+
+AnyTrafficSelector: TypeAlias = Ipv4TrafficSelector | Ipv6TrafficSelector | UnknownForm

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from unwired.wire.families import Member, SubOptions, kind_of
 from unwired.wire.mobility import MobilityOption, mobility_option
-from unwired.wire.rfc6088 import TRAFFIC_SELECTORS
+from unwired.wire.rfc6088 import TRAFFIC_SELECTORS, AnyTrafficSelector
 
 FLOW_SUB_OPTIONS = SubOptions("flow_sub_options", "flow identification sub-option", padded=True)
 """RFC 7109 adds two."""
@@ -95,4 +95,4 @@ class BindingReference(Member):
 class TrafficSelector(Member):
     """The packets of the flow, in one of the forms of RFC 6088. The alignment fits both."""
 
-    selector: Member
+    selector: AnyTrafficSelector

@@ -3,7 +3,7 @@
 from enum import IntEnum
 from typing import Annotated
 
-from unwired.wire.families import Choice, Member, SubOptions, kind_of
+from unwired.wire.families import Choice, Member, SubOptions, UnknownForm, UnknownSubOption, kind_of
 from unwired.wire.mobility import MobilityOption, mobility_option
 
 ACCESS_NETWORK_SUB_OPTIONS = SubOptions("access_network_sub_options", "access network identifier sub-option")
@@ -97,6 +97,15 @@ class OperatorIdentifier(Member):
     identifier_type: Annotated[int, OperatorIdentifierType]
 
 
+@kind_of(CIVIC_LOCATIONS, 0, "Civic Address", "RFC 7563, 3.1; RFC 4776, 3.1", "country:2B elements:civic_elements")
+class CivicAddress(Member):
+    """``country`` is the two letters of ISO 3166; ``elements`` are ``UnknownSubOption`` with RFC 4776's CAtype as their
+    type and UTF-8 text as their data."""
+
+    country: bytes
+    elements: tuple[UnknownSubOption, ...] = ()
+
+
 #   0                   1                   2                   3
 #   0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
 #  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
@@ -114,16 +123,7 @@ class OperatorIdentifier(Member):
 class CivicLocation(Member):
     """The mobile node's street address."""
 
-    location: Member
-
-
-@kind_of(CIVIC_LOCATIONS, 0, "Civic Address", "RFC 7563, 3.1; RFC 4776, 3.1", "country:2B elements:civic_elements")
-class CivicAddress(Member):
-    """``country`` is the two letters of ISO 3166; ``elements`` are ``UnknownSubOption`` with RFC 4776's CAtype as their
-    type and UTF-8 text as their data."""
-
-    country: bytes
-    elements: tuple[Member, ...] = ()
+    location: CivicAddress | UnknownForm
 
 
 #   0                   1                   2                   3

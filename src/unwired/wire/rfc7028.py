@@ -1,9 +1,9 @@
 """RFC 7028: the mobility option that says which multicast traffic a mobile access gateway gets locally."""
 
 from unwired.wire.address import Address
-from unwired.wire.families import Choice, Member, kind_of
+from unwired.wire.families import Choice, Member, UnknownForm, kind_of
 from unwired.wire.mobility import MobilityOption, mobility_option
-from unwired.wire.rfc7161 import MembershipProtocol
+from unwired.wire.rfc7161 import Igmpv3GroupRecord, MembershipProtocol, Mldv1Group, Mldv2AddressRecord
 
 SELECTIONS = Choice("multicast_selection", "list of multicast memberships")
 """By protocol: the number of records and the records (sections 5.1.2 and 8)."""
@@ -30,14 +30,14 @@ class Igmpv2Selection(Member):
 class Igmpv3Selection(Member):
     """Group records of IGMPv3."""
 
-    records: tuple[Member, ...]
+    records: tuple[Igmpv3GroupRecord, ...]
 
 
 @kind_of(SELECTIONS, MembershipProtocol.MLDV1, "MLDv1 Groups", "RFC 7028, 5.1.2", "groups:count16 groups:mldv1_groups")
 class Mldv1Selection(Member):
     """Groups of hosts that speak MLDv1."""
 
-    groups: tuple[Member, ...]
+    groups: tuple[Mldv1Group, ...]
 
 
 @kind_of(
@@ -46,7 +46,7 @@ class Mldv1Selection(Member):
 class Mldv2Selection(Member):
     """Multicast address records of MLDv2."""
 
-    records: tuple[Member, ...]
+    records: tuple[Mldv2AddressRecord, ...]
 
 
 #   0                   1                   2                   3
@@ -70,5 +70,5 @@ class Mldv2Selection(Member):
 class DynamicIpMulticastSelector(MobilityOption):
     """Traffic of these groups is routed locally with ``direct_routing`` (M), else by way of the multicast anchor."""
 
-    selection: Member
+    selection: Igmpv1Selection | Igmpv2Selection | Igmpv3Selection | Mldv1Selection | Mldv2Selection | UnknownForm
     direct_routing: bool = False

@@ -7,7 +7,7 @@ memberships have the form of the MLD or IGMP report that they come from; RFC 702
 from enum import IntEnum
 
 from unwired.wire.address import Address
-from unwired.wire.families import Choice, Member, kind_of, list_of
+from unwired.wire.families import Choice, Member, UnknownForm, kind_of, list_of
 from unwired.wire.generate import TAILS
 from unwired.wire.mobility import MobilityMessage, MobilityOption, mobility_message, mobility_option
 
@@ -24,21 +24,21 @@ class MembershipProtocol(IntEnum):
 
 # --- multicast memberships -------------------------------------------------------------------------------------------
 
-MEMBERSHIPS = Choice("membership", "multicast membership")
-"""By protocol."""
+IGMP_MEMBERSHIPS = Choice("igmp_membership", "IGMP membership")
+MLD_MEMBERSHIPS = Choice("mld_membership", "MLD membership")
 
 
 #  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 #  |                         Group Address                         |
 #  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-@kind_of(MEMBERSHIPS, MembershipProtocol.IGMPV1, "IGMPv1 Group Address", "RFC 7161, 6.1", "group:ipv4")
+@kind_of(IGMP_MEMBERSHIPS, MembershipProtocol.IGMPV1, "IGMPv1 Group Address", "RFC 7161, 6.1", "group:ipv4")
 class Igmpv1Group(Member):
     """A group of a host that speaks IGMPv1."""
 
     group: Address
 
 
-@kind_of(MEMBERSHIPS, MembershipProtocol.IGMPV2, "IGMPv2 Group Address", "RFC 7161, 6.1", "group:ipv4")
+@kind_of(IGMP_MEMBERSHIPS, MembershipProtocol.IGMPV2, "IGMPv2 Group Address", "RFC 7161, 6.1", "group:ipv4")
 class Igmpv2Group(Member):
     """A group of a host that speaks IGMPv2."""
 
@@ -53,7 +53,7 @@ class Igmpv2Group(Member):
 #  |                        Source Addresses                       |
 #  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 @kind_of(
-    MEMBERSHIPS,
+    IGMP_MEMBERSHIPS,
     MembershipProtocol.IGMPV3,
     "IGMPv3 Group Record",
     "RFC 7161, 6.1; RFC 3376, 4.2.4",
@@ -78,7 +78,7 @@ class Igmpv3GroupRecord(Member):
 #  +                                                               +
 #  |                                                               |
 #  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-@kind_of(MEMBERSHIPS, MembershipProtocol.MLDV1, "MLDv1 Multicast Address", "RFC 7161, 4.1.3", "_:32 group:address")
+@kind_of(MLD_MEMBERSHIPS, MembershipProtocol.MLDV1, "MLDv1 Multicast Address", "RFC 7161, 4.1.3", "_:32 group:address")
 class Mldv1Group(Member):
     """A group of a host that speaks MLDv1."""
 
@@ -101,7 +101,7 @@ class Mldv1Group(Member):
 #  .                                                               .
 #  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 @kind_of(
-    MEMBERSHIPS,
+    MLD_MEMBERSHIPS,
     MembershipProtocol.MLDV2,
     "MLDv2 Multicast Address Record",
     "RFC 7161, 4.1.2; RFC 3810, 5.2.4",
@@ -168,13 +168,13 @@ class SubscriptionResponse(MobilityMessage):
     56,
     "Active Multicast Subscription IPv4",
     "RFC 7161, 6.1",
-    "membership:which8 membership:membership",
+    "membership:which8 membership:igmp_membership",
     align=(4, 1),
 )
 class ActiveMulticastSubscriptionIpv4(MobilityOption):
     """One IPv4 membership of the mobile node."""
 
-    membership: Member
+    membership: Igmpv1Group | Igmpv2Group | Igmpv3GroupRecord | UnknownForm
 
 
 #   0                   1                   2                   3
@@ -190,10 +190,10 @@ class ActiveMulticastSubscriptionIpv4(MobilityOption):
     57,
     "Active Multicast Subscription IPv6",
     "RFC 7161, 4.1",
-    "membership:which8 membership:membership",
+    "membership:which8 membership:mld_membership",
     align=(8, 1),
 )
 class ActiveMulticastSubscriptionIpv6(MobilityOption):
     """One IPv6 membership of the mobile node."""
 
-    membership: Member
+    membership: Mldv1Group | Mldv2AddressRecord | UnknownForm

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from unwired.wire.families import Member, SubOptions, kind_of
 from unwired.wire.mobility import MobilityOption, mobility_option
-from unwired.wire.rfc6088 import TRAFFIC_SELECTORS
+from unwired.wire.rfc6088 import TRAFFIC_SELECTORS, AnyTrafficSelector
 
 ATTRIBUTES = SubOptions("quality_of_service_attributes", "quality-of-service attribute")
 _BIT_RATE = "_:16 bit_rate_bit_s:32"
@@ -185,7 +185,7 @@ class AllocationRetentionPriority(Member):
 class QualityOfServiceTrafficSelector(Member):
     """The flows that the other attributes are about."""
 
-    selector: Member
+    selector: AnyTrafficSelector
 
 
 #   0                   1                   2                   3

@@ -5,10 +5,10 @@ without its ICMP header; RFC 7161's forms are in it.
 """
 
 from enum import IntEnum
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from unwired.wire.errors import DecodeError
-from unwired.wire.families import Choice, Member, kind_of
+from unwired.wire.families import Choice, Member, UnknownForm, kind_of
 from unwired.wire.generate import TAILS
 from unwired.wire.layout import Tail
 from unwired.wire.mobility import MobilityOption, mobility_option
@@ -18,6 +18,9 @@ REPORTS = Choice("multicast_report", "multicast report")
 """By option code (section 5.3)."""
 _IGMPV3 = "_:16 records:count16 records:igmpv3_records"
 _MLDV2 = "_:16 records:count16 records:mldv2_records"
+
+
+AnyRecords: TypeAlias = tuple[Mldv2AddressRecord, ...] | tuple[Igmpv3GroupRecord, ...]
 
 
 class MulticastStatus(IntEnum):
@@ -39,28 +42,28 @@ class MulticastStatus(IntEnum):
 class Igmpv3Report(Member):
     """Memberships of a host that speaks IGMPv3."""
 
-    records: tuple[Member, ...]
+    records: tuple[Igmpv3GroupRecord, ...]
 
 
 @kind_of(REPORTS, 2, "MLDv2 Report Payload", "RFC 7411, 5.3", _MLDV2)
 class Mldv2Report(Member):
     """Memberships of a host that speaks MLDv2."""
 
-    records: tuple[Member, ...]
+    records: tuple[Mldv2AddressRecord, ...]
 
 
 @kind_of(REPORTS, 3, "IGMPv3 Report Payload from IGMPv2 Compatibility Mode", "RFC 7411, 5.3", _IGMPV3)
 class Igmpv3ReportFromIgmpv2(Member):
     """Memberships of a host that speaks IGMPv2."""
 
-    records: tuple[Member, ...]
+    records: tuple[Igmpv3GroupRecord, ...]
 
 
 @kind_of(REPORTS, 4, "MLDv2 Report Payload from MLDv1 Compatibility Mode", "RFC 7411, 5.3", _MLDV2)
 class Mldv2ReportFromMldv1(Member):
     """Memberships of a host that speaks MLDv1."""
 
-    records: tuple[Member, ...]
+    records: tuple[Mldv2AddressRecord, ...]
 
 
 #   0                   1                   2                   3
@@ -83,23 +86,26 @@ class Mldv2ReportFromMldv1(Member):
 class MulticastMobility(MobilityOption):
     """What the mobile node listens to."""
 
-    report: Member
+    report: Igmpv3Report | Mldv2Report | Igmpv3ReportFromIgmpv2 | Mldv2ReportFromMldv1 | UnknownForm
 
 
-def _unpack_records(data: bytes, start: int, end: int) -> tuple[Member, ...]:
-    """The records of an acknowledgement, which does not say whether they are of MLD or of IGMP: of those of the kind
-    that fills the option exactly."""
-    for code in (Mldv2Report.TYPE, Igmpv3Report.TYPE):
-        try:
-            return REPORTS.unpack(data, start, end, code).records  # type: ignore[attr-defined, no-any-return]
-        except DecodeError as error:
-            reason = error
-    raise reason
+_unpack_mldv2 = REPORTS.unpackers[Mldv2Report.TYPE]
+_unpack_igmpv3 = REPORTS.unpackers[Igmpv3Report.TYPE]
 
 
-def _pack_records(records: tuple[Member, ...]) -> bytes:
-    cls = Igmpv3Report if any(isinstance(record, Igmpv3GroupRecord) for record in records) else Mldv2Report
-    return cls(records).pack()
+def _unpack_records(data: bytes, start: int, end: int) -> AnyRecords:
+    """The records of an acknowledgement, which does not say whether they are of MLD or of IGMP: of the kind that fills
+    the option exactly."""
+    try:
+        return _unpack_mldv2(data, start, end).records  # type: ignore[no-any-return]
+    except DecodeError:
+        return _unpack_igmpv3(data, start, end).records  # type: ignore[no-any-return]
+
+
+def _pack_records(records: AnyRecords) -> bytes:
+    if all(isinstance(record, Mldv2AddressRecord) for record in records):
+        return Mldv2Report(records).pack()  # type: ignore[arg-type]
+    return Igmpv3Report(records).pack()  # type: ignore[arg-type]
 
 
 TAILS["unsupported_records"] = Tail(
@@ -128,4 +134,4 @@ class MulticastAcknowledgement(MobilityOption):
     """Which memberships could not be transferred: all of one protocol; none with the first status."""
 
     status: Annotated[int, MulticastStatus]
-    records: tuple[Member, ...] = ()
+    records: AnyRecords = ()

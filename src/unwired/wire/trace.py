@@ -33,7 +33,7 @@ from unwired.wire.ipv6 import (
     decode_payload,
 )
 from unwired.wire.locate import Part, part_at
-from unwired.wire.mobility import MOBILITY_HEADER, MobilityMessage, message_class
+from unwired.wire.mobility import MOBILITY_HEADER, MobilityMessage, header_end, message_class
 from unwired.wire.pcap import Frame, ip_offset
 
 GRE = 47
@@ -237,10 +237,10 @@ def _checksum_ok(data: bytes, headers: Headers) -> bool | None:
     """The checksum of a payload that does not decode."""
     payload = data[headers.start : headers.end]
     if headers.protocol == MOBILITY_HEADER:
-        size = 8 + payload[1] * 8 if len(payload) > 1 else 8
-        if size > len(payload):
+        try:
+            payload = payload[: header_end(payload, 0, len(payload))]
+        except DecodeError:
             return None
-        payload = payload[:size]
     source = headers.source if headers.home_address is None else headers.home_address
     destination = headers.destination if headers.routing_home_address is None else headers.routing_home_address
     return checksum_ok(source, destination, headers.protocol, payload)
