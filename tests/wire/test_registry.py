@@ -19,10 +19,18 @@ from unwired.wire.mobility import (
 )
 from unwired.wire.rfc3963 import MobileNetworkPrefix
 from unwired.wire.rfc4283 import MobileNodeIdentifier
-from unwired.wire.rfc4866 import CareOfTestInitOption, CareOfTestOption, CgaParameters, CgaParametersRequest
+from unwired.wire.rfc4285 import MessageId, MobilityMessageAuthentication
+from unwired.wire.rfc4866 import (
+    CareOfTestInitOption,
+    CareOfTestOption,
+    CgaParameters,
+    CgaParametersRequest,
+    PermanentHomeKeygenToken,
+    Signature,
+)
 from unwired.wire.rfc5026 import DnsUpdate
 from unwired.wire.rfc5094 import VendorSpecific
-from unwired.wire.rfc5096 import ExperimentalMobilityHeader
+from unwired.wire.rfc5096 import ExperimentalMobilityHeader, ExperimentalMobilityOption
 from unwired.wire.rfc5149 import ServiceSelection
 from unwired.wire.rfc5213 import (
     AccessTechnologyType,
@@ -55,7 +63,15 @@ from unwired.wire.rfc5949 import (
 from unwired.wire.rfc6058 import TransientBinding
 from unwired.wire.rfc6088 import Ipv4TrafficSelector, Ipv6TrafficSelector
 from unwired.wire.rfc6089 import BindingReference, FlowIdentification, FlowSummary, TrafficSelector
-from unwired.wire.rfc6275 import BindingUpdate
+from unwired.wire.rfc6275 import (
+    AlternateCareOfAddress,
+    BindingAuthorizationData,
+    BindingRefreshAdvice,
+    BindingUpdate,
+    CareOfTest,
+    CareOfTestInit,
+    NonceIndices,
+)
 from unwired.wire.rfc6463 import AlternateIpv4CareOfAddress, LoadInformation, Redirect, RedirectCapability
 from unwired.wire.rfc6602 import MobileNodeGroupIdentifier
 from unwired.wire.rfc6705 import LocalizedRoutingAcknowledgment, LocalizedRoutingInitiation, MagIpv6Address
@@ -70,7 +86,14 @@ from unwired.wire.rfc6757 import (
     OperatorIdentifier,
 )
 from unwired.wire.rfc6909 import Ipv4TrafficOffloadSelector
-from unwired.wire.rfc7028 import DynamicIpMulticastSelector, Igmpv1Selection, Mldv2Selection
+from unwired.wire.rfc7028 import (
+    DynamicIpMulticastSelector,
+    Igmpv1Selection,
+    Igmpv2Selection,
+    Igmpv3Selection,
+    Mldv1Selection,
+    Mldv2Selection,
+)
 from unwired.wire.rfc7077 import UpdateNotification, UpdateNotificationAcknowledgement
 from unwired.wire.rfc7109 import (
     FlowBindingAcknowledgement,
@@ -82,6 +105,7 @@ from unwired.wire.rfc7148 import DelegatedMobileNetworkPrefix
 from unwired.wire.rfc7161 import (
     ActiveMulticastSubscriptionIpv4,
     ActiveMulticastSubscriptionIpv6,
+    Igmpv1Group,
     Igmpv2Group,
     Igmpv3GroupRecord,
     Mldv1Group,
@@ -90,15 +114,28 @@ from unwired.wire.rfc7161 import (
     SubscriptionResponse,
 )
 from unwired.wire.rfc7222 import (
+    AggregateMaximumDownlink,
+    AggregateMaximumUplink,
     AllocationRetentionPriority,
+    GuaranteedDownlink,
     GuaranteedUplink,
+    PerMobileNodeMaximumDownlink,
+    PerMobileNodeMaximumUplink,
     PerSessionMaximumDownlink,
+    PerSessionMaximumUplink,
     QualityOfService,
     QualityOfServiceTrafficSelector,
     QualityOfServiceVendorSpecific,
 )
 from unwired.wire.rfc7389 import LmaUserPlaneAddress
-from unwired.wire.rfc7411 import Igmpv3ReportFromIgmpv2, Mldv2Report, MulticastAcknowledgement, MulticastMobility
+from unwired.wire.rfc7411 import (
+    Igmpv3Report,
+    Igmpv3ReportFromIgmpv2,
+    Mldv2Report,
+    Mldv2ReportFromMldv1,
+    MulticastAcknowledgement,
+    MulticastMobility,
+)
 from unwired.wire.rfc8127 import BindingReRegistrationControl, HeartbeatControl, LmaControlledMagParameters
 from unwired.wire.rfc8278 import MagIdentifier, MagMultipathBinding
 from unwired.wire.rfc8885 import (
@@ -141,6 +178,8 @@ def test_every_number_is_declared() -> None:
 @pytest.mark.parametrize(
     ("message", "data"),
     [
+        (CareOfTestInit(b"cookie01"), "0000 636f6f6b69653031"),
+        (CareOfTest(7, b"cookie01", b"token..8"), "0007 636f6f6b69653031 746f6b656e2e2e38"),
         (FastBindingUpdate(9, 60, key_management=True), "0009d000003c"),
         (FastBindingAcknowledgment(131, 9, 60), "83000009003c"),
         (FastNeighborAdvertisement(), "0000"),
@@ -176,13 +215,23 @@ IGMP_RECORD = Igmpv3GroupRecord(3, IPV4_GROUP, (IPV4,))
 @pytest.mark.parametrize(
     ("option", "wire"),
     [
+        (BindingRefreshAdvice(5), "0202 0005"),
+        (AlternateCareOfAddress(NODE), f"0310 {N}"),
+        (NonceIndices(1, 2), "0404 0001 0002"),
+        (BindingAuthorizationData(bytes(12)), "050c" + "00" * 12),
         (MobileNetworkPrefix(PREFIX, 48), f"0612 0030 {P}"),
         (MobilityHeaderLinkLayerAddress(b"\2\0\0\0\0\1"), "0707 02 020000000001"),
+        (MobileNodeIdentifier(b"mn@example"), "080b 01 6d6e406578616d706c65"),
+        (MobilityMessageAuthentication(256, bytes(12)), "0911 01 00000100" + "00" * 12),
+        (MessageId(1 << 63), "0a08 8000000000000000"),
         (CgaParametersRequest(), "0b00"),
         (CgaParameters(bytes(255)), "0cff" + "00" * 255),
+        (Signature(b"signed"), "0d06 7369676e6564"),
+        (PermanentHomeKeygenToken(b"sealed"), "0e06 7365616c6564"),
         (CareOfTestInitOption(), "0f00"),
         (CareOfTestOption(b"token..8"), "1008 746f6b656e2e2e38"),
         (DnsUpdate(b"mn.example", remove=True), "110c 0080 6d6e2e6578616d706c65"),
+        (ExperimentalMobilityOption(b"\1\2\3"), "1203 010203"),
         (VendorSpecific(10415, 3, b"\1\2"), "1307 000028af 03 0102"),
         (ServiceSelection(b"ims"), "1403 696d73"),
         (FastBindingAuthorizationData(0, bytes(12)), "1510 00000000" + "00" * 12),
@@ -218,6 +267,7 @@ IGMP_RECORD = Igmpv3GroupRecord(3, IPV4_GROUP, (IPV4,))
         (MagIpv6Address(NODE), f"3312 0080 {N}"),
         (DelegatedMobileNetworkPrefix(PREFIX, 48), f"3712 0030 {P}"),
         (DelegatedMobileNetworkPrefix(parse_address("192.0.2.0"), 24), "3706 8018 c0000200"),
+        (ActiveMulticastSubscriptionIpv4(Igmpv1Group(IPV4_GROUP)), f"3805 12 {V4G}"),
         (ActiveMulticastSubscriptionIpv4(Igmpv2Group(IPV4_GROUP)), f"3805 16 {V4G}"),
         (ActiveMulticastSubscriptionIpv4(IGMP_RECORD), f"380d 22 0300 0001 {V4G} {V4}"),
         (ActiveMulticastSubscriptionIpv6(Mldv1Group(GROUP)), f"3915 83 00000000 {G}"),
@@ -284,6 +334,9 @@ def test_options(option: MobilityOption, wire: str) -> None:
             "350d 80000000 0307 01 00 00080000 06",
         ),
         (DynamicIpMulticastSelector(Igmpv1Selection((IPV4_GROUP,)), True), f"3608 12 80 0001 {V4G}"),
+        (DynamicIpMulticastSelector(Igmpv2Selection((IPV4_GROUP,))), f"3608 16 00 0001 {V4G}"),
+        (DynamicIpMulticastSelector(Igmpv3Selection((IGMP_RECORD,))), f"3610 22 00 0001 0300 0001 {V4G} {V4}"),
+        (DynamicIpMulticastSelector(Mldv1Selection((Mldv1Group(GROUP),))), f"3618 83 00 0001 00000000 {G}"),
         (DynamicIpMulticastSelector(Mldv2Selection((MLD_RECORD,))), f"3628 8f 00 0001 0400 0001 {G} {N}"),
         (
             QualityOfService(
@@ -301,6 +354,23 @@ def test_options(option: MobilityOption, wire: str) -> None:
             "3a2d 09 b8 01 000000  0306 8000 000f4240  0502 00 11  0906 0000 0000fa00"
             "  0a07 00 01 00200000 b8  0b08 0000 00000009 01 07",
         ),
+        (
+            QualityOfService(
+                0,
+                attributes=(
+                    PerMobileNodeMaximumDownlink(1),
+                    PerMobileNodeMaximumUplink(2),
+                    PerSessionMaximumUplink(4, exclude_guaranteed=True),
+                    AggregateMaximumDownlink(6),
+                    AggregateMaximumUplink(7),
+                    GuaranteedDownlink(8),
+                ),
+            ),
+            "3a36 00 00 00 000000  0106 0000 00000001  0206 0000 00000002  0406 4000 00000004"
+            "  0606 0000 00000006  0706 0000 00000007  0806 0000 00000008",
+        ),
+        (MulticastMobility(Igmpv3Report((IGMP_RECORD,))), f"3c04 01 00  0000 0001  0300 0001 {V4G} {V4}"),
+        (MulticastMobility(Mldv2ReportFromMldv1((MLD_RECORD,))), f"3c0a 04 00  0000 0001  0400 0001 {G} {N}"),
         (
             MulticastMobility(Mldv2Report((MLD_RECORD,))),
             f"3c0a 02 00  0000 0001  0400 0001 {G} {N}",

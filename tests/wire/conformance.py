@@ -1,0 +1,162 @@
+"""docs/conformance.md, made from the declarations, from what the engines import and from what the oracles compare.
+
+``python tests/wire/conformance.py`` writes it; ``test_conformance.py`` fails where it is stale.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import tshark
+
+import unwired.core
+from unwired.wire.dhcpv6_options import DHCPV6_OPTIONS
+from unwired.wire.families import FAMILIES, Member
+from unwired.wire.icmpv6 import ICMP_MESSAGES, IcmpMessage
+from unwired.wire.mobility import MESSAGES, OPTIONS, MobilityMessage, MobilityOption
+from unwired.wire.nd_options import ND_OPTIONS, NdOption
+from unwired.wire.pcap import read_frames
+from unwired.wire.radius_attributes import RADIUS_ATTRIBUTES
+from unwired.wire.trace import mobility_packets
+
+PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
+CAPTURES = Path(__file__).parent / "captures"
+_DECLARED = (MobilityMessage, MobilityOption, IcmpMessage, NdOption, Member)
+_HEAD = """\
+# Conformance
+
+What of the mobility RFCs is on the wire, which engine uses it, and what it has been held against. Made from the code by
+`.venv/bin/python tests/wire/conformance.py`: do not edit.
+
+* **engine**: the modules of `src/unwired/core/` that use it; an option without any is skipped by the engines, and shown
+  by `unwired decode`
+* **oracle**: *round trip*: generated values, alone and among other options, are decoded to themselves; *bytes*: it is
+  compared with bytes that were written down by hand from the RFC's drawing; *tshark*: generated packets with it are
+  dissected by tshark, field by field; *captures*: it is in exchanges of a classic peer, where we agree with tshark
+
+What the members of a home agent set send each other is in [ha-ha.md](ha-ha.md).
+"""
+
+
+def _modules(package: ModuleType) -> Iterator[ModuleType]:
+    for info in pkgutil.iter_modules(package.__path__):
+        yield importlib.import_module(f"{package.__name__}.{info.name}")
+
+
+def _engines() -> dict[type, list[str]]:
+    """The engines' modules that have a class among their names."""
+    found: dict[type, list[str]] = {}
+    for module in _modules(unwired.core):
+        for value in vars(module).values():
+            if isinstance(value, type) and issubclass(value, _DECLARED):
+                found.setdefault(value, []).append(module.__name__.rpartition(".")[2])
+    return found
+
+
+def _classes(value: Any) -> Iterator[type]:
+    """The declared classes of a value and of everything in it."""
+    if isinstance(value, tuple | list):
+        for item in value:
+            yield from _classes(item)
+    elif isinstance(value, _DECLARED):
+        yield type(value)
+        for field in fields(value):
+            yield from _classes(getattr(value, field.name))
+
+
+def _with_bytes() -> set[type]:
+    """Classes whose objects are parameters of a test beside a text of hexadecimal digits."""
+    found: set[type] = set()
+    for path in Path(__file__).parent.glob("test_*.py"):
+        for test in vars(importlib.import_module(path.stem)).values():
+            for mark in getattr(test, "pytestmark", ()):
+                for case in mark.args[1] if mark.name == "parametrize" and len(mark.args) > 1 else ():
+                    if isinstance(case, tuple) and any(isinstance(part, str) and _is_hex(part) for part in case):
+                        found.update(_classes(case))
+    return found
+
+
+def _is_hex(text: str) -> bool:
+    return len(text) >= 4 and not text.replace(" ", "").strip("0123456789abcdef")
+
+
+def _in_captures() -> dict[type, list[str]]:
+    found: dict[type, list[str]] = {}
+    for capture in sorted(CAPTURES.glob("*.pcap")):
+        with capture.open("rb") as file:
+            seen = {cls for sighting in mobility_packets(read_frames(file)) for cls in _classes(sighting.message)}
+        for cls in seen:
+            found.setdefault(cls, []).append(capture.stem.split("-")[0])
+    return {cls: sorted(set(names)) for cls, names in found.items()}
+
+
+class _Page:
+    def __init__(self) -> None:
+        self._engines = _engines()
+        self._with_bytes = _with_bytes()
+        self._captures = _in_captures()
+        self.lines = [_HEAD]
+
+    def section(self, title: str, classes: Iterable[Any]) -> None:
+        self.lines += [
+            f"## {title}",
+            "| number | name | RFC, section | encode | decode | engine | oracle |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        for cls in sorted(classes, key=_number):
+            engines = ", ".join(f"`{name}`" for name in sorted(self._engines.get(cls, ())))
+            self.lines.append(
+                f"| {', '.join(map(str, _number(cls)))} | {cls.NAME} | {cls.REFERENCE} | yes | yes | {engines}"
+                f" | {', '.join(self._oracles(cls))} |"
+            )
+        self.lines.append("")
+
+    def _oracles(self, cls: type) -> Iterator[str]:
+        yield "round trip"
+        if cls in self._with_bytes:
+            yield "bytes"
+        if cls in tshark.FIELDS:
+            yield "tshark"
+        if cls in self._captures:
+            yield f"captures ({', '.join(self._captures[cls])})"
+
+    def table(self, title: str, head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
+        self.lines += [f"## {title}", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+        self.lines += [f"| {' | '.join(map(str, row))} |" for row in rows]
+        self.lines.append("")
+
+
+def _number(cls: Any) -> tuple[int, ...]:
+    constant = cls.LAYOUT.constant
+    return (cls.TYPE, constant.value) if constant else (cls.TYPE,)
+
+
+def page() -> str:
+    """The text of the page."""
+    made = _Page()
+    made.section("Mobility messages", MESSAGES.values())
+    made.section("Mobility options", OPTIONS.values())
+    for family in FAMILIES.values():
+        if family.members:
+            made.section(f"In mobility options: {family.name}", family.members.values())
+    made.section("ICMPv6 messages", ICMP_MESSAGES.values())
+    made.section("Neighbour discovery options", ND_OPTIONS.values())
+    made.table(
+        "RADIUS attributes (a table only)",
+        ("number", "name", "type", "RFC, section"),
+        ((row.number, row.name, row.data_type.value, row.reference) for row in RADIUS_ATTRIBUTES.values()),
+    )
+    made.table(
+        "DHCPv6 options (a table only)",
+        ("code", "name", "content", "RFC, section"),
+        ((row.code, row.name, row.content, row.reference) for row in DHCPV6_OPTIONS.values()),
+    )
+    return "\n".join(made.lines)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
