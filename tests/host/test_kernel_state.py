@@ -26,11 +26,13 @@ from unwired.host.kernel_state import KernelState
 from unwired.host.ledger import Ledger
 from unwired.host.netlink import Netlink, NetlinkChanges
 from unwired.host.optimistic import NewLink
-from unwired.wire.address import UNSPECIFIED, parse_address
+from unwired.wire.address import UNSPECIFIED, UNSPECIFIED_IPV4, parse_address
 
 pytestmark = pytest.mark.root
 
 HOME = parse_address("2001:db8:100::1000")
+HOME_IPV4 = parse_address("203.0.113.7")
+ALL_IPV4 = (UNSPECIFIED_IPV4, 96)
 ROUTER = parse_address("fe80::1")
 _CLONE_NEWNET = 0x40000000
 
@@ -77,6 +79,17 @@ def everything(device: int) -> list[KernelObject]:
         HostRule(5230, 7701),
         ProxyNeighbour(device, parse_address("2001:db8:100::2000")),
         AddressLabel(HOME, 128, 1),
+        HostAddress(device, HOME_IPV4, 128),
+        HostRoute(7700, UNSPECIFIED_IPV4, 96, device),
+        HostRoute(7701, UNSPECIFIED_IPV4, 96, device, source=HOME_IPV4),
+        HostRoute(7701, parse_address("192.0.2.0"), 120, 0),
+        HostRoute(7710, UNSPECIFIED_IPV4, 96, device, gateway=parse_address("10.0.0.1")),
+        HostRoute(MAIN_TABLE, parse_address("203.0.113.8"), 128, device),
+        HostRule(5200, 7700, HOME_IPV4, 128),
+        HostRule(5200, 7700, parse_address("10.64.1.0"), 120),
+        HostRule(5220, MAIN_TABLE, *ALL_IPV4, suppress_length=0),
+        HostRule(5230, 7701, *ALL_IPV4),
+        ProxyNeighbour(device, parse_address("203.0.113.8")),
     ]
 
 
@@ -88,6 +101,10 @@ def snapshot() -> str:
             + run("ip", "-6", "route", "show", "table", "all")
             + run("ip", "-6", "rule")
             + run("ip", "-6", "neigh", "show", "proxy")
+            + run("ip", "-4", "address", "show", "dev", "left")
+            + run("ip", "-4", "route", "show", "table", "all")
+            + run("ip", "-4", "rule")
+            + run("ip", "-4", "neigh", "show", "proxy")
             + run("ip", "addrlabel")
             + run("sysctl", "net.ipv6.conf.left.proxy_ndp")
         ).splitlines()
@@ -105,7 +122,9 @@ def test_given_back_exactly(device: int, tmp_path: Path) -> None:
     for words in (
         "2001:db8:100::1000/128", "default dev left table 7700", "src 2001:db8:100::1000", "throw 2001:db8:5::/48",
         "via fe80::1", f"proto {PROTOCOL}", "5200:", "suppress_prefixlength 0", "2001:db8:100::2000 dev left",
-        "proxy_ndp = 1", "prefix 2001:db8:100::1000/128 label 1",
+        "proxy_ndp = 1", "prefix 2001:db8:100::1000/128 label 1", "203.0.113.7/32", "src 203.0.113.7",
+        "throw 192.0.2.0/24", "via 10.0.0.1", "from 203.0.113.7 lookup 7700", "from 10.64.1.0/24 lookup 7700",
+        "203.0.113.8 dev left",
     ):  # fmt: skip
         assert words in during, words
     state.give_back()
@@ -150,12 +169,18 @@ def test_put_back_what_others_removed(state: KernelState, device: int) -> None:
     run("ip", "-6", "rule", "del", "priority", "5200")
     run("ip", "-6", "route", "flush", "table", "7700")
     run("ip", "-6", "address", "del", "2001:db8:100::1000/128", "dev", "left")
+    run("ip", "-4", "rule", "del", "priority", "5230")
+    run("ip", "-4", "route", "flush", "table", "7710")
+    run("ip", "-4", "address", "del", "203.0.113.7/32", "dev", "left")
     for message in changes.read() or []:
         state.observe(message)
     assert {
         HostRule(5200, 7700, HOME, 128),
         HostRoute(7700, UNSPECIFIED, 0, device),
         HostAddress(device, HOME, 128),
+        HostRule(5230, 7701, *ALL_IPV4),
+        HostRoute(7710, UNSPECIFIED_IPV4, 96, device, gateway=parse_address("10.0.0.1")),
+        HostAddress(device, HOME_IPV4, 128),
     } <= (state.lost)
     state.put_back()
     # Routes with the address as source go with it: seen by looking.

@@ -117,6 +117,14 @@ class HomeAgentConfig:
     bgp: BgpConfig | None = None
     to_copy: SubscribersFile | None = field(default=None, compare=False)
 
+    @property
+    def has_ipv4_home_addresses(self) -> bool:
+        """Whether IPv4 packets of mobile nodes are to be forwarded."""
+        settings = self.settings
+        if settings.home_prefixes_ipv4 or settings.mobile_prefix_pool_ipv4:
+            return True
+        return any(subscriber.mobile_prefixes_ipv4 for subscriber in self.subscribers)
+
     def on_link(self, interface: int, link_layer_address: bytes, link_local_address: Address) -> HomeAgentSettings:
         return replace(
             self.settings,

@@ -12,10 +12,11 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from unwired.core.door import Engine
+from unwired.core.door import Engine, Event
 from unwired.core.global_binding import BindingStore
 from unwired.core.home_agent import HomeAgent
 from unwired.core.mobile_node import MobileNode
@@ -24,7 +25,7 @@ from unwired.core.subscribers import Subscribers
 from unwired.dataplane.table import DataplaneError
 from unwired.host import config as configuration
 from unwired.host import health, subscriber_copy
-from unwired.host.config import Config, HomeAgentConfig
+from unwired.host.config import Config, HomeAgentConfig, MobileNodeConfig
 from unwired.host.control import ControlServer
 from unwired.host.driver import Driver, now
 from unwired.host.forwarding_plane import BpfPlane, ForwardingPlane, PlaneFactory
@@ -33,6 +34,7 @@ from unwired.host.kernel_state import KernelState
 from unwired.host.ledger import Ledger
 from unwired.host.links import Interface, Links, link_local_first
 from unwired.host.mobile_node_host import MobileNodeHost
+from unwired.host.nat_prober import NatProber
 from unwired.host.netlink import RTM_NEWLINK, Message, Netlink, NetlinkChanges
 from unwired.host.notice_board import NoticeBoard
 from unwired.host.optimistic import NewLink
@@ -142,9 +144,12 @@ class Daemon:
     async def _set_up(self) -> None:
         daemon, plane = self.config.daemon, self.plane
         self._discovery = NeighborDiscovery()
-        self._sender = Sender(by_source=not isinstance(self.config.role, HomeAgentConfig))
+        self._sender = Sender(by_source=isinstance(self.config.role, MobileNodeConfig))
+        self._prober = NatProber(self._tell)
         self.driver = Driver(plane.table, plane.punted, self._sender, self._discovery, self.journal, self.board)
-        self.links = Links(self.kernel, frozenset((daemon.tunnel_device, daemon.punt_device)), self._appeared)
+        ours = frozenset((daemon.tunnel_device, daemon.punt_device))
+        is_mobile_node = isinstance(self.config.role, MobileNodeConfig)
+        self.links = Links(self.kernel, ours, self._appeared, with_routers=is_mobile_node)
         self._control = ControlServer(self.runtime.control_socket, Verbs(self).table(), self.board)
         self._set_role()
         self.member = self._make_member()
@@ -226,6 +231,7 @@ class Daemon:
         self.state.give_back()
         self.state.close()
         self.plane.remove()
+        self._prober.close()
         self._discovery.close()
         self._sender.close()
         self._changes.close()
@@ -245,8 +251,9 @@ class Daemon:
         if isinstance(config.role, HomeAgentConfig):
             self._host = HomeAgentHost(config.role, self.state, self._discovery, tunnel)
         else:
+            new_link = NewLink(self.kernel, self._optimistic)
             self._host = MobileNodeHost(
-                config.daemon, config.role, self.state, self._discovery, NewLink(self.kernel, self._optimistic), tunnel
+                config.daemon, config.role, self.state, self._discovery, new_link, self._prober, tunnel
             )
 
     def _make_engine(self) -> Engine:
@@ -388,6 +395,9 @@ class Daemon:
         if message["header"]["type"] == RTM_NEWLINK:  # a link that came up again has lost its routes without a word
             self.state.suspect_interface(message["index"])
 
+    def _tell(self, events: Iterable[Event]) -> None:
+        self.driver.handle(events)
+
     def _optimistic(self, interface: int, address: Address, prefix_length: int) -> None:
         self.driver.handle(self.links.optimistic(interface, address, prefix_length))
 
@@ -484,6 +494,8 @@ class Daemon:
         role = self.config.role
         if isinstance(role, HomeAgentConfig):
             self._subscribers.replace(role.subscribers)
+            if isinstance(self._host, HomeAgentHost):
+                self._host.renew(role)
             announcement = _announcement(role)
             if announcement is not None:
                 member.announce_as(announcement)

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol, get_args
 from unwired.core.door import (
     Action,
     ActionFailed,
+    CountTunnel,
     Engine,
     Event,
     HostAction,
@@ -23,6 +24,7 @@ from unwired.core.door import (
     Persisted,
     Send,
     SetAction,
+    TunnelCounted,
 )
 from unwired.core.forwarding import ForwardingAction
 from unwired.core.notices import Drop
@@ -31,8 +33,9 @@ from unwired.dataplane.table import DataplaneError, ForwardingTable
 from unwired.host.notice_board import NoticeBoard
 from unwired.host.sockets import BATCH, NeighborDiscovery, Sender
 from unwired.store.journal import Journal
+from unwired.wire.datagram import encode_datagram, route_of
 from unwired.wire.errors import DecodeError
-from unwired.wire.ipv6 import Packet, decode_packet, encode_packet
+from unwired.wire.ipv6 import Packet, decode_packet
 
 _PACKET_MAX = 65_535
 _ROUNDS = 16
@@ -83,6 +86,7 @@ class Driver:
             Send: self._send,
             Persist: self._records.append,
             Notify: self._notify,
+            CountTunnel: self._count_tunnel,
         }
 
     def drive(self, engine: Engine, host: HostRole) -> None:
@@ -181,7 +185,7 @@ class Driver:
     def _send(self, action: Send) -> None:
         packet = action.packet
         try:
-            self._sender.send(encode_packet(packet), packet.source, packet.destination, action.interface)
+            self._sender.send(encode_datagram(packet), *route_of(packet), action.interface)
         except BlockingIOError:
             self.counters["send_queue_full"] += 1
         except (OSError, ValueError) as error:
@@ -190,6 +194,10 @@ class Driver:
 
     def _notify(self, action: Notify) -> None:
         self._board.publish(action.notice, time.time())
+
+    def _count_tunnel(self, action: CountTunnel) -> None:
+        carried = self._table.tunnel_counters(action.number)
+        self._engine.handle(TunnelCounted(action.number, carried.packets_sent, carried.packets_received), now())
 
     def _other(self, action: Any) -> None:
         try:

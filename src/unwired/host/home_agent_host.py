@@ -1,4 +1,5 @@
-"""What a home agent needs of the kernel: forwarding, the routes into the tunnel device, and proxy neighbours.
+"""What a home agent needs of the kernel: forwarding, the routes into the tunnel device, and proxy neighbours; for IPv6,
+and for IPv4 as far as it has IPv4 home addresses.
 
 Where the home prefixes are announced by BGP, the main table has no route of ours for exactly a home prefix: routing
 daemons would take it for what is to be announced, or be shown it instead of the marked route
@@ -8,13 +9,14 @@ without the prefix itself finds the marked route all the same, because that is u
 """
 
 from unwired.core.door import DefendAddress, Event, HostAction, JoinGroup, LeaveGroup, ReleaseAddress
-from unwired.core.settings import HomePrefix
+from unwired.core.settings import Prefix
+from unwired.host import arp
 from unwired.host.config import HomeAgentConfig
 from unwired.host.kernel_objects import MAIN_TABLE, HostAddress, HostRoute, ProxyNeighbour, Sysctl
 from unwired.host.kernel_state import KernelState
 from unwired.host.links import Interface, Links
 from unwired.host.sockets import NeighborDiscovery
-from unwired.wire.address import Address, format_address, is_link_local
+from unwired.wire.address import Address, format_address, in_prefix, is_ipv4, is_link_local
 from unwired.wire.ipv6 import Packet
 
 
@@ -35,28 +37,55 @@ class HomeAgentHost:
             self._state.make(accept)
         if interface.name == self._role.home_link:
             self._state.make(Sysctl(f"net/ipv6/conf/{interface.name}/proxy_ndp", "1"))
-            self._state.make(Sysctl(f"net/ipv6/neigh/{interface.name}/proxy_delay", "0"))
+            for family in ("ipv4", "ipv6"):
+                self._state.make(Sysctl(f"net/{family}/neigh/{interface.name}/proxy_delay", "0"))
 
     def prepare(self, links: Links) -> None:
         settings = self._role.settings
         for interface in links.interfaces.values():
             self.interface_appeared(interface)
         self._state.make(Sysctl("net/ipv6/conf/all/forwarding", "1"))
-        if self._role.home_link is not None:
-            return
-        if not any(settings.address in interface.addresses for interface in links.interfaces.values()):
-            self._state.make(HostAddress(self._tunnel, settings.address, 128))
-        for home in settings.home_prefixes:
-            for prefix, length in self._routed(home):
-                self._state.make(HostRoute(MAIN_TABLE, prefix, length, self._tunnel))
+        if self._role.has_ipv4_home_addresses:
+            self._state.make(Sysctl("net/ipv4/conf/all/forwarding", "1"))
+        own = [settings.address] if self._role.home_link is None else []
+        own += [] if settings.address_ipv4 is None else [settings.address_ipv4]
+        for address in own:
+            if not any(address in interface.addresses for interface in links.interfaces.values()):
+                self._state.make(HostAddress(self._tunnel, address, 128))
+        for prefix, length in self._routed():
+            self._state.make(HostRoute(MAIN_TABLE, prefix, length, self._tunnel))
 
-    def _routed(self, home: HomePrefix) -> tuple[tuple[Address, int], ...]:
-        """What leads into the tunnel device: the prefix, or its halves where it is announced."""
-        if self._role.settings.home_agent_set is None and self._role.bgp is None:
-            return ((home.prefix, home.length),)
-        length = home.length + 1
-        upper = int.from_bytes(home.prefix) | 1 << 128 - length
-        return (home.prefix, length), (upper.to_bytes(16), length)
+    def renew(self, role: HomeAgentConfig) -> None:
+        """Other subscribers, with other mobile prefixes."""
+        before, self._role = self._routed(), role
+        for prefix, length in self._routed() - before:
+            self._state.make(HostRoute(MAIN_TABLE, prefix, length, self._tunnel))
+        for prefix, length in before - self._routed():
+            self._state.unmake(HostRoute(MAIN_TABLE, prefix, length, self._tunnel))
+
+    def _routed(self) -> set[Prefix]:
+        """What leads into the tunnel device: the prefixes of a virtual home link, and those of mobile routers."""
+        settings = self._role.settings
+        routed: set[Prefix] = set()
+        if self._role.home_link is None:
+            homes = [(home.prefix, home.length) for home in settings.home_prefixes]
+            for home in (*homes, *settings.home_prefixes_ipv4):
+                routed.update(self._around_the_announced(home))
+        routed.update(settings.mobile_prefix_pool_ipv4)
+        around = tuple(routed)
+        for subscriber in self._role.subscribers:
+            for prefix, length in subscriber.mobile_prefixes_ipv4:
+                if not any(known[1] <= length and in_prefix(prefix, *known) for known in around):
+                    routed.add((prefix, length))
+        return routed
+
+    def _around_the_announced(self, home: Prefix) -> tuple[Prefix, ...]:
+        """The prefix, or its halves where it is announced."""
+        prefix, length = home
+        if (self._role.settings.home_agent_set is None and self._role.bgp is None) or length == 128:
+            return (home,)
+        upper = int.from_bytes(prefix) | 1 << 127 - length
+        return (prefix, length + 1), (upper.to_bytes(16), length + 1)
 
     def waits_for(self, links: Links) -> str | None:
         """What is missing on a real home link before the role can start; None when nothing is."""
@@ -83,6 +112,8 @@ class HomeAgentHost:
             case DefendAddress(address, interface):
                 if interface:
                     self._state.make(ProxyNeighbour(interface, address))
+                    if is_ipv4(address):
+                        arp.announce(interface, address)
                 # A link-local address is only answered for: its packets never leave the link (RFC 6275 section 10.4.2).
                 if not is_link_local(address):
                     self._state.make(HostRoute(MAIN_TABLE, address, 128, self._tunnel))

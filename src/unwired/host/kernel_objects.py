@@ -2,6 +2,8 @@
 
 Every route and rule carries ``PROTOCOL``, so that a person (and a host manager) sees whose it is. Objects are values:
 equal objects are the same thing in the kernel, and ``of_message`` gives the object that a netlink message is about.
+Addresses and prefix lengths are those of the v4-mapped form where they are IPv4, and say the family; an address that is
+left out is UNSPECIFIED in both.
 """
 
 import socket
@@ -11,7 +13,16 @@ from typing import Any, ClassVar, Final
 
 from unwired.host import netlink
 from unwired.host.netlink import Message, Netlink
-from unwired.wire.address import UNSPECIFIED, Address, format_address, parse_address
+from unwired.wire.address import (
+    IPV4_BITS,
+    UNSPECIFIED,
+    UNSPECIFIED_IPV4,
+    Address,
+    format_address,
+    format_prefix,
+    is_ipv4,
+    parse_address,
+)
 
 PROTOCOL: Final = 77
 """Our number as the origin of routes and rules (rtm_protocol); the kernel's list has none for mobility."""
@@ -22,6 +33,8 @@ METRIC: Final = 64
 NTF_PROXY = 0x08
 _IFA_F_NODAD = 0x02
 _RTN_UNICAST, _RTN_THROW = 1, 9
+_RT_SCOPE_UNIVERSE, _RT_SCOPE_LINK, _RT_SCOPE_NOWHERE = 0, 253, 255
+_RTNH_F_ONLINK = 4
 _FR_ACT_TO_TBL = 1
 _SYSCTL = Path("/proc/sys")
 
@@ -37,20 +50,22 @@ class HostAddress:
 
     def make(self, kernel: Netlink) -> None:
         flags = netlink.NLM_F_CREATE | netlink.NLM_F_EXCL
-        kernel.change(netlink.RTM_NEWADDR, flags, self._fields(), self._attributes() | {"IFA_FLAGS": _IFA_F_NODAD})
+        more = {} if is_ipv4(self.address) else {"IFA_FLAGS": _IFA_F_NODAD}
+        kernel.change(netlink.RTM_NEWADDR, flags, self._fields(), self._attributes() | more)
 
     def unmake(self, kernel: Netlink) -> None:
         kernel.change(netlink.RTM_DELADDR, 0, self._fields(), self._attributes())
 
     def _fields(self) -> dict[str, Any]:
-        return {"family": socket.AF_INET6, "prefixlen": self.length, "index": self.interface}
+        length = _wire_length(self.address, self.length)
+        return {"family": _family(self.address), "prefixlen": length, "index": self.interface}
 
     def _attributes(self) -> dict[str, Any]:
         text = format_address(self.address)
         return {"IFA_LOCAL": text, "IFA_ADDRESS": text}
 
     def __str__(self) -> str:
-        return f"address {format_address(self.address)}/{self.length} on interface {self.interface}"
+        return f"address {format_prefix(self.address, self.length)} on interface {self.interface}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +82,21 @@ class HostRoute:
     TAG: ClassVar[str] = "route"
 
     def make(self, kernel: Netlink) -> None:
-        kernel.change(
-            netlink.RTM_NEWROUTE, netlink.NLM_F_CREATE | netlink.NLM_F_REPLACE, self._fields(), self._attributes()
-        )
+        fields = self._fields()
+        if is_ipv4(self.destination):
+            direct = self.interface and self.gateway == UNSPECIFIED
+            fields["scope"] = _RT_SCOPE_LINK if direct else _RT_SCOPE_UNIVERSE
+            # A gateway that DHCP or a person gave need not be in the prefix of an address.
+            fields["flags"] = 0 if self.gateway == UNSPECIFIED else _RTNH_F_ONLINK
+        kernel.change(netlink.RTM_NEWROUTE, netlink.NLM_F_CREATE | netlink.NLM_F_REPLACE, fields, self._attributes())
 
     def unmake(self, kernel: Netlink) -> None:
-        kernel.change(netlink.RTM_DELROUTE, 0, self._fields(), self._attributes())
+        kernel.change(netlink.RTM_DELROUTE, 0, self._fields() | {"scope": _RT_SCOPE_NOWHERE}, self._attributes())
 
     def _fields(self) -> dict[str, Any]:
         return {
-            "family": socket.AF_INET6,
-            "dst_len": self.length,
+            "family": _family(self.destination),
+            "dst_len": _wire_length(self.destination, self.length),
             "table": min(self.table, 255),
             "proto": PROTOCOL,
             "type": _RTN_UNICAST if self.interface else _RTN_THROW,
@@ -85,7 +104,7 @@ class HostRoute:
 
     def _attributes(self) -> dict[str, Any]:
         attributes: dict[str, Any] = {"RTA_TABLE": self.table, "RTA_PRIORITY": METRIC}
-        if self.length:
+        if _wire_length(self.destination, self.length):
             attributes["RTA_DST"] = format_address(self.destination)
         if self.interface:
             attributes["RTA_OIF"] = self.interface
@@ -96,7 +115,7 @@ class HostRoute:
         return attributes
 
     def __str__(self) -> str:
-        text = f"route {format_address(self.destination)}/{self.length} in table {self.table}"
+        text = f"route {format_prefix(self.destination, self.length)} in table {self.table}"
         if self.gateway != UNSPECIFIED:
             text += f" via {format_address(self.gateway)}"
         return text + (f" to interface {self.interface}" if self.interface else " (throw)")
@@ -104,8 +123,8 @@ class HostRoute:
 
 @dataclass(frozen=True, slots=True)
 class HostRule:
-    """Packets from ``source``/``length`` (length 0: all) are routed by ``table``. ``suppress_length`` n: routes of that
-    table with a prefix of n bits or fewer do not count; -1: all count."""
+    """Packets from ``source``/``length`` (no bits: all of the family) are routed by ``table``. ``suppress_length`` n:
+    routes of that table with a prefix of n bits or fewer (as IPv4 counts them) do not count; -1: all count."""
 
     priority: int
     table: int
@@ -124,8 +143,8 @@ class HostRule:
 
     def _fields(self) -> dict[str, Any]:
         return {
-            "family": socket.AF_INET6,
-            "src_len": self.length,
+            "family": _family(self.source),
+            "src_len": _wire_length(self.source, self.length),
             "table": min(self.table, 255),
             "action": _FR_ACT_TO_TBL,
         }
@@ -136,20 +155,21 @@ class HostRule:
             "FRA_PRIORITY": self.priority,
             "FRA_PROTOCOL": PROTOCOL,
         }
-        if self.length:
+        if _wire_length(self.source, self.length):
             attributes["FRA_SRC"] = format_address(self.source)
         if self.suppress_length >= 0:
             attributes["FRA_SUPPRESS_PREFIXLEN"] = self.suppress_length
         return attributes
 
     def __str__(self) -> str:
-        source = f"{format_address(self.source)}/{self.length}" if self.length else "all"
+        all_of = "all IPv4" if is_ipv4(self.source) else "all"
+        source = format_prefix(self.source, self.length) if _wire_length(self.source, self.length) else all_of
         return f"rule {self.priority} from {source} to table {self.table}"
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyNeighbour:
-    """Neighbour solicitations for ``address`` on an interface are answered in its place."""
+    """Neighbour solicitations for ``address`` on an interface, or ARP requests, are answered in its place."""
 
     interface: int
     address: Address
@@ -163,7 +183,7 @@ class ProxyNeighbour:
         kernel.change(netlink.RTM_DELNEIGH, 0, self._fields(), self._attributes())
 
     def _fields(self) -> dict[str, Any]:
-        return {"family": socket.AF_INET6, "ifindex": self.interface, "flags": NTF_PROXY}
+        return {"family": _family(self.address), "ifindex": self.interface, "flags": NTF_PROXY}
 
     def _attributes(self) -> dict[str, Any]:
         return {"NDA_DST": format_address(self.address)}
@@ -174,7 +194,7 @@ class ProxyNeighbour:
 
 @dataclass(frozen=True, slots=True)
 class AddressLabel:
-    """A label for source address selection (RFC 6724 section 2.1), of the addresses in a prefix."""
+    """A label for source address selection (RFC 6724 section 2.1), of the addresses in an IPv6 prefix."""
 
     prefix: Address
     length: int
@@ -230,18 +250,19 @@ def of_message(message: Message) -> NetlinkObject | None:
     """The object that a netlink message (new or deleted address, route, rule, neighbour) is about, as far as it could
     be one of ours."""
     kind = message["header"]["type"]
-    if message["family"] != socket.AF_INET6:
+    if message["family"] not in (socket.AF_INET, socket.AF_INET6):
         return None
+    anything, bits = (UNSPECIFIED_IPV4, IPV4_BITS) if message["family"] == socket.AF_INET else (UNSPECIFIED, 0)
     if kind in (netlink.RTM_NEWADDR, netlink.RTM_DELADDR):
         address = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
-        return HostAddress(message["index"], parse_address(address), message["prefixlen"])
+        return HostAddress(message["index"], parse_address(address), bits + message["prefixlen"])
     if kind in (netlink.RTM_NEWROUTE, netlink.RTM_DELROUTE):
         if message["proto"] != PROTOCOL:
             return None
         return HostRoute(
             message.get_attr("RTA_TABLE"),
-            _packed(message.get_attr("RTA_DST")),
-            message["dst_len"],
+            _packed(message.get_attr("RTA_DST"), anything),
+            bits + message["dst_len"],
             0 if message["type"] == _RTN_THROW else message.get_attr("RTA_OIF") or 0,
             _packed(message.get_attr("RTA_GATEWAY")),
             _packed(message.get_attr("RTA_PREFSRC")),
@@ -253,8 +274,8 @@ def of_message(message: Message) -> NetlinkObject | None:
         return HostRule(
             message.get_attr("FRA_PRIORITY") or 0,
             message.get_attr("FRA_TABLE"),
-            _packed(message.get_attr("FRA_SRC")),
-            message["src_len"],
+            _packed(message.get_attr("FRA_SRC"), anything),
+            bits + message["src_len"],
             -1 if suppress is None or suppress == 2**32 - 1 else suppress,
         )
     if kind in (netlink.RTM_NEWNEIGH, netlink.RTM_DELNEIGH) and message["flags"] & NTF_PROXY:
@@ -262,5 +283,14 @@ def of_message(message: Message) -> NetlinkObject | None:
     return None
 
 
-def _packed(text: str | None) -> Address:
-    return parse_address(text) if text else UNSPECIFIED
+def _family(address: Address) -> int:
+    return socket.AF_INET if is_ipv4(address) else socket.AF_INET6
+
+
+def _wire_length(address: Address, length: int) -> int:
+    """A prefix length as the kernel counts it."""
+    return length - IPV4_BITS if is_ipv4(address) else length
+
+
+def _packed(text: str | None, otherwise: Address = UNSPECIFIED) -> Address:
+    return parse_address(text) if text else otherwise

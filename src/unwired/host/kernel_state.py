@@ -6,6 +6,7 @@ for again goes at ``sweep``.
 """
 
 import errno
+import socket
 from collections.abc import Iterable
 
 from unwired.host import netlink
@@ -116,10 +117,12 @@ class KernelState:
             self.lost |= (suspects & self._wanted) - self._there()
 
     def _there(self) -> set[KernelObject]:
-        messages = self._kernel.dump(netlink.RTM_GETADDR)
-        messages += self._kernel.dump(netlink.RTM_GETROUTE)
-        messages += self._kernel.dump(netlink.RTM_GETRULE)
-        messages += self._kernel.dump(netlink.RTM_GETNEIGH, flags=NTF_PROXY)
+        messages: list[Message] = []
+        for family in (socket.AF_INET, socket.AF_INET6):
+            messages += self._kernel.dump(netlink.RTM_GETADDR, family)
+            messages += self._kernel.dump(netlink.RTM_GETROUTE, family)
+            messages += self._kernel.dump(netlink.RTM_GETRULE, family)
+            messages += self._kernel.dump(netlink.RTM_GETNEIGH, family, flags=NTF_PROXY)
         return {entry for message in messages if (entry := of_message(message)) is not None}
 
     def put_back(self) -> list[KernelObject]:

@@ -1,9 +1,9 @@
-"""What a mobile node needs of the kernel: its home address, and rules that say which packets take the tunnel.
+"""What a mobile node needs of the kernel: its home addresses, and rules that say which packets take the tunnel.
 
-Rules, by priority from ``daemon.rule_priority`` on:
+Rules, by priority from ``daemon.rule_priority`` on, for IPv6 and for IPv4 alike:
 
 ====  ==============================  =============================================================================
-+0    from HOME                       away into the tunnel device, at home to the home link's own router
++0    from HOME, from MOBILE PREFIX   away into the tunnel device, at home to the home link's own router
 +10   from a care-of address          by the router that the care-of address belongs to, however many links are up
 +15   from any other address we have  as before us, by the main table
 +20   all, main without default       what is nearer than the default route stays as it is
@@ -17,18 +17,23 @@ from unwired.core.door import (
     AddressAdded,
     AddressRemoved,
     DropHomeAddress,
+    DropMobilePrefix,
     Event,
     ForgetCareOfAddress,
     GoAway,
     GoHome,
     HoldHomeAddress,
+    HoldMobilePrefix,
     HostAction,
     JoinGroup,
     LeaveGroup,
     LinkDown,
     LinkUp,
+    ProbeNat,
     UseCareOfAddress,
 )
+from unwired.core.settings import Prefix
+from unwired.host import arp
 from unwired.host.config import DaemonConfig, MobileNodeConfig
 from unwired.host.kernel_objects import (
     MAIN_TABLE,
@@ -41,9 +46,18 @@ from unwired.host.kernel_objects import (
 )
 from unwired.host.kernel_state import KernelState
 from unwired.host.links import Interface, Links
+from unwired.host.nat_prober import NatProber
 from unwired.host.optimistic import NewLink
 from unwired.host.sockets import NeighborDiscovery
-from unwired.wire.address import UNSPECIFIED, Address, is_unicast_routable, network
+from unwired.wire.address import (
+    UNSPECIFIED,
+    UNSPECIFIED_IPV4,
+    Address,
+    all_of_family,
+    is_ipv4,
+    is_unicast_routable,
+    network,
+)
 
 _FROM_HOME, _FROM_CARE_OF, _FROM_OTHERS, _NEARER, _CHOICE = 0, 10, 15, 20, 30
 _GLOBAL_LABEL: Final = 1
@@ -61,6 +75,7 @@ class MobileNodeHost:
         state: KernelState,
         discovery: NeighborDiscovery,
         new_link: NewLink,
+        prober: NatProber,
         tunnel: int,
     ) -> None:
         self.heard = new_link.heard
@@ -68,14 +83,18 @@ class MobileNodeHost:
         self._role = role
         self._state = state
         self._discovery = discovery
+        self._prober = prober
         self._tunnel = tunnel
         self._home_table = daemon.routing_table
         self._choice_table = daemon.routing_table + 1
         self._care_of_tables = daemon.routing_table + 10
         self._priority = daemon.rule_priority
         self._care_of: dict[Address, tuple[HostRoute, HostRule]] = {}
-        self._at_home: tuple[KernelObject, ...] = ()
-        self._routers: dict[int, Address] = {}
+        self._home_addresses = {role.settings.home_address}
+        self._at_home: dict[Address, tuple[KernelObject, ...]] = {}
+        self._mobile_prefixes: dict[Prefix, HostRoute] = {}
+        self._routers: dict[tuple[int, bool], Address] = {}
+        """By interface, and whether it is one of IPv4."""
         self._down: set[int] = set()
 
     def interface_appeared(self, interface: Interface) -> None:
@@ -96,6 +115,7 @@ class MobileNodeHost:
         """Raises OSError when the kernel refuses."""
         match action:
             case HoldHomeAddress(address):
+                self._home_addresses.add(address)
                 self._state.make(HostAddress(self._tunnel, address, 128))
             case DropHomeAddress(address):
                 self._drop(address)
@@ -103,6 +123,12 @@ class MobileNodeHost:
                 self._go_away(address)
             case GoHome(address, prefix_length, interface, router):
                 self._go_home(address, prefix_length, interface, router)
+            case HoldMobilePrefix(prefix, length):
+                self._hold_mobile_prefix(prefix, length)
+            case DropMobilePrefix(prefix, length):
+                self._drop_mobile_prefix(prefix, length)
+            case ProbeNat():
+                self._prober.probe(action)
             case UseCareOfAddress(address, interface, router):
                 self._use_care_of_address(address, interface, router)
             case ForgetCareOfAddress(address):
@@ -125,82 +151,117 @@ class MobileNodeHost:
             rule = HostRule(self._priority + _FROM_OTHERS, MAIN_TABLE, event.address, 128)
             if isinstance(event, AddressRemoved):
                 self._state.unmake(rule)
-            elif event.address != self._role.settings.home_address:
+            elif event.address not in self._home_addresses:
                 self._state.make(rule)
 
     def _route_home_address(self, address: Address, ways: list[KernelObject]) -> None:
         """Make ``ways`` the routes for packets from the home address. Routes before the rules that lead to them."""
         rules = [HostRule(self._priority + _FROM_HOME, self._home_table, address, 128)]
-        if self._role.use_home_address_for:
-            rules.append(HostRule(self._priority + _NEARER, MAIN_TABLE, suppress_length=0))
-            rules.append(HostRule(self._priority + _CHOICE, self._choice_table))
+        if any(is_ipv4(prefix) == is_ipv4(address) for prefix, _ in self._role.use_home_address_for):
+            rules.append(self._nearer(address))
+            rules.append(HostRule(self._priority + _CHOICE, self._choice_table, *all_of_family(address)))
         for wanted in (*ways, *rules):
             self._state.make(wanted)
-        self._state.unmake_where(
+        kept = {*ways, *self._mobile_prefixes.values()}
+        self._state.unmake_where(entry for entry in self._ways_made(address) if entry not in kept)
+
+    def _nearer(self, address: Address) -> HostRule:
+        return HostRule(self._priority + _NEARER, MAIN_TABLE, *all_of_family(address), suppress_length=0)
+
+    def _ways_made(self, address: Address) -> list[KernelObject]:
+        """The routes, of this address's family, in the tables for home addresses."""
+        tables = self._home_table, self._choice_table
+        return [
             entry
             for entry in self._state.wanted()
-            if isinstance(entry, HostRoute)
-            and entry.table in (self._home_table, self._choice_table)
-            and entry not in ways
-        )
+            if isinstance(entry, HostRoute) and entry.table in tables and is_ipv4(entry.destination) == is_ipv4(address)
+        ]
 
     def _ways(self, address: Address, interface: int, router: Address = UNSPECIFIED) -> list[KernelObject]:
-        ways: list[KernelObject] = [HostRoute(self._home_table, UNSPECIFIED, 0, interface, gateway=router)]
+        ways: list[KernelObject] = [HostRoute(self._home_table, *all_of_family(address), interface, gateway=router)]
         for prefix, length in self._role.use_care_of_address_for:
-            ways.append(HostRoute(self._choice_table, prefix, length, 0))
+            if is_ipv4(prefix) == is_ipv4(address):
+                ways.append(HostRoute(self._choice_table, prefix, length, 0))
         for prefix, length in self._role.use_home_address_for:
-            ways.append(HostRoute(self._choice_table, prefix, length, interface, gateway=router, source=address))
+            if is_ipv4(prefix) == is_ipv4(address):
+                ways.append(HostRoute(self._choice_table, prefix, length, interface, gateway=router, source=address))
         return ways
 
-    def _send_by(self, router: Address, interface: int) -> None:
+    def _send_by(self, router: Address, interface: int, of_ipv4: bool) -> None:
         """This router is the one from now on; those of links that we left are none any more."""
-        self._routers.setdefault(interface, router)
-        for at, used in list(self._routers.items()):
-            if at == interface and used != router:
+        if router != UNSPECIFIED:
+            self._routers.setdefault((interface, of_ipv4), router)
+        for place, used in list(self._routers.items()):
+            at = place[0]
+            if place == (interface, of_ipv4) and used != router:
                 self._new_link.left(used, at)
-                self._routers[at] = router
+                self._routers[place] = router
             elif at != interface and at in self._down:
                 self._new_link.left(used, at)
-                del self._routers[at]
+                del self._routers[place]
 
     def _go_away(self, address: Address) -> None:
-        self._leave_home()
+        self._leave_home(address)
         self._route_home_address(address, self._ways(address, self._tunnel))
 
     def _go_home(self, address: Address, prefix_length: int, interface: int, router: Address) -> None:
-        at_home: tuple[KernelObject, ...] = (
-            HostAddress(interface, address, prefix_length),
+        at_home: tuple[KernelObject, ...] = (HostAddress(interface, address, prefix_length),)
+        if not is_ipv4(address):
             # Among the addresses on the home link, new connections choose the home address: it moves with us.
-            AddressLabel(address, prefix_length, _FOREIGN_LABEL),
-            AddressLabel(address, 128, _GLOBAL_LABEL),
-        )
-        if at_home != self._at_home:
-            self._leave_home()
-        self._at_home = at_home
+            at_home += (
+                AddressLabel(address, prefix_length, _FOREIGN_LABEL),
+                AddressLabel(address, 128, _GLOBAL_LABEL),
+            )
+        arrives = at_home != self._at_home.get(address)
+        if arrives:
+            self._leave_home(address)
+        self._at_home[address] = at_home
         for wanted in at_home:
             self._state.make(wanted)
+        if arrives and is_ipv4(address):
+            arp.announce(interface, address)
         # By its own router: the kernel's list may still hold those of networks that we left, as good as the true one.
         on_link = HostRoute(self._home_table, network(address, prefix_length), prefix_length, interface)
+        if router == UNSPECIFIED_IPV4:  # not known: as the host itself would
+            self._route_home_address(address, [on_link])
+            return
         self._route_home_address(address, [on_link, *self._ways(address, interface, router)])
-        self._send_by(router, interface)
+        self._send_by(router, interface, is_ipv4(address))
 
-    def _leave_home(self) -> None:
-        self._state.unmake_where(reversed(self._at_home))
-        self._at_home = ()
+    def _leave_home(self, address: Address) -> None:
+        self._state.unmake_where(reversed(self._at_home.pop(address, ())))
 
     def _drop(self, address: Address) -> None:
-        self._leave_home()
-        self._state.unmake_where(
-            entry
-            for entry in reversed(self._state.wanted())
-            if isinstance(entry, HostRoute | HostRule) and entry.table in (self._home_table, self._choice_table)
-        )
-        self._state.unmake(HostRule(self._priority + _NEARER, MAIN_TABLE, suppress_length=0))
+        self._home_addresses.discard(address)
+        self._leave_home(address)
+        self._state.unmake_where(self._ways_made(address))
+        self._state.unmake(HostRule(self._priority + _CHOICE, self._choice_table, *all_of_family(address)))
+        self._state.unmake(self._nearer(address))
+        self._state.unmake(HostRule(self._priority + _FROM_HOME, self._home_table, address, 128))
         self._state.unmake(HostAddress(self._tunnel, address, 128))
 
+    def _hold_mobile_prefix(self, prefix: Address, length: int) -> None:
+        """What comes from the prefix goes as what comes from the home address does, but for what stays inside."""
+        if not is_ipv4(prefix):
+            raise OSError("mobile prefixes are IPv4 so far")
+        inside = self._mobile_prefixes[prefix, length] = HostRoute(self._home_table, prefix, length, 0)
+        self._state.make(inside)
+        self._state.make(HostRule(self._priority + _FROM_HOME, self._home_table, prefix, length))
+        self._state.make(Sysctl("net/ipv4/conf/all/forwarding", "1"))
+
+    def _drop_mobile_prefix(self, prefix: Address, length: int) -> None:
+        inside = self._mobile_prefixes.pop((prefix, length), None)
+        if inside is None:
+            return
+        self._state.unmake(HostRule(self._priority + _FROM_HOME, self._home_table, prefix, length))
+        self._state.unmake(inside)
+        if not self._mobile_prefixes:
+            self._state.unmake(Sysctl("net/ipv4/conf/all/forwarding", "1"))
+
     def _use_care_of_address(self, address: Address, interface: int, router: Address) -> None:
+        router = UNSPECIFIED if router == UNSPECIFIED_IPV4 else router
         table = self._care_of_tables + interface
-        route = HostRoute(table, UNSPECIFIED, 0, interface, gateway=router)
+        route = HostRoute(table, *all_of_family(address), interface, gateway=router)
         rule = HostRule(self._priority + _FROM_CARE_OF, table, address, 128)
         before = self._care_of.get(address)
         self._care_of[address] = route, rule
@@ -208,11 +269,11 @@ class MobileNodeHost:
         self._state.make(rule)
         # One default route to a table: a new router's has taken the place of the old one's (same metric).
         for other in [entry for entry in self._state.wanted() if isinstance(entry, HostRoute)]:
-            if other.table == table and other != route:
+            if other.table == table and other != route and is_ipv4(other.destination) == is_ipv4(address):
                 self._state.unmake(other)
         if before is not None and before[1] != rule:
             self._state.unmake(before[1])
-        self._send_by(router, interface)
+        self._send_by(router, interface, is_ipv4(address))
 
     def _forget_care_of_address(self, address: Address) -> None:
         forgotten = self._care_of.pop(address, None)

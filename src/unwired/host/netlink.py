@@ -34,7 +34,18 @@ RTM_NEWRULE, RTM_DELRULE, RTM_GETRULE = 32, 33, 34
 RTM_NEWADDRLABEL, RTM_DELADDRLABEL, RTM_GETADDRLABEL = 72, 73, 74
 
 RTNLGRP_LINK, RTNLGRP_NEIGH = 1, 3
+RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_RULE = 5, 7, 8
 RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV6_RULE = 9, 11, 19
+_GROUPS = (
+    RTNLGRP_LINK,
+    RTNLGRP_NEIGH,
+    RTNLGRP_IPV4_IFADDR,
+    RTNLGRP_IPV4_ROUTE,
+    RTNLGRP_IPV4_RULE,
+    RTNLGRP_IPV6_IFADDR,
+    RTNLGRP_IPV6_ROUTE,
+    RTNLGRP_IPV6_RULE,
+)
 NETLINK_ADD_MEMBERSHIP = 1
 SOL_NETLINK = 270
 SO_RCVBUFFORCE = 33
@@ -116,7 +127,7 @@ class Netlink:
 
 
 class NetlinkChanges:
-    """What changed: links, IPv6 addresses, routes, rules and neighbours, as the kernel tells it."""
+    """What changed: links, addresses, routes, rules and neighbours, as the kernel tells it."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(
@@ -125,7 +136,7 @@ class NetlinkChanges:
         # A full routing table reloading next to us must not make us miss a link going down.
         self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 4 << 20)
         self._socket.bind((0, 0))
-        for group in (RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV6_RULE):
+        for group in _GROUPS:
             self._socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
         self._marshal = MarshalRtnl()
 

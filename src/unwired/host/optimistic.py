@@ -12,7 +12,7 @@ from typing import Final
 
 from unwired.host import netlink
 from unwired.host.netlink import Message, Netlink
-from unwired.wire.address import Address, format_address, in_prefix, is_link_local, parse_address
+from unwired.wire.address import Address, format_address, in_prefix, is_ipv4, is_link_local, parse_address
 from unwired.wire.icmpv6 import RouterAdvertisement
 from unwired.wire.ipv6 import Packet
 from unwired.wire.nd_options import PrefixInformation, SourceLinkLayerAddress
@@ -58,7 +58,8 @@ class NewLink:
         """Neighbours that somebody asked for in vain while there was no link are asked for anew at the next packet: as
         they are, that packet would wait for the old question's end, and be dropped with it."""
         try:
-            for message in self._kernel.dump(netlink.RTM_GETNEIGH):
+            known = self._kernel.dump(netlink.RTM_GETNEIGH) + self._kernel.dump(netlink.RTM_GETNEIGH, socket.AF_INET)
+            for message in known:
                 if message["ifindex"] == interface and message["state"] & (_NUD_INCOMPLETE | _NUD_FAILED):
                     self._give_up(parse_address(message.get_attr("NDA_DST")), interface)
         except OSError:
@@ -75,7 +76,7 @@ class NewLink:
 
     def _give_up(self, router: Address, interface: int) -> None:
         try:
-            fields = {"family": socket.AF_INET6, "ifindex": interface}
+            fields = {"family": socket.AF_INET if is_ipv4(router) else socket.AF_INET6, "ifindex": interface}
             self._kernel.change(netlink.RTM_DELNEIGH, 0, fields, {"NDA_DST": format_address(router)})
         except OSError:
             pass  # nothing waits

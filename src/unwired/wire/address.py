@@ -44,6 +44,11 @@ def is_ipv4(address: Address) -> bool:
     return address[:12] == V4_MAPPED
 
 
+def all_of_family(address: Address) -> tuple[Address, int]:
+    """The prefix of all addresses of an address's family."""
+    return (UNSPECIFIED_IPV4, IPV4_BITS) if is_ipv4(address) else (UNSPECIFIED, 0)
+
+
 def is_multicast(address: Address) -> bool:
     return address[0] == 0xFF or (is_ipv4(address) and 224 <= address[12] <= 239)
 
