@@ -35,9 +35,11 @@ from unwired.wire.icmpv6 import (
     UnknownIcmp,
 )
 from unwired.wire.ipv6 import IPV6_IN_IPV6, Packet, UnknownPayload, encode_packet
-from unwired.wire.mobility import UnknownMessage
+from unwired.wire.mobility import MobilityMessage, UnknownMessage
 from unwired.wire.nd_options import HomeAgentInformation, NdOption, PrefixInformation
+from unwired.wire.rfc5847 import Heartbeat
 from unwired.wire.rfc6275 import BindingError, BindingErrorStatus, CareOfTestInit
+from unwired.wire.rfc7077 import UpdateNotification
 
 ANYCAST = home_agents_anycast(PREFIX.prefix)
 
@@ -208,10 +210,11 @@ def test_home_address_option_without_binding(payload: Any, home: Address, care_o
         assert sent == [] and driver.engine.drops == {Drop.UNKNOWN_PAYLOAD: 1}
 
 
-def test_unknown_message_type_is_answered() -> None:
+@pytest.mark.parametrize("message", [UnknownMessage(200, bytes(2)), Heartbeat(1), UpdateNotification(1, 1)])
+def test_unknown_message_type_is_answered(message: MobilityMessage) -> None:
     driver = Driver()
     for home in (HOME, None):
-        sent = driver.receive(Packet(CARE_OF, HOME_AGENT, UnknownMessage(200, bytes(2)), home_address=home))
+        sent = driver.receive(Packet(CARE_OF, HOME_AGENT, message, home_address=home))
         assert sent[0].payload == BindingError(BindingErrorStatus.UNRECOGNIZED_MH_TYPE_VALUE, home or UNSPECIFIED)
         assert sent[0].destination == CARE_OF
 

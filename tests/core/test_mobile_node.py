@@ -40,7 +40,7 @@ from unwired.wire.icmpv6 import (
     ParameterProblem,
 )
 from unwired.wire.ipv6 import Packet, UnknownPayload, decode_packet, encode_packet
-from unwired.wire.mobility import UnknownMessage
+from unwired.wire.mobility import MobilityMessage, UnknownMessage
 from unwired.wire.rfc4283 import MobileNodeIdentifier
 from unwired.wire.rfc4285 import MessageId, MobilityMessageAuthentication, ntp_timestamp
 from unwired.wire.rfc6275 import (
@@ -51,6 +51,7 @@ from unwired.wire.rfc6275 import (
     BindingStatus,
     BindingUpdate,
 )
+from unwired.wire.rfc7109 import FlowBindingIndication
 
 OTHER_AGENT = parse_address("2001:db8:100::2")
 
@@ -336,10 +337,11 @@ def test_bad_checksum_and_messages_for_other_roles() -> None:
     assert driver.node.drops == {Drop.BAD_CHECKSUM: 1, Drop.NOT_FOR_THIS_ROLE: 1, Drop.UNKNOWN_PAYLOAD: 1}
 
 
-def test_unknown_message_is_answered_a_few_times() -> None:
+@pytest.mark.parametrize("message", [UnknownMessage(99, bytes(10)), FlowBindingIndication(1)])
+def test_unknown_message_is_answered_a_few_times(message: MobilityMessage) -> None:
     driver = Driver().registered()
     for _ in range(5):
-        driver.from_home_agent(UnknownMessage(99, bytes(10)))
+        driver.from_home_agent(message)
     errors = [packet.payload for _, packet in driver.payloads(BindingError)]
     assert errors == [BindingError(2, bytes(16))] * 3
     assert driver.node.drops[Drop.RATE_LIMITED] == 2

@@ -69,6 +69,7 @@ from unwired.core.merge import Merger
 from unwired.core.notices import Drop, Level
 from unwired.core.outbox import Outbox
 from unwired.core.rate_limit import TokenBucket
+from unwired.core.recognized import is_recognized
 from unwired.core.registration import Registrar
 from unwired.core.replica import Replica
 from unwired.core.roster import roster
@@ -94,7 +95,7 @@ from unwired.wire.icmpv6 import (
     RouterSolicitation,
 )
 from unwired.wire.ipv6 import AUTHENTICATION_HEADER, ESP, Packet, UnknownPayload
-from unwired.wire.mobility import MobilityMessage, UnknownMessage
+from unwired.wire.mobility import MobilityMessage
 from unwired.wire.rfc6275 import BindingError, BindingErrorStatus, BindingUpdate
 
 AGAIN = 1000
@@ -302,7 +303,7 @@ class HomeAgent:
             self._outbox.drop(Drop.NOT_OUR_ADDRESS)
         elif packet.problem is not None:
             self._answer_problem(packet, now)
-        elif isinstance(payload, UnknownMessage):
+        elif isinstance(payload, MobilityMessage) and not is_recognized(payload):
             self._binding_error(packet, BindingErrorStatus.UNRECOGNIZED_MH_TYPE_VALUE, now)
         elif isinstance(payload, MobilityMessage):
             self._outbox.drop(Drop.NOT_FOR_THIS_ROLE)

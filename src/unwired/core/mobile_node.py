@@ -29,6 +29,7 @@ from unwired.core.movement import AtHome, Attachment, Away, Movement
 from unwired.core.notices import Drop, Level
 from unwired.core.outbox import Outbox
 from unwired.core.rate_limit import TokenBucket
+from unwired.core.recognized import is_recognized
 from unwired.core.settings import MobileNodeSettings
 from unwired.wire.address import UNSPECIFIED, Address, format_address, is_multicast, is_unicast_routable
 from unwired.wire.icmpv6 import (
@@ -45,7 +46,7 @@ from unwired.wire.icmpv6 import (
 )
 from unwired.wire.ipv6 import AUTHENTICATION_HEADER, ESP, IPV6_IN_IPV6, Packet, Payload, UnknownPayload
 from unwired.wire.ipv6 import HEADER_SIZE as IPV6_HEADER_SIZE
-from unwired.wire.mobility import MobilityMessage, UnknownMessage
+from unwired.wire.mobility import MobilityMessage
 from unwired.wire.rfc5142 import HomeAgentSwitch
 from unwired.wire.rfc6275 import (
     BindingAcknowledgement,
@@ -150,7 +151,7 @@ class MobileNode:
                 self._agents_discovered(payload)
             case MobilePrefixAdvertisement():
                 self._prefixes_advertised(packet, payload)
-            case UnknownMessage():
+            case MobilityMessage() if not is_recognized(payload):
                 # RFC 6275 section 9.2: an unknown MH Type is answered with a binding error.
                 self._outbox.drop(Drop.NOT_FOR_THIS_ROLE)
                 self._answer_binding_error(packet, BindingErrorStatus.UNRECOGNIZED_MH_TYPE_VALUE)
