@@ -27,7 +27,7 @@ from unwired.lab import namespace
 from unwired.wire.address import parse_address
 from unwired.wire.errors import DecodeError
 from unwired.wire.icmpv6 import RouterAdvertisement, RouterSolicitation, decode_icmp, encode_icmp
-from unwired.wire.nd_options import PrefixInformation, SourceLinkLayerAddress
+from unwired.wire.nd_options import Pref64, PrefixInformation, SourceLinkLayerAddress
 
 READY = "advertise: ready"
 INTERVAL_MIN_S, INTERVAL_MAX_S = 3.0, 4.0
@@ -35,6 +35,8 @@ INTERVAL_MIN_S, INTERVAL_MAX_S = 3.0, 4.0
 _MULTICAST_GAP_S = 3.0
 """MIN_DELAY_BETWEEN_RAS (RFC 4861 section 10)."""
 _HOP_LIMIT = 255
+_PREF64_LIFETIME_UNITS = 225
+"""Of 8 seconds: half an hour."""
 _ALL_NODES, _ALL_ROUTERS = "ff02::1", "ff02::2"
 _ICMP6_FILTER = 1
 _SIOCGIFHWADDR = 0x8927
@@ -43,12 +45,13 @@ _IPV6_RECVHOPLIMIT, _IPV6_HOPLIMIT = 51, 52
 
 @dataclass(frozen=True, slots=True)
 class Advertisement:
-    """``prefixes`` as text with their length."""
+    """``prefixes`` as text with their length; ``translating_prefix``: a NAT64's, likewise."""
 
     prefixes: tuple[str, ...]
     router_lifetime_s: int
     valid_lifetime_s: int
     preferred_lifetime_s: int
+    translating_prefix: str | None = None
 
     def encode(self, link_layer_address: bytes) -> bytes:
         options = tuple(
@@ -63,6 +66,10 @@ class Advertisement:
             )
             for prefix in self.prefixes
         )
+        translating: tuple[Pref64, ...] = ()
+        if self.translating_prefix is not None:
+            prefix = parse_address(self.translating_prefix.partition("/")[0])
+            translating = (Pref64(_PREF64_LIFETIME_UNITS, 0, prefix[:12]),)
         message = RouterAdvertisement(
             hop_limit=64,
             managed=False,
@@ -71,7 +78,7 @@ class Advertisement:
             router_lifetime_s=self.router_lifetime_s,
             reachable_time_ms=0,
             retransmission_timer_ms=0,
-            options=(SourceLinkLayerAddress(link_layer_address), *options),
+            options=(SourceLinkLayerAddress(link_layer_address), *options, *translating),
         )
         return encode_icmp(message)
 

@@ -2,10 +2,11 @@
 
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from unwired.lab import cut
+from unwired.lab import cut, middlebox
 from unwired.lab.agents import Agent
 from unwired.lab.analysis_failure import HEAL
 from unwired.lab.build import Lab
@@ -30,12 +31,17 @@ class Breaker:
         self._agents = agents
         self._aside = aside
         self._done: list[_Broken] = []
+        self._rebindings: Counter[str] = Counter()
 
     def break_it(self, fail: Fail) -> None:
         before = self._count(fail)
         at = time.monotonic()
         if fail.what is FailureKind.DAEMON:
             self._agents[str(fail.node)].kill()
+        elif fail.what is FailureKind.NAT:
+            node = str(fail.node)
+            self._rebindings[node] += 1
+            middlebox.rebind(self._lab.namespaces[node], self._lab.scenario.find_node(node), self._rebindings[node])
         else:
             cut.set_cut(self._lab.directory, self._wires(fail), True)
         self._done.append(_Broken(fail, fail.what.value, at, before, {}))

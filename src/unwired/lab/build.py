@@ -15,7 +15,8 @@ from pathlib import Path
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from unwired.lab import advertise, bird, cut, plug, relay
+from unwired.lab import advertise, bird, clat, cut, plug, relay
+from unwired.lab.access import Access
 from unwired.lab.ledger import Ledger
 from unwired.lab.namespace import Namespace
 from unwired.lab.netem import add_netem, has_netem
@@ -49,6 +50,7 @@ class Lab:
         self.attached: dict[str, str] = {}
         """Movable interfaces to the network that they are in."""
         self.relay: Process | None = None
+        self.access = Access(scenario, self.namespaces, self.processes, self.directory)
         self._bridges: dict[str, int] = {}
         self._relayed: list[dict[str, str | float | list[str] | None]] = []
         # An interface whose index differs from its peer's has its carrier changes announced at once; the kernel may
@@ -79,6 +81,7 @@ class Lab:
             self._add_neighbours()
             self._start_routers()
             self._start_advertiser()
+            self.access.start(list(self.ports))
         except NetlinkError as error:
             raise LabError(f"the kernel refused a part of the scenario: {error}") from error
 
@@ -154,8 +157,8 @@ class Lab:
         for link in self.scenario.link:
             first, second = link.between
             if link.between in cuttable or (link.is_shaped and not self._netem):
-                first_port, _ = self._cable_to_wires(first)
-                second_port, _ = self._cable_to_wires(second)
+                first_port, _ = self._cable_to_wires(first, mtu=link.mtu)
+                second_port, _ = self._cable_to_wires(second, mtu=link.mtu)
                 self._segment_ends(link)
                 self._relay(first_port, second_port, link, list(link.between))
                 continue
@@ -163,8 +166,8 @@ class Lab:
             place: dict[str, str | int] = {"ifname": interface, "net_ns_fd": self.namespaces[node].descriptor}
             index = self._cable(first, {**place, "address": self._new_hardware_address()})
             peer = self.namespaces[node].netlink.link_lookup(ifname=interface)[0]
-            self._configure(second, peer)
-            self._configure(first, index)
+            self._configure(second, peer, link.mtu)
+            self._configure(first, index, link.mtu)
             if link.is_shaped:
                 self._segment_ends(link)
                 for end in link.between:
@@ -190,14 +193,14 @@ class Lab:
     def _new_port_name(self) -> str:
         return f"w{next(self._wire_numbers)}"
 
-    def _cable_to_wires(self, end: str, plugged: bool = True) -> tuple[str, int]:
+    def _cable_to_wires(self, end: str, plugged: bool = True, mtu: int | None = None) -> tuple[str, int]:
         """The interface with its other end in the wire namespace: that port's name and index."""
         port = self._new_port_name()
         index = self._cable(end, {"ifname": port, "net_ns_fd": self._wires.descriptor})
         port_index = self._wires.netlink.link_lookup(ifname=port)[0]
         if plugged:
             _set(self._wires.netlink, port_index)
-        self._configure(end, index)
+        self._configure(end, index, mtu)
         return port, port_index
 
     def _cable(self, end: str, peer: dict[str, str | int]) -> int:
@@ -211,10 +214,12 @@ class Lab:
         number = next(self._hardware_numbers)
         return f"02:{self.scenario.seed & 255:02x}:00:00:{number >> 8 & 255:02x}:{number & 255:02x}"
 
-    def _configure(self, end: str, index: int) -> None:
+    def _configure(self, end: str, index: int, mtu: int | None = None) -> None:
         """Addresses, then up."""
         node = end.partition(".")[0]
         netlink = self.namespaces[node].netlink
+        if mtu is not None:
+            netlink.link("set", index=index, mtu=mtu)
         for address in map(ipaddress.ip_interface, self.scenario.addresses(end)):
             flags = {"flags": _IFA_F_NODAD} if address.version == 6 else {}
             netlink.addr("add", index=index, address=str(address.ip), prefixlen=address.network.prefixlen, **flags)
@@ -270,6 +275,7 @@ class Lab:
                 "namespace": str(self.namespaces[node.name].path),
                 "interface": end.partition(".")[2],
                 "prefixes": bird.ipv6_prefixes(self.scenario, end),
+                "translating_prefix": node.nat64.prefix if node.nat64 else None,
                 "router_lifetime_s": network.router_lifetime_s,
                 "valid_lifetime_s": network.valid_lifetime_s,
                 "preferred_lifetime_s": network.preferred_lifetime_s,
@@ -338,7 +344,10 @@ def _set(netlink: IPRoute, index: int, master: int = 0) -> None:
 
 
 def _set_sysctls(namespace: Namespace, node: Node) -> None:
-    """Routers forward and have their addresses at once; everybody else is left as a stock kernel is."""
+    """Routers forward and have their addresses at once; everybody else is left as a stock kernel is, but for what a
+    host with a CLAT needs."""
+    for name, value in clat.SYSCTLS.items() if node.clat else ():
+        namespace.set_sysctl(name, value)
     if not node.role.forwards:
         return
     for what in ("all", "default"):

@@ -31,12 +31,13 @@ class Flows:
         directory = self._lab.directory / "traffic"
         directory.mkdir(exist_ok=True)
         port = itertools.count(_FIRST_PORT)
+        nodes = {node.name: node for node in self._lab.scenario.node}
         pending: list[tuple[Process, Path]] = []
         for index, traffic in enumerate(self._lab.scenario.traffic):
             first, second = traffic.between
-            addresses = traffic.addresses or tuple(
-                str(self._lab.scenario.find_node(name).traffic_address()) for name in traffic.between
-            )
+            addresses = traffic.ends(nodes)
+            if addresses is None:  # refused when the file was read
+                continue
             stop_s = self._lab.scenario.duration_s if traffic.stop_s is None else traffic.stop_s
             ways = ((first, second, *addresses), (second, first, addresses[1], addresses[0]))
             for source, sink, source_address, sink_address in ways:

@@ -28,7 +28,7 @@ class _Binding:
 def start_echo(lab: Lab) -> None:
     """The correspondents answer from now on."""
     sockets = [
-        {"namespace": str(lab.namespaces[node.name].path), "address": node.traffic_address()}
+        {"namespace": str(lab.namespaces[node.name].path), "address": node.traffic_addresses()[6]}
         for node in correspondents(lab)
     ]
     specification = lab.directory / "echo.json"
@@ -39,7 +39,7 @@ def start_echo(lab: Lab) -> None:
 
 
 def correspondents(lab: Lab) -> list[Node]:
-    return [node for node in lab.scenario.node if node.role is Role.CORRESPONDENT and node.traffic_address()]
+    return [node for node in lab.scenario.node if node.role is Role.CORRESPONDENT and 6 in node.traffic_addresses()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def measure(lab: Lab, agents: dict[str, Agent], node: Node, started_at: float) -
         return Measurement()
     at_s = time.monotonic() - started_at
     network = next((net for end, net in lab.attached.items() if end.partition(".")[0] == node.name), None)
-    ways = {one.name: str(one.traffic_address()) for one in correspondents(lab)}
+    ways = {one.name: one.traffic_addresses()[6] for one in correspondents(lab)}
     pairs = [Pair(own, address) for address in ways.values() for own in (home_address, binding.care_of_address)]
     round_trips = echo.round_trips_ms(lab.namespaces[node.name], pairs)
     found = []

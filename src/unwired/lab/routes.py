@@ -31,6 +31,8 @@ class _Edge:
     via: str
     version: int
     cost: float
+    entered_by: str
+    """The neighbour's own interface."""
 
 
 def default_prefix(version: int) -> str:
@@ -53,8 +55,9 @@ def _edges(scenario: Scenario) -> dict[str, list[_Edge]]:
                 if here == there:
                     continue
                 node, _, interface = here.partition(".")
+                neighbour, _, entered_by = there.partition(".")
                 for version, via in _ways(scenario, here, there).items():
-                    edges[node].append(_Edge(there.partition(".")[0], interface, via, version, delay_ms + _HOP_COST))
+                    edges[node].append(_Edge(neighbour, interface, via, version, delay_ms + _HOP_COST, entered_by))
     return edges
 
 
@@ -87,10 +90,11 @@ def static_routes(scenario: Scenario) -> list[Route]:
     """Every node's routes to every prefix that it is not in. Only routers and home agents carry others' traffic; a
     host whose routes all go one way has one default route."""
     edges = _edges(scenario)
+    passable = {version: _passable(scenario, edges, version) for version in (4, 6)}
     forwards = {node.name: node.role.forwards for node in scenario.node}
     routes: dict[tuple[str, int], list[Route]] = defaultdict(list)
     for prefix, owners in sorted(_owners(scenario).items(), key=lambda item: (item[0].version, item[0])):
-        for name, edge in _towards(owners, edges, forwards, prefix.version).items():
+        for name, edge in _towards(owners, passable[prefix.version], forwards).items():
             routes[name, prefix.version].append(Route(name, str(prefix), edge.via, edge.interface))
     result: list[Route] = []
     for (name, version), found in routes.items():
@@ -103,9 +107,17 @@ def static_routes(scenario: Scenario) -> list[Route]:
     return result
 
 
-def _towards(
-    owners: set[str], edges: dict[str, list[_Edge]], forwards: dict[str, bool], version: int
-) -> dict[str, _Edge]:
+def _passable(scenario: Scenario, edges: dict[str, list[_Edge]], version: int) -> dict[str, list[_Edge]]:
+    """The edges of one family, but for those into a NAT from outside: nobody there knows what lies behind it."""
+    outsides = {(node.name, node.nat.outside) for node in scenario.node if node.nat and version == 4}
+
+    def leads_on(edge: _Edge) -> bool:
+        return edge.version == version and (edge.neighbour, edge.entered_by) not in outsides
+
+    return {name: list(filter(leads_on, leaving)) for name, leaving in edges.items()}
+
+
+def _towards(owners: set[str], edges: dict[str, list[_Edge]], forwards: dict[str, bool]) -> dict[str, _Edge]:
     """The first edge of the shortest path from each node to the nearest owner (Dijkstra from the owners)."""
     distance = dict.fromkeys(owners, 0.0)
     first: dict[str, _Edge] = {}
@@ -113,8 +125,7 @@ def _towards(
     into: dict[str, list[tuple[str, _Edge]]] = defaultdict(list)
     for name, leaving in edges.items():
         for edge in leaving:
-            if edge.version == version:
-                into[edge.neighbour].append((name, edge))
+            into[edge.neighbour].append((name, edge))
     while waiting:
         reached, name = heapq.heappop(waiting)
         if reached > distance[name] or (name not in owners and not forwards[name]):

@@ -5,7 +5,9 @@ on its own; ``scenario_file`` reads a file and checks the parts against each oth
 """
 
 import ipaddress
+import itertools
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -52,12 +54,25 @@ def _address(text: str) -> str:
     return str(ipaddress.ip_address(text))
 
 
+def _translation_prefix(text: str) -> str:
+    prefix = ipaddress.IPv6Network(text)
+    if prefix.prefixlen != 96:
+        raise ValueError("a NAT64's prefix has a length of 96, for example 2001:db8:64::/96")
+    return str(prefix)
+
+
+def _ipv4_prefix(text: str) -> str:
+    return str(ipaddress.IPv4Network(text))
+
+
 Name: TypeAlias = Annotated[str, AfterValidator(_name)]
 InterfaceName: TypeAlias = Annotated[str, AfterValidator(_interface_name)]
 End: TypeAlias = Annotated[str, AfterValidator(_end)]
 InterfaceAddress: TypeAlias = Annotated[str, AfterValidator(_interface_address)]
 Prefix: TypeAlias = Annotated[str, AfterValidator(_prefix)]
 HostAddress: TypeAlias = Annotated[str, AfterValidator(_address)]
+TranslationPrefix: TypeAlias = Annotated[str, AfterValidator(_translation_prefix)]
+Ipv4Prefix: TypeAlias = Annotated[str, AfterValidator(_ipv4_prefix)]
 
 
 class _Part(BaseModel):
@@ -107,6 +122,33 @@ class Place(_Part):
     name: str = Field("", description="What a map writes there, for example Tokyo.")
 
 
+class NatPorts(StrEnum):
+    PRESERVED = "preserved"
+    """A mapping has the port of the host behind the NAT, where that is free."""
+    RANDOM = "random"
+
+
+class Nat(_Part):
+    """A NAT of IPv4 as Linux does it: address and port dependent mapping and filtering (RFC 4787)."""
+
+    outside: InterfaceName = Field(
+        description="The interface towards the outside: what leaves by it gets the first IPv4 address of it."
+    )
+    ports: NatPorts = Field(NatPorts.PRESERVED, description="The ports that mappings get.")
+    udp_timeout_s: int = Field(30, ge=1, description="How long a UDP mapping lives that has been used one way only.")
+    udp_stream_timeout_s: int = Field(120, ge=1, description="How long one that has been used both ways lives.")
+
+
+class Nat64(_Part):
+    """A translator between an IPv6-only network and IPv4 (RFC 6146)."""
+
+    prefix: TranslationPrefix = Field(description="What stands before IPv4 addresses (RFC 6052): a /96.")
+    pool: Ipv4Prefix = Field(
+        "192.168.64.0/24",
+        description="IPv4 addresses, one for each node behind it; private ones want a `nat` on the same router.",
+    )
+
+
 class Node(_Part):
     name: Name
     role: Role
@@ -129,6 +171,16 @@ class Node(_Part):
     attached: dict[InterfaceName, Name] = Field(
         default_factory=dict, description="Mobile node: the networks that its interfaces start in."
     )
+    nat: Nat | None = Field(None, description="Router: what it does to IPv4 addresses on their way out.")
+    nat64: Nat64 | None = Field(None, description="Router: its translator from and to IPv6-only networks.")
+    clat: bool = Field(
+        False,
+        description="Mobile node: it has a translator of its own (RFC 6877), which gives it an IPv4 default route by "
+        "an interface `clat` where router advertisements name a NAT64's prefix (RFC 8781).",
+    )
+    drops_icmp: bool = Field(
+        False, description="Router: it neither sends nor forwards ICMP errors, Packet Too Big among them."
+    )
     config: dict[str, Any] = Field(
         default_factory=dict,
         description="The configuration of this node's Unwired daemon, as in a file for `unwired run -c`. The lab "
@@ -137,20 +189,31 @@ class Node(_Part):
 
     def home_address(self) -> str | None:
         """A mobile node's home address, without its prefix length."""
-        section = self.config.get("mobile_node")
-        address = section.get("home_address") if isinstance(section, dict) else None
-        return str(address).partition("/")[0] if address else None
+        return self._home_address("home_address")
 
-    def traffic_address(self) -> str | None:
-        """The address that traffic uses when it names none: the home address, else the first one of an interface."""
-        first = next((address for addresses in self.interfaces.values() for address in addresses), None)
-        return self.home_address() or (first.partition("/")[0] if first else None)
+    def traffic_addresses(self) -> dict[int, str]:
+        """By IP version, the address that traffic uses when it names none: a home address that the configuration
+        states, else the first one of an interface."""
+        found = {version: address for key, version in (("home_address", 6), ("home_address_ipv4", 4))
+                 if (address := self._home_address(key)) is not None}  # fmt: skip
+        for first in map(ipaddress.ip_interface, itertools.chain.from_iterable(self.interfaces.values())):
+            found.setdefault(first.version, str(first.ip))
+        return found
+
+    def _home_address(self, key: str) -> str | None:
+        section = self.config.get("mobile_node")
+        text = str(section.get(key, "")) if isinstance(section, dict) else ""
+        try:
+            return str(ipaddress.ip_interface(text).ip)
+        except ValueError:  # none, a dynamic one, or a mistake, which the check of the configuration tells
+            return None
 
 
 class Link(Shape):
     """A wire between two interfaces."""
 
     between: tuple[End, End]
+    mtu: int | None = Field(None, ge=1280, le=9000, description="Of both interfaces; left out: 1500.")
 
 
 class Network(Shape):
@@ -168,6 +231,9 @@ class Network(Shape):
         "bird",
         description="Who sends them: BIRD 2, or the lab itself, which adds the routers' link-layer addresses as common "
         "routers do. Linux makes a new address optimistic (RFC 4429) only with them.",
+    )
+    dhcp: bool = Field(
+        True, description="The first router among the members that has an IPv4 address there gives out others by DHCP."
     )
     router_lifetime_s: int = Field(1800, ge=0, le=9000, description="0: not a default router.")
     valid_lifetime_s: int = Field(86_400, ge=0)
@@ -207,6 +273,8 @@ class FailureKind(StrEnum):
     """The node's Unwired daemon is killed with SIGKILL."""
     PARTITION = "partition"
     """Every frame on the named links disappears, both ways."""
+    NAT = "nat"
+    """The node's NAT forgets its mappings: new ones have random ports and the next one of its outside addresses."""
 
 
 class Fail(_Part):
@@ -222,7 +290,9 @@ class Fail(_Part):
     def _has_its_object(self) -> "Fail":
         is_partition = self.what is FailureKind.PARTITION
         if is_partition != bool(self.links) or is_partition == (self.node is not None):
-            raise ValueError("a partition has links; a site and a daemon have a node")
+            raise ValueError("a partition has links; a site, a daemon and a NAT have a node")
+        if self.what is FailureKind.NAT and self.until_s is not None:
+            raise ValueError("a NAT that has forgotten its mappings is not mended: leave until_s out")
         return self
 
     @property
@@ -233,10 +303,19 @@ class Fail(_Part):
 class _Traffic(_Part):
     between: tuple[Name, Name] = Field(description="Two nodes; the traffic runs in both directions.")
     addresses: tuple[HostAddress, HostAddress] | None = Field(
-        None, description="Left out: a mobile node's home address, else the first address of the node's interfaces."
+        None,
+        description="Left out: a mobile node's home address, else the first address of the node's interfaces, of the "
+        "first family (IPv6, IPv4) that both nodes have.",
     )
     start_s: float = Field(0, ge=0)
     stop_s: float | None = Field(None, gt=0, description="Left out: the end of the run.")
+
+    def ends(self, nodes: Mapping[str, Node]) -> tuple[str, str] | None:
+        """The addresses of both ends; None where the nodes, by name, have none of the same family."""
+        if self.addresses is not None:
+            return self.addresses
+        first, second = (nodes[name].traffic_addresses() for name in self.between)
+        return next(((first[version], second[version]) for version in (6, 4) if version in first.keys() & second), None)
 
 
 class Probe(_Traffic):

@@ -1,6 +1,7 @@
 """Reads a scenario file, with every mistake in it found at once."""
 
 import difflib
+import ipaddress
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
@@ -172,6 +173,7 @@ def _check(scenario: Scenario) -> Iterator[_Found]:
     yield from _check_traffic(scenario)
     yield from _check_agents(scenario)
     yield from _check_failures(scenario)
+    yield from _check_middleboxes(scenario)
     yield from _check_systems(scenario)
 
 
@@ -273,9 +275,13 @@ def _check_traffic(scenario: Scenario) -> Iterator[_Found]:
         for name in traffic.between:
             if name not in nodes:
                 yield _unknown(f"{key}.between", "node", name, list(nodes))
-            elif traffic.addresses is None and nodes[name].traffic_address() is None:
+            elif traffic.addresses is None and not nodes[name].traffic_addresses():
                 why = "Neither its interfaces nor a home address of its configuration give one"
                 yield f"{key}.between", f"{name} has no address", why, "Give one, or name both in addresses"
+        known = all(name in nodes and nodes[name].traffic_addresses() for name in traffic.between)
+        if known and traffic.ends(nodes) is None:
+            why = "One has IPv6 addresses only, the other one IPv4 addresses only"
+            yield f"{key}.between", "the two nodes have no family in common", why, "Name both addresses in addresses"
         if traffic.between[0] == traffic.between[1]:
             yield f"{key}.between", "both ends are the same node", "Traffic crosses the network", "Name two nodes"
         stop_s = scenario.duration_s if traffic.stop_s is None else traffic.stop_s
@@ -307,6 +313,8 @@ def _check_failures(scenario: Scenario) -> Iterator[_Found]:
             yield _unknown(f"{key}.node", "node", fail.node, list(nodes))
         elif fail.what is FailureKind.DAEMON and not nodes[str(fail.node)].config:
             yield f"{key}.node", f"{fail.node} runs no daemon", "A daemon is to be killed", "Name a node with config"
+        elif fail.what is FailureKind.NAT and nodes[str(fail.node)].nat is None:
+            yield f"{key}.node", f"{fail.node} has no NAT", "Its mappings are to be forgotten", "Name a node with nat"
         elif fail.what is FailureKind.SITE and not any(end.partition(".")[0] == fail.node for end in linked):
             yield f"{key}.node", f"{fail.node} is in no link", "A site fails by its links", "Name a node with a link"
         for end in fail.links:
@@ -316,6 +324,32 @@ def _check_failures(scenario: Scenario) -> Iterator[_Found]:
         if not fail.at_s < until_s <= scenario.duration_s:
             why = f"The run lasts duration_s = {scenario.duration_s:g}"
             yield key, "at_s < until_s <= duration_s does not hold", why, "Correct the times"
+
+
+def _check_middleboxes(scenario: Scenario) -> Iterator[_Found]:
+    """NATs, translators and filters."""
+    for index, node in enumerate(scenario.node):
+        key = f"node[{index}]"
+        for name, role in (("nat", Role.ROUTER), ("nat64", Role.ROUTER), ("drops_icmp", Role.ROUTER),
+                           ("clat", Role.MOBILE_NODE)):  # fmt: skip
+            if getattr(node, name) and node.role is not role:
+                what = f"is for a {role.value}, and {node.name} is a {node.role.value}"
+                yield f"{key}.{name}", what, "Other nodes do nothing with it", "Remove it or correct the role"
+        if node.nat is not None and not _ipv4(node.interfaces.get(node.nat.outside, [])):
+            why = "What leaves by it gets its IPv4 address"
+            yield f"{key}.nat.outside", f"{node.nat.outside} has no IPv4 address", why, "Name another or give it one"
+    for index, network in enumerate(scenario.network):
+        translates = any(
+            end.partition(".")[0] == node.name for end in network.members for node in scenario.node if node.nat64
+        )
+        if translates and network.advertise and network.advertiser != "lab":
+            why = "BIRD 2.0 does not advertise a NAT64's prefix (RFC 8781)"
+            fix = 'Add advertiser = "lab"'
+            yield f"network[{index}].advertiser", "does not fit a router with nat64", why, fix
+
+
+def _ipv4(addresses: list[str]) -> list[str]:
+    return [address for address in addresses if ipaddress.ip_interface(address).version == 4]
 
 
 def _check_systems(scenario: Scenario) -> Iterator[_Found]:
