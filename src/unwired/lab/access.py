@@ -1,5 +1,6 @@
 """What access networks and the hosts that visit them do about IPv4: DHCP servers, NATs and NAT64s, network managers."""
 
+import contextlib
 import ipaddress
 import json
 from collections.abc import Iterator, Mapping
@@ -9,6 +10,7 @@ from typing import Any
 from unwired.lab import host_manager, middlebox, translate
 from unwired.lab.namespace import Namespace
 from unwired.lab.processes import Process, Processes, module
+from unwired.lab.record import ConfigurationRecord
 from unwired.lab.scenario import Node, Role, Scenario
 
 MANAGER = "host-manager"
@@ -39,6 +41,10 @@ class Access:
             self._start_nat64(node)
             self._start_dhcp(node)
         self._start_manager(movable)
+
+    def configurations(self) -> tuple[ConfigurationRecord, ...]:
+        """Every IPv4 address so far that a network manager has made ready to be used."""
+        return () if self.manager is None else tuple(configurations(self.manager.log))
 
     def _start_nat64(self, node: Node) -> None:
         if node.nat64 is None:
@@ -111,8 +117,8 @@ def _ipv4(scenario: Scenario, end: str) -> list[ipaddress.IPv4Interface]:
     return [address for address in addresses if isinstance(address, ipaddress.IPv4Interface)]
 
 
-def ready_times(manager_log: Path) -> Iterator[dict[str, Any]]:
+def configurations(manager_log: Path) -> Iterator[ConfigurationRecord]:
     """What the network managers told of addresses that were ready to be used."""
     for line in manager_log.read_text(errors="replace").splitlines():
-        if line.startswith("{"):
-            yield json.loads(line)
+        with contextlib.suppress(ValueError, TypeError):  # a warning, or a line cut off
+            yield ConfigurationRecord(**json.loads(line))

@@ -127,6 +127,7 @@ def _handover(record: RunRecord, index: int, probes: Sequence[ProbeSeries]) -> H
         packets_late=sum(direction.packets_late for direction in directions),
         signalling_ms=(registered - started) * 1e3 if started is not None and registered is not None else None,
         registered_ms=(registered - window.usable_at) * 1e3 if registered is not None else None,
+        configuration_ms=_configuration_ms(record, move, window),
         directions=directions,
     )
 
@@ -185,6 +186,28 @@ def _signalling(notices: Sequence[NoticeRecord], move: MoveRecord, window: Windo
     return started, next((notice.at for notice in own if notice.name in REGISTERED and notice.at >= started), None)
 
 
+def _configuration_ms(record: RunRecord, move: MoveRecord, window: Window) -> float | None:
+    """Until the IPv4 address was ready with which the node registered first after the move."""
+    registered = next(
+        (
+            notice
+            for notice in record.notices
+            if notice.node == move.node and window.began_at <= notice.at < window.ends_at and notice.name in REGISTERED
+        ),
+        None,
+    )
+    if registered is None:
+        return None
+    ready = (
+        configuration.at
+        for configuration in record.configurations
+        if configuration.node == move.node
+        and configuration.address == registered.fields.get("care_of_address")
+        and window.usable_at <= configuration.at < registered.at
+    )
+    return next(((at - window.usable_at) * 1e3 for at in ready), None)
+
+
 # --- metrics and expectations ----------------------------------------------------------------------------------------
 
 
@@ -197,12 +220,20 @@ def measure(
     together = [handover for handover in handovers if handover.make_before_break]
     signalling = [handover.signalling_ms for handover in judged if handover.signalling_ms is not None]
     interruptions = [_number(handover.interruption_ms) for handover in judged if handover.directions]
+    configuration = [handover.configuration_ms for handover in judged if handover.configuration_ms is not None]
+    configured = [
+        _number(handover.interruption_ms) - (handover.configuration_ms or 0.0)
+        for handover in judged
+        if handover.directions
+    ]
     first = [_number(handover.interruption_ms) for handover in leaving if handover.directions]
     return {
         Metric.INTERRUPTION_MEDIAN_MS: _finite(statistics.median, interruptions),
         Metric.INTERRUPTION_MAX_MS: _finite(max, interruptions),
         Metric.LEAVING_HOME_INTERRUPTION_MAX_MS: _finite(max, first),
         Metric.SIGNALLING_MEDIAN_MS: _finite(statistics.median, signalling),
+        Metric.CONFIGURATION_MEDIAN_MS: _finite(statistics.median, configuration),
+        Metric.CONFIGURED_INTERRUPTION_MEDIAN_MS: _finite(statistics.median, configured),
         Metric.MOVES_DONE: float(sum(handover.interruption_ms is not None for handover in (*judged, *leaving))),
         Metric.PROBE_PACKETS_LOST: _finite(sum, [probe.lost for probe in probes]),
         Metric.PROBE_PACKETS_DUPLICATED: _finite(sum, [probe.duplicated for probe in probes]),

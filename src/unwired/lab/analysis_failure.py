@@ -69,9 +69,9 @@ def is_broken_at(record: RunRecord, at: float) -> bool:
 
 
 def broken(record: RunRecord) -> Iterator[tuple[FailureRecord, float]]:
-    """Every failure with the time at which it was mended."""
+    """Every failure that lasts, with the time at which it was mended."""
     for failure in record.failures:
-        if failure.what != HEAL:
+        if failure.what not in (HEAL, FailureKind.NAT):
             mended = (
                 other.at
                 for other in record.failures
@@ -83,6 +83,7 @@ def broken(record: RunRecord) -> Iterator[tuple[FailureRecord, float]]:
 def measure(record: RunRecord, found: Sequence[Failure]) -> dict[Metric, float | None]:
     sites = [failure.outage_ms for failure in found if failure.what == FailureKind.SITE]
     outages = [math.inf if outage is None else outage for outage in sites]
+    rebindings = [failure.outage_ms for failure in found if failure.what == FailureKind.NAT]
     killed = {failure.node for failure in found if failure.what == FailureKind.DAEMON}
     kills = [
         failure.packets_lost
@@ -93,6 +94,9 @@ def measure(record: RunRecord, found: Sequence[Failure]) -> dict[Metric, float |
     return {
         Metric.SITE_OUTAGE_MEDIAN_MS: _figure(statistics.median, outages),
         Metric.SITE_OUTAGE_MAX_MS: _figure(max, outages),
+        Metric.NAT_REBINDING_OUTAGE_MAX_MS: _figure(
+            max, [math.inf if outage is None else outage for outage in rebindings]
+        ),
         Metric.DAEMON_KILL_PACKETS_LOST: _figure(sum, kills),
         Metric.BINDINGS_LOST: _figure(sum, lost),
         Metric.FALSE_DETECTIONS: float(sum(1 for _ in false_detections(record))) if _has_set(record) else None,

@@ -3,7 +3,7 @@
 Run as ``python -m unwired.lab.capture SPECIFICATION``, a JSON file with ``captures``: each has a ``namespace`` (path),
 an ``interface``, the ``path`` of the file to write, and ``only_signalling``. Files are pcap with nanoseconds. With
 ``only_signalling`` a filter in the kernel lets through IPv6 with a mobility header, destination options, a routing
-header or ICMPv6, and mobility messages in an IPv6 tunnel.
+header or ICMPv6, mobility messages in an IPv6 tunnel, and all of these in UDP from or to port 4191 over IPv4.
 
 At SIGTERM it prints how many frames it wrote and how many the kernel had to drop, as a JSON object.
 """
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from unwired.lab import namespace
+from unwired.wire.datagram import PORT
 
 READY = "capture: ready"
 _SOL_PACKET = 263
@@ -36,10 +37,10 @@ _PCAP_NANOSECONDS = 0xA1B23C4D
 _LINKTYPE_ETHERNET = 1
 
 _LOAD_HALF, _LOAD_BYTE, _JUMP_IF_EQUAL, _RETURN = 0x28, 0x30, 0x15, 0x06
-_DROP, _ACCEPT = 10, 11
+_DROP, _ACCEPT = 22, 23
 _SIGNALLING = [
     (_LOAD_HALF, 0, 0, 12),
-    (_JUMP_IF_EQUAL, 2, _DROP, 0x86DD),
+    (_JUMP_IF_EQUAL, 2, 10, 0x86DD),
     (_LOAD_BYTE, 0, 0, 14 + 6),
     (_JUMP_IF_EQUAL, _ACCEPT, 4, 135),
     (_JUMP_IF_EQUAL, _ACCEPT, 5, 60),
@@ -48,6 +49,18 @@ _SIGNALLING = [
     (_JUMP_IF_EQUAL, 8, _DROP, 41),
     (_LOAD_BYTE, 0, 0, 14 + 40 + 6),
     (_JUMP_IF_EQUAL, _ACCEPT, _DROP, 135),
+    (_JUMP_IF_EQUAL, 11, _DROP, 0x0800),
+    (_LOAD_BYTE, 0, 0, 14 + 9),
+    (_JUMP_IF_EQUAL, 13, _DROP, 17),
+    (_LOAD_HALF, 0, 0, 14 + 20),
+    (_JUMP_IF_EQUAL, 17, 15, PORT),
+    (_LOAD_HALF, 0, 0, 14 + 20 + 2),
+    (_JUMP_IF_EQUAL, 17, _DROP, PORT),
+    (_LOAD_BYTE, 0, 0, 14 + 20 + 8 + 6),
+    (_JUMP_IF_EQUAL, _ACCEPT, 19, 135),
+    (_JUMP_IF_EQUAL, _ACCEPT, 20, 60),
+    (_JUMP_IF_EQUAL, _ACCEPT, 21, 43),
+    (_JUMP_IF_EQUAL, _ACCEPT, _DROP, 58),
     (_RETURN, 0, 0, 0),
     (_RETURN, 0, 0, _LARGEST_FRAME),
 ]

@@ -11,10 +11,12 @@ from unwired.lab.scenario import Role, Scenario, Shape
 
 @dataclass(frozen=True, slots=True)
 class Vertex:
-    """A node or a network. ``kind`` is a role's value, or ``network``."""
+    """A node or a network. ``kind`` is a role's value, or ``network``; ``notes`` are a node's functions, a network's
+    address families."""
 
     name: str
     kind: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +30,15 @@ class Edge:
 
 
 def vertices(scenario: Scenario) -> list[Vertex]:
-    nodes = [Vertex(node.name, node.role.value) for node in scenario.node]
-    return nodes + [Vertex(_network(network.name), "network") for network in scenario.network]
+    nodes = [Vertex(node.name, node.role.value, tuple(node.functions())) for node in scenario.node]
+    networks = [(network, tuple(scenario.families(network))) for network in scenario.network]
+    return nodes + [Vertex(_network(network.name), "network", families) for network, families in networks]
 
 
 def edges(scenario: Scenario) -> list[Edge]:
     """Links, memberships and, movable, the networks that an interface visits in the course of the scenario."""
     result = [
-        Edge(link.between[0].partition(".")[0], link.between[1].partition(".")[0], describe(link))
+        Edge(link.between[0].partition(".")[0], link.between[1].partition(".")[0], describe(link, link.mtu))
         for link in scenario.link
     ]
     for network in scenario.network:
@@ -45,7 +48,7 @@ def edges(scenario: Scenario) -> list[Edge]:
     return result
 
 
-def describe(shape: Shape) -> str:
+def describe(shape: Shape, mtu: int | None = None) -> str:
     """A wire's shape in a few words, empty for none."""
     parts = []
     if shape.delay_ms:
@@ -54,13 +57,17 @@ def describe(shape: Shape) -> str:
         parts.append(f"{shape.rate_mbit:g} Mbit/s")
     if shape.loss_percent:
         parts.append(f"{shape.loss_percent:g} % loss")
+    if mtu is not None:
+        parts.append(f"MTU {mtu}")
     return ", ".join(parts)
 
 
 def as_json(scenario: Scenario) -> dict[str, Any]:
     return {
         "scenario": scenario.name,
-        "vertices": [{"name": vertex.name, "kind": vertex.kind} for vertex in vertices(scenario)],
+        "vertices": [
+            {"name": vertex.name, "kind": vertex.kind, "notes": list(vertex.notes)} for vertex in vertices(scenario)
+        ],
         "edges": [
             {"between": [edge.first, edge.second], "label": edge.label, "movable": edge.movable}
             for edge in edges(scenario)
@@ -71,22 +78,24 @@ def as_json(scenario: Scenario) -> dict[str, Any]:
 def as_text(scenario: Scenario) -> str:
     lines = [f"{scenario.name}: {scenario.title}" if scenario.title else scenario.name, ""]
     for node in scenario.node:
-        lines.append(f"{node.name} ({node.role.value.replace('_', ' ')})")
+        lines.append(f"{node.name} ({', '.join([node.role.value.replace('_', ' '), *node.functions()])})")
         for interface, addresses in node.interfaces.items():
             where = _neighbours(scenario, f"{node.name}.{interface}") or _start(scenario, node.name, interface)
             lines.append(f"  {interface:<8} {', '.join(addresses) or '-':<28} {where}".rstrip())
     if scenario.network:
         lines.append("")
     for network in scenario.network:
-        shape = describe(network)
-        lines.append(f"[{network.name}]" + (f" {shape}" if shape else "") + f": {', '.join(network.members)}")
+        about = ", ".join(filter(None, [*scenario.families(network), describe(network)]))
+        lines.append(f"[{network.name}]" + (f" {about}" if about else "") + f": {', '.join(network.members)}")
     return "\n".join(lines) + "\n"
 
 
 def as_dot(scenario: Scenario) -> str:
     shapes = {"network": "ellipse", "router": "diamond", "mobile_node": "doublecircle"}
     lines = [f'graph "{scenario.name}" {{', "  node [shape=box];"]
-    lines += [f'  "{one.name}" [shape={shapes.get(one.kind, "box")}];' for one in vertices(scenario)]
+    for one in vertices(scenario):
+        label = "\\n".join(filter(None, [one.name, ", ".join(one.notes)]))
+        lines.append(f'  "{one.name}" [shape={shapes.get(one.kind, "box")}, label="{label}"];')
     for edge in edges(scenario):
         style = ", style=dashed" if edge.movable else ""
         lines.append(f'  "{edge.first}" -- "{edge.second}" [label="{edge.label}"{style}];')
@@ -127,6 +136,9 @@ def as_svg(scenario: Scenario) -> str:
         name = vertex.name.removeprefix("net:")
         width = 24 + 8 * len(name)
         radius = 16 if vertex.kind == "network" else 4
+        if vertex.notes:
+            notes = html.escape(", ".join(vertex.notes))
+            parts.append(f'<text x="{x:.0f}" y="{y + 29:.0f}" text-anchor="middle" fill="#566573">{notes}</text>')
         parts.append(
             f'<rect x="{x - width / 2:.0f}" y="{y - 16:.0f}" width="{width}" height="32" rx="{radius}"'
             f' fill="{_COLOURS[vertex.kind]}"/>'
@@ -210,7 +222,7 @@ def _neighbours(scenario: Scenario, end: str) -> str:
     for link in scenario.link:
         if end in link.between:
             other = link.between[1] if link.between[0] == end else link.between[0]
-            shape = describe(link)
+            shape = describe(link, link.mtu)
             return f"-- {other}" + (f" ({shape})" if shape else "")
     for network in scenario.network:
         if end in network.members:

@@ -68,6 +68,17 @@ class NoticeRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigurationRecord:
+    """An IPv4 address that became ready to be used on a node, ``by`` its DHCP client (``dhcp``) or its CLAT."""
+
+    node: str
+    at: float
+    interface: str
+    by: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class FailureRecord:
     """Something that broke, or was mended (``what`` is ``heal``), and when. ``node`` is the node concerned or the cut
     links. ``bindings_before`` and ``bindings_after`` are what each home agent that was not concerned held."""
@@ -82,7 +93,7 @@ class FailureRecord:
 @dataclass(frozen=True, slots=True)
 class CaptureRecord:
     """A capture of the signalling on one interface: IPv6 packets with a mobility header, destination options or a
-    routing header, and ICMPv6. Nanosecond pcap whose time stamps are seconds since 1970."""
+    routing header, and ICMPv6, also in UDP over IPv4. Nanosecond pcap whose time stamps are seconds since 1970."""
 
     node: str
     interface: str
@@ -103,6 +114,7 @@ class RunRecord:
     flows: tuple[FlowRecord, ...] = ()
     notices: tuple[NoticeRecord, ...] = ()
     captures: tuple[CaptureRecord, ...] = ()
+    configurations: tuple[ConfigurationRecord, ...] = ()
     paths: tuple[PathMeasured, ...] = ()
     failures: tuple[FailureRecord, ...] = ()
     bindings: dict[str, list[dict[str, Any]]] = field(default_factory=dict)

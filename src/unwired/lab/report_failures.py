@@ -24,6 +24,7 @@ _WORDS = {
     FailureKind.SITE: "The site of {node} disappears",
     FailureKind.DAEMON: "The daemon of {node} is killed",
     FailureKind.PARTITION: "Links cut: {node}",
+    FailureKind.NAT: "The NAT of {node} forgets its mappings",
     HEAL: "Mended: {node}",
 }
 

@@ -75,7 +75,7 @@ def broken_at(failures: Sequence[Failure], at_s: float) -> tuple[Failure, ...]:
     for failure in sorted(failures, key=lambda failure: failure.at_s):
         if failure.at_s <= at_s:
             found = [other for other in found if other.node != failure.node]
-            if failure.what != HEAL:
+            if failure.what not in (HEAL, FailureKind.NAT):
                 found.append(failure)
     return tuple(found)
 

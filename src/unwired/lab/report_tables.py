@@ -70,13 +70,15 @@ def handovers(result: Result) -> str:
                 escape(kind),
                 f"{item.at_s:.2f} s",
                 milliseconds(item.interruption_ms),
+                milliseconds(item.configuration_ms),
                 milliseconds(item.registered_ms),
                 milliseconds(item.signalling_ms),
                 str(item.packets_lost),
                 str(item.packets_late),
             ]
         )
-    heads = ["", "Move", "Kind", "At", "Interruption", "Link to registered", "Signalling", "Lost", "Late"]
+    heads = ["", "Move", "Kind", "At", "Interruption", "Of it DHCP or CLAT", "Link to registered"]
+    heads += ["Signalling", "Lost", "Late"]
     return table(heads, rows, 3)
 
 

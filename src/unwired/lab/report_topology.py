@@ -37,6 +37,7 @@ class _Visit:
 class _Edge:
     ends: tuple[str, str]
     shape: Shape
+    mtu: int | None = None
 
 
 def draw(view: View) -> str:
@@ -68,7 +69,8 @@ def draw(view: View) -> str:
 
 def _edges(scenario: Scenario) -> list[_Edge]:
     edges = [
-        _Edge((link.between[0].partition(".")[0], link.between[1].partition(".")[0]), link) for link in scenario.link
+        _Edge((link.between[0].partition(".")[0], link.between[1].partition(".")[0]), link, link.mtu)
+        for link in scenario.link
     ]
     for network in scenario.network:
         members = dict.fromkeys(end.partition(".")[0] for end in network.members)
@@ -164,12 +166,12 @@ def _draw_edge(drawing: Drawing, edge: _Edge, places: dict[str, tuple[float, flo
         return
     (x1, y1), (x2, y2) = (places[end] for end in edge.ends)
     drawing.line(x1, y1, x2, y2, "wire")
-    words = _shape_words(edge.shape)
+    words = _shape_words(edge.shape, edge.mtu)
     if words:
         drawing.text((x1 + x2) / 2, (y1 + y2) / 2 + 4, words, "wire-name", "middle")
 
 
-def _shape_words(shape: Shape) -> str:
+def _shape_words(shape: Shape, mtu: int | None) -> str:
     words = []
     if shape.delay_ms:
         words.append(f"{number(shape.delay_ms)} ms")
@@ -177,6 +179,8 @@ def _shape_words(shape: Shape) -> str:
         words.append(f"{number(shape.rate_mbit)} Mbit/s")
     if shape.loss_percent:
         words.append(f"{number(shape.loss_percent)} % loss")
+    if mtu is not None:
+        words.append(f"MTU {mtu}")
     return ", ".join(words)
 
 
@@ -184,6 +188,8 @@ def _draw_network(drawing: Drawing, view: View, name: str, x: float, y: float) -
     width = max(110.0, len(name) * 8 + 36)
     drawing.rect(x - width / 2, y - 17, width, 34, f"band {view.colour(name)}", 17)
     drawing.text(x, y + 5, name, "band-name", "middle")
+    scenario = view.record.scenario
+    drawing.text(x, y + 29, ", ".join(scenario.families(scenario.find_network(name))), "wire-name", "middle")
 
 
 def _draw_node(drawing: Drawing, scenario: Scenario, name: str, x: float, y: float) -> None:
@@ -193,4 +199,4 @@ def _draw_node(drawing: Drawing, scenario: Scenario, name: str, x: float, y: flo
     left = x - width / 2 + 22
     drawing.add("path", d=_ICONS[node.role], transform=f"translate({left:.1f},{y:.1f})", class_="icon")
     drawing.text(left + 18, y + 1, name, "node-name")
-    drawing.text(left + 18, y + 14, node.role.value.replace("_", " "), "node-role")
+    drawing.text(left + 18, y + 14, ", ".join([node.role.value.replace("_", " "), *node.functions()]), "node-role")

@@ -75,7 +75,8 @@ class Handover:
     other one's network stands where the move itself names none.
 
     ``interruption_ms`` is the worse direction's; ``signalling_ms`` is binding update sent to acknowledgement accepted;
-    ``registered_ms`` is new link usable to acknowledgement accepted. None: not seen.
+    ``registered_ms`` is new link usable to acknowledgement accepted. None: not seen. ``configuration_ms`` is what of it
+    the host took to have the IPv4 care-of address, by DHCP or a CLAT; None: the node registered with another one.
     """
 
     at_s: float
@@ -90,6 +91,7 @@ class Handover:
     packets_late: int
     signalling_ms: float | None
     registered_ms: float | None
+    configuration_ms: float | None = None
     directions: tuple[DirectionOfMove, ...] = ()
 
 

@@ -193,6 +193,7 @@ class _Runner:
             flows=tuple(self._flows.records),
             notices=tuple(sorted(self._notices(), key=lambda notice: notice.at)),
             captures=tuple(self._captures.records),
+            configurations=self._lab.access.configurations(),
             paths=tuple(sorted(self._paths, key=lambda path: path.at_s)),
             failures=failures,
             bindings=bindings,

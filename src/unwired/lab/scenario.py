@@ -187,6 +187,11 @@ class Node(_Part):
         "fills in [daemon]. Left out: no daemon runs here.",
     )
 
+    def functions(self) -> list[str]:
+        """What it does besides its role, in a word each."""
+        said = {"NAT": self.nat, "NAT64": self.nat64, "CLAT": self.clat, "drops ICMP": self.drops_icmp}
+        return [word for word, does in said.items() if does]
+
     def home_address(self) -> str | None:
         """A mobile node's home address, without its prefix length."""
         return self._home_address("home_address")
@@ -442,6 +447,12 @@ class Scenario(_Part):
     def addresses(self, end: str) -> list[str]:
         node, _, interface = end.partition(".")
         return self.find_node(node).interfaces[interface]
+
+    def families(self, network: Network) -> list[str]:
+        """The address families of the members of a network."""
+        addresses = [address for end in network.members for address in self.addresses(end)]
+        versions = {ipaddress.ip_interface(address).version for address in addresses}
+        return [f"IPv{version}" for version in (6, 4) if version in versions]
 
     def home_network(self, node: Node) -> str | None:
         """The network in which a mobile node is at home: the one whose members have its home prefix."""

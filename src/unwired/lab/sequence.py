@@ -16,7 +16,7 @@ from unwired.wire.address import format_address
 from unwired.wire.datagram import decode_datagram
 from unwired.wire.errors import DecodeError
 from unwired.wire.icmpv6 import RouterAdvertisement, RouterSolicitation
-from unwired.wire.ipv6 import Packet
+from unwired.wire.ipv6 import Outer, Packet
 from unwired.wire.mobility import MobilityMessage
 from unwired.wire.pcap import CaptureError, ip_offset, read_frames
 from unwired.wire.present import value_name
@@ -140,6 +140,9 @@ def _step(record: RunRecord, index: int, run: Sequence[Sighting]) -> Step | None
     if source == destination:
         return None
     label, detail = _words(first.packet)
+    tunnels = list(dict.fromkeys(_tunnel(sighting.packet.outer) for sighting in run if sighting.packet.outer))
+    if tunnels:
+        label, detail = f"{label} in {tunnels[0].split()[1]}", "; ".join([detail, *tunnels])
     return Step(first.at, last.at, source, destination, label, detail)
 
 
@@ -176,6 +179,13 @@ def _owner(record: RunRecord, address: bytes) -> str | None:
         if text in own or text == node.home_address():
             return node.name
     return None
+
+
+def _tunnel(outer: Outer) -> str:
+    """As one node saw the header around it: a NAT on the way makes a difference."""
+    ends = (outer.source, outer.source_port), (outer.destination, outer.destination_port)
+    source, destination = (f"{format_address(address)}{f':{port}' if port else ''}" for address, port in ends)
+    return f"in {'UDP' if outer.destination_port else 'IPv4'} {source} → {destination}"
 
 
 def _words(packet: Packet) -> tuple[str, str]:
