@@ -2,6 +2,7 @@
 message or a DecodeError."""
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 
 import strategies
@@ -10,8 +11,16 @@ from hypothesis import strategies as st
 
 from unwired.wire.errors import DecodeError
 from unwired.wire.ipv6 import Packet, decode_packet, encode_packet
-from unwired.wire.mobility import MobilityMessage, decode_mobility, encode_mobility
+from unwired.wire.mobility import (
+    MobilityMessage,
+    MobilityOption,
+    decode_mobility,
+    encode_mobility,
+    option_end,
+    options_start,
+)
 from unwired.wire.pcap import LINK_RAW, Frame
+from unwired.wire.rfc6275 import BindingRefreshRequest
 from unwired.wire.trace import find
 
 
@@ -21,6 +30,40 @@ def test_mobility_header(message: MobilityMessage) -> None:
     assert len(encoded) % 8 == 0
     assert len(encoded) == 8 + 8 * encoded[1]
     assert decode_mobility(encoded) == message
+
+
+def _options_of(header: bytes) -> Iterator[tuple[int, bytes]]:
+    """Where each option starts and all its bytes, padding left out."""
+    at = options_start(header)
+    while at < len(header):
+        end = at + 1 if header[at] == 0 else option_end(header, at)
+        if header[at] > 1:
+            yield at, header[at:end]
+        at = end
+
+
+@given(strategies.known_mobility_messages)
+def test_options_are_where_their_rfcs_want_them(message: MobilityMessage) -> None:
+    header = encode_mobility(message)
+    found = list(_options_of(header)) if message.LAYOUT.tail is None else []
+    assert [wire for _, wire in found] == [option.pack() for option in message.options]
+    for (at, _), option in zip(found, message.options, strict=True):
+        multiple, remainder = option.ALIGNMENT
+        assert at % multiple == remainder
+
+
+paddings = st.lists(st.sampled_from((b"\0", b"\1\0", b"\1\3abc")), max_size=3).map(b"".join)
+
+
+@given(st.lists(st.tuples(paddings, strategies.mobility_options), max_size=5), paddings)
+def test_options_in_any_order_with_padding_at_any_place(
+    parts: list[tuple[bytes, MobilityOption]], behind: bytes
+) -> None:
+    data = encode_mobility(BindingRefreshRequest())[:8]
+    data += b"".join(padding + option.pack() for padding, option in parts) + behind
+    data += bytes(-len(data) % 8)
+    header = data[:1] + bytes((len(data) // 8 - 1,)) + data[2:]
+    assert decode_mobility(header).options == tuple(option for _, option in parts)
 
 
 @given(strategies.any_packets)

@@ -12,13 +12,14 @@ and a layout names the family as its tail: ``"... sub_options:flow_sub_options"`
 is kept as it is.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from unwired.wire.errors import DecodeError
 from unwired.wire.generate import TAILS, Pack, Unpack, compile_pack, compile_unpack
-from unwired.wire.layout import Layout, Tail, parse_layout
+from unwired.wire.layout import NO_FIELDS, Layout, Tail, parse_layout
 
 _PAD1 = 0
 _PADN = 1
@@ -33,7 +34,7 @@ class Member:
     TYPE: ClassVar[int] = -1
     NAME: ClassVar[str] = "Unknown"
     REFERENCE: ClassVar[str] = ""
-    LAYOUT: ClassVar[Layout]
+    LAYOUT: ClassVar[Layout] = NO_FIELDS
     ALIGNMENT: ClassVar[tuple[int, int]] = (1, 0)
     pack: ClassVar[Pack]
 
@@ -65,7 +66,7 @@ def number_of(member: Member) -> int:
     return member.type if isinstance(member, UnknownSubOption | UnknownForm) else member.TYPE
 
 
-class Family:
+class Family(ABC):
     """The members by number; ``kind`` is the family's name in layouts."""
 
     def __init__(self, kind: str, name: str) -> None:
@@ -75,8 +76,9 @@ class Family:
         self.unpackers: dict[int, Unpack] = {}
         FAMILIES[kind] = self
 
+    @abstractmethod
     def declare(self, made: type[Any], layout: str) -> None:
-        raise NotImplementedError
+        """Give a new member its layout and functions."""
 
 
 FAMILIES: dict[str, Family] = {}

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar, dataclass_transform
 from unwired.wire.address import Address
 from unwired.wire.errors import DecodeError
 from unwired.wire.generate import TAILS, Pack, SharedType, Unpack, compile_pack, compile_unpack
-from unwired.wire.layout import Layout, Tail, parse_layout
+from unwired.wire.layout import NO_FIELDS, Layout, Tail, parse_layout
 from unwired.wire.nd_options import NdOption, decode_nd_options, encode_nd_options
 
 ICMPV6 = 58
@@ -26,7 +26,7 @@ class IcmpMessage:
     TYPE: ClassVar[int] = -1
     NAME: ClassVar[str] = "Unknown"
     REFERENCE: ClassVar[str] = ""
-    LAYOUT: ClassVar[Layout]
+    LAYOUT: ClassVar[Layout] = NO_FIELDS
     pack: ClassVar[Pack]
     """The message with the checksum field zero."""
 

@@ -268,15 +268,19 @@ def parse_layout(text: str, tails: Mapping[str, Tail]) -> Layout:
 
 def _check(items: list[Field], parts: list[Field], tail: Field | None, tails: Mapping[str, Tail]) -> None:
     """Every derived field has what it is derived from, and what needs one has it."""
-    derived = {(found[1], item.name) for item in items if (found := _DERIVED.fullmatch(item.kind))}
-    needed = {("count" if part.kind in COUNTED_SIZES else "present", part.name) for part in parts}
-    needed -= {("present", part.name) for part in parts if part.kind == "short_text"}
-    allowed = needed.copy()
+    given = {(found[1], item.name) for item in items if (found := _DERIVED.fullmatch(item.kind))}
+    needed = {("count", part.name) for part in parts if part.kind in COUNTED_SIZES}
+    needed |= {("present", part.name) for part in parts if part.kind in OPTIONAL_SIZES}
+    optional = set()
     if tail is not None:
-        allowed.add(("count", tail.name))
+        optional.add(("count", tail.name))
         if tails[tail.kind].number is not None:
             needed.add(("which", tail.name))
-    for role, name in needed - derived:
+    for role, name in needed - given:
         raise TypeError(f"{name} needs a field of kind {role} before it")
-    for role, name in derived - needed - allowed:
+    for role, name in given - needed - optional:
         raise TypeError(f"{role} of {name} without it")
+
+
+NO_FIELDS = parse_layout("", {})
+"""Of what has no declared layout."""

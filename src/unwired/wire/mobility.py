@@ -29,7 +29,7 @@ from typing import Any, ClassVar, TypeVar, dataclass_transform
 from unwired.wire.errors import DecodeError
 from unwired.wire.families import PADDING
 from unwired.wire.generate import TAILS, Pack, SharedType, Unpack, compile_pack, compile_unpack
-from unwired.wire.layout import Layout, Tail, parse_layout
+from unwired.wire.layout import NO_FIELDS, Layout, Tail, parse_layout
 
 NO_NEXT_HEADER = 59
 MOBILITY_HEADER = 135
@@ -46,7 +46,7 @@ class MobilityOption:
     TYPE: ClassVar[int] = -1
     NAME: ClassVar[str] = "Unknown"
     REFERENCE: ClassVar[str] = ""
-    LAYOUT: ClassVar[Layout]
+    LAYOUT: ClassVar[Layout] = NO_FIELDS
     ALIGNMENT: ClassVar[tuple[int, int]] = (1, 0)
     pack: ClassVar[Pack]
     """The option with its type and length, without padding."""
@@ -73,7 +73,7 @@ class MobilityMessage:
     TYPE: ClassVar[int] = -1
     NAME: ClassVar[str] = "Unknown"
     REFERENCE: ClassVar[str] = ""
-    LAYOUT: ClassVar[Layout]
+    LAYOUT: ClassVar[Layout] = NO_FIELDS
     pack: ClassVar[Pack]
     """The message data, without the options."""
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar, dataclass_transform
 from unwired.wire.address import Address
 from unwired.wire.errors import DecodeError
 from unwired.wire.generate import TAILS, Pack, Unpack, compile_pack, compile_unpack
-from unwired.wire.layout import Layout, parse_layout
+from unwired.wire.layout import NO_FIELDS, Layout, parse_layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class NdOption:
     TYPE: ClassVar[int] = -1
     NAME: ClassVar[str] = "Unknown"
     REFERENCE: ClassVar[str] = ""
-    LAYOUT: ClassVar[Layout]
+    LAYOUT: ClassVar[Layout] = NO_FIELDS
     pack: ClassVar[Pack]
 
 

@@ -53,8 +53,7 @@ def field_values(message: Any) -> dict[str, Value]:
     """The fields of a message, option or sub-option under their names, without the options, then the names of their
     values (``status_name``) and what the class computes from them (``lifetime_s``)."""
     names = [field.name for field in fields(message) if field.name not in ("options", "type")]
-    layout = getattr(type(message), "LAYOUT", None)
-    kinds = {field.name: field.kind for field in layout.fields} if layout else {}
+    kinds = {field.name: field.kind for field in message.LAYOUT.fields}
     values = {name: _plain(kinds.get(name, ""), getattr(message, name)) for name in names}
     values |= {f"{name}_name": value_name(message, name) for name in _value_names(type(message))}
     return values | {name: getattr(message, name) for name in _properties(type(message))}
