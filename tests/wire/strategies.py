@@ -70,16 +70,16 @@ def _values(kind: str) -> st.SearchStrategy[Any]:
 
 def _members(kind: str) -> st.SearchStrategy[Any]:
     """Of a family: lists of sub-options or of items of one form, or a form."""
-    declared = [_declared(cls) for cls in TAILS[kind].members.values()]
+    forms = [declared(cls) for cls in TAILS[kind].members.values()]
     unknown_numbers = st.sampled_from(sorted(set(range(2, 256)) - set(TAILS[kind].members)))
     if isinstance(FAMILIES.get(kind), Choice):
-        return st.one_of(*declared, st.builds(UnknownForm, unknown_numbers, st.binary(max_size=12)))
+        return st.one_of(*forms, st.builds(UnknownForm, unknown_numbers, st.binary(max_size=12)))
     if isinstance(FAMILIES.get(kind), SubOptions):
-        declared.append(st.builds(UnknownSubOption, unknown_numbers, st.binary(max_size=12)))
-    return st.lists(st.one_of(*declared), max_size=3).map(tuple)
+        forms.append(st.builds(UnknownSubOption, unknown_numbers, st.binary(max_size=12)))
+    return st.lists(st.one_of(*forms), max_size=3).map(tuple)
 
 
-def _declared(cls: type[Any], unit: int = 1, before: int = 0, **more: st.SearchStrategy[Any]) -> Any:
+def declared(cls: type[Any], unit: int = 1, before: int = 0, **more: st.SearchStrategy[Any]) -> Any:
     """Objects of a declared class. With ``unit``, ``before`` bytes and the fields are a multiple of it."""
     kinds = {field.name: field.kind for field in cls.LAYOUT.fields}
     given = {
@@ -103,25 +103,25 @@ def _fits(option: Any) -> bool:
 
 
 mobility_options: st.SearchStrategy[MobilityOption] = st.one_of(
-    *(_declared(cls) for cls in OPTIONS.values()),
+    *(declared(cls) for cls in OPTIONS.values()),
     st.builds(UnknownOption, unknown_option_numbers, st.binary(max_size=40)),
 )
 option_lists = st.lists(mobility_options, max_size=6).map(tuple)
 nd_options: st.SearchStrategy[NdOption] = st.one_of(
-    *(_declared(cls, unit=8, before=2) for cls in ND_OPTIONS.values()),
+    *(declared(cls, unit=8, before=2) for cls in ND_OPTIONS.values()),
     st.builds(UnknownNdOption, unknown_nd_numbers, _whole_nd_option),
 )
 nd_option_lists = st.lists(nd_options, max_size=5).map(tuple)
 known_mobility_messages: st.SearchStrategy[MobilityMessage] = st.one_of(
     *(
-        _declared(cls, unit=8, before=HEADER_SIZE, options=option_lists if cls.LAYOUT.tail is None else st.just(()))
+        declared(cls, unit=8, before=HEADER_SIZE, options=option_lists if cls.LAYOUT.tail is None else st.just(()))
         for cls in MESSAGES.values()
     )
 )
 _message_data = st.integers(0, 6).flatmap(lambda words: st.binary(min_size=2 + 8 * words, max_size=2 + 8 * words))
 unknown_messages = st.builds(UnknownMessage, unknown_message_numbers, _message_data)
 mobility_messages = st.one_of(known_mobility_messages, unknown_messages)
-known_icmp_messages: st.SearchStrategy[IcmpMessage] = st.one_of(*(_declared(cls) for cls in ICMP_MESSAGES.values()))
+known_icmp_messages: st.SearchStrategy[IcmpMessage] = st.one_of(*(declared(cls) for cls in ICMP_MESSAGES.values()))
 icmp_messages = st.one_of(
     known_icmp_messages, st.builds(UnknownIcmp, unknown_icmp_numbers, st.integers(0, 255), st.binary(max_size=40))
 )

@@ -4,6 +4,7 @@ A description holds the packet's addresses, its type, the fields by our names (i
 options in order and the checksum. Where tshark names a field is in ``FIELDS``; where it is wrong, in the comments.
 """
 
+import re
 import shutil
 import subprocess
 import xml.etree.ElementTree as ElementTree
@@ -13,15 +14,44 @@ from typing import Any
 
 import pytest
 
-from unwired.wire import icmpv6, nd_options, rfc4283, rfc4285, rfc5142, rfc6275
+from unwired.wire import (
+    icmpv6,
+    nd_options,
+    rfc3963,
+    rfc4283,
+    rfc4285,
+    rfc4866,
+    rfc5026,
+    rfc5094,
+    rfc5096,
+    rfc5142,
+    rfc5149,
+    rfc5213,
+    rfc5555,
+    rfc5568,
+    rfc5648,
+    rfc5844,
+    rfc5845,
+    rfc5846,
+    rfc5847,
+    rfc5949,
+    rfc6275,
+    rfc6463,
+    rfc6602,
+    rfc6705,
+    rfc6757,
+    rfc7148,
+)
+from unwired.wire.address import is_ipv4
+from unwired.wire.families import UnknownSubOption
 from unwired.wire.ipv6 import Packet
-from unwired.wire.mobility import MobilityMessage, MobilityOption, UnknownOption
+from unwired.wire.mobility import MESSAGES, MobilityMessage, MobilityOption, UnknownOption
 from unwired.wire.nd_options import UnknownNdOption
 
 Description = dict[str, Any]
 Element = ElementTree.Element
 
-FIELDS: dict[type, dict[str, str]] = {
+FIELDS: dict[type, dict[str, str | tuple[str, ...]]] = {
     rfc6275.BindingRefreshRequest: {},
     rfc6275.HomeTestInit: {"cookie": "mip6.hoti.cookie"},
     rfc6275.CareOfTestInit: {"cookie": "mip6.coti.cookie"},
@@ -73,6 +103,119 @@ FIELDS: dict[type, dict[str, str]] = {
         "authenticator": "mip6.auth.auth_data",
     },
     rfc4285.MessageId: {"timestamp": "mip6.mseg_id.timestamp"},
+    rfc5568.FastNeighborAdvertisement: {},
+    rfc5568.FastBindingUpdate: {
+        "sequence": "mip6.fbu.seqnr",
+        "acknowledge": "mip6.fbu.a_flag",
+        "home_registration": "mip6.fbu.h_flag",
+        "link_local_compatible": "mip6.fbu.l_flag",
+        "key_management": "mip6.fbu.k_flag",
+        "lifetime_s": "mip6.fbu.lifetime",
+    },
+    rfc5568.FastBindingAcknowledgment: {
+        "status": "mip6.fback.status",
+        "key_management": "mip6.fback.k_flag",
+        "sequence": "mip6.fback.seqnr",
+        "lifetime_s": "mip6.fback.lifetime",
+    },
+    rfc5568.HandoverInitiate: {
+        "sequence": "mip6.hi.seqnr",
+        "assign_address": "mip6.hi.s_flag",
+        "buffer": "mip6.hi.u_flag",
+        "code": "mip6.hi.code",
+    },
+    rfc5568.HandoverAcknowledge: {"sequence": "mip6.hack.seqnr", "code": "mip6.hack.code"},
+    rfc5847.Heartbeat: {
+        "unsolicited": "mip6.hb.u_flag",
+        "response": "mip6.hb.r_flag",
+        "sequence": "mip6.hb.seqnr",
+    },
+    rfc5846.BindingRevocationIndication: {
+        "trigger": "mip6.bri_r.trigger",
+        "sequence": "mip6.bri_seqnr",
+        "proxy_binding": "mip6.bri_ip",
+        "ipv4_only": "mip6.bri_iv",
+        "is_global": "mip6.bri_ig",
+    },
+    rfc5846.BindingRevocationAcknowledgement: {
+        "status": "mip6.bri_status",
+        "sequence": "mip6.bri_seqnr",
+        "proxy_binding": "mip6.bri_ap",
+        "ipv4_only": "mip6.bri_av",
+        "is_global": "mip6.bri_ag",
+    },
+    rfc3963.MobileNetworkPrefix: {"prefix_length": "mip6.nemo.mnp.pfl", "prefix": "mip6.nemo.mnp.mnp"},
+    rfc5568.MobilityHeaderLinkLayerAddress: {"code": "mip6.lla.optcode", "address": "mip6.lla"},
+    rfc4866.CgaParametersRequest: {},
+    rfc4866.CgaParameters: {"parameters": "mip6.cgar.cga_par"},
+    rfc4866.Signature: {"signature": "mip6.sign.sign"},
+    rfc4866.PermanentHomeKeygenToken: {"token": "mip6.phkt.phkt"},
+    rfc4866.CareOfTestInitOption: {},
+    rfc4866.CareOfTestOption: {"keygen_token": "mip6.mocot.co_keygen_tok"},
+    rfc5026.DnsUpdate: {"status": "mip6.dnsu.status", "remove": "mip6.dnsu.flag.r", "name": "mip6.dnsu.mn_id"},
+    rfc5096.ExperimentalMobilityHeader: {"data": "mip6.em.data"},
+    rfc5096.ExperimentalMobilityOption: {"data": "mip6.em.data"},
+    rfc5094.VendorSpecific: {"vendor": "mip6.vsm.vendorId", "subtype": "mip6.vsm.subtype", "data": "mip6.vsm.data"},
+    rfc5149.ServiceSelection: {"identifier": "mip6.ss.identifier"},
+    rfc5568.FastBindingAuthorizationData: {"spi": "mip6.badff.spi", "authenticator": "mip6.badff.auth"},
+    rfc5213.HomeNetworkPrefix: {"prefix_length": "mip6.nemo.mnp.pfl", "prefix": "mip6.nemo.mnp.mnp"},
+    rfc5213.HandoffIndicator: {"handoff": "mip6.hi"},
+    rfc5213.AccessTechnologyType: {"technology": "mip6.att"},
+    rfc5213.MobileNodeLinkLayerIdentifier: {"identifier": "mip6.mnlli.lli"},
+    rfc5213.LinkLocalAddress: {"address": "mip6.lila_lla"},
+    rfc5213.Timestamp: {"timestamp": "mip6.timestamp_tmp"},
+    rfc5847.RestartCounter: {"counter": "mip6.rc"},
+    rfc5555.Ipv4HomeAddress: {
+        "prefix_length": "mip6.ipv4ha.preflen",
+        "request_prefix": "mip6.ipv4ha.p_flag",
+        "address": "mip6.ipv4ha.ha",
+    },
+    rfc5555.Ipv4AddressAcknowledgement: {
+        "status": "mip6.ipv4aa.sts",
+        "prefix_length": "mip6.ipv4ha.preflen",
+        "address": "mip6.ipv4ha.ha",
+    },
+    rfc5555.NatDetection: {"force_udp_encapsulation": "mip6.natd.f_flag", "refresh_s": "mip6.natd.refresh_t"},
+    rfc5555.Ipv4CareOfAddress: {"address": "mip6.ipv4coa.addr"},
+    rfc5845.GreKey: {"key": "mip6.gre_key"},
+    rfc5568.MobilityHeaderIpv6Address: {
+        "code": "mip6.mhipv6ap.opt_code",
+        "prefix_length": "mip6.mhipv6ap.len",
+        "address": "mip6.mhipv6ap.ipv6_address",
+    },
+    rfc5648.BindingIdentifier: {
+        "binding_id": "mip6.bi.bid",
+        "status": "mip6.bi.status",
+        "home_and_foreign": "mip6.bi.h_flag",
+        "care_of_address": ("mip6.bi.coa_ipv6", "mip6.bi.coa_ipv4"),
+    },
+    rfc5844.Ipv4HomeAddressRequest: {"prefix_length": "mip6.ipv4ha.preflen", "address": "mip6.ipv4ha.ha"},
+    rfc5844.Ipv4HomeAddressReply: {
+        "status": "mip6.ipv4aa.sts",
+        "prefix_length": "mip6.ipv4ha.preflen",
+        "address": "mip6.ipv4ha.ha",
+    },
+    rfc5844.Ipv4DefaultRouterAddress: {"address": "mip6.ipv4dra.dra"},
+    rfc5844.Ipv4DhcpSupportMode: {"server": "mip6.ipv4dsm.s_flag"},
+    rfc5949.ContextRequest: {"requested": ("mip6.cr.req_type", "mip6.vsm.req_data")},
+    rfc5949.LocalMobilityAnchorAddress: {"address": ("mip6.lmaa.ipv6", "mip6.lmaa.ipv4")},
+    rfc6463.RedirectCapability: {},
+    rfc6463.Redirect: {"address": ("mip6.redir.addr_r2lma_ipv6", "mip6.redir.addr_r2lma_ipv4")},
+    rfc6463.LoadInformation: {
+        "priority": "mip6.load_inf.priority",
+        "sessions_in_use": "mip6.load_inf.sessions_in_use",
+        "maximum_sessions": "mip6.load_inf.maximum_sessions",
+        "used_capacity_kb_s": "mip6.load_inf.used_capacity",
+        "maximum_capacity_kb_s": "mip6.load_inf.maximum_capacity",
+    },
+    rfc6463.AlternateIpv4CareOfAddress: {"address": "mip6.alt_ip4"},
+    rfc6602.MobileNodeGroupIdentifier: {"subtype": "mip6.mng.sub_type", "group": "mip6.mng.mng_id"},
+    rfc6705.MagIpv6Address: {"address_length": "mip6.mag_ipv6.address_length", "address": "mip6.mag_ipv6.address"},
+    rfc6757.AccessNetworkIdentifier: {"sub_options": "mip6.acc_net_id"},
+    rfc7148.DelegatedMobileNetworkPrefix: {
+        "prefix_length": "mip6.dmnp.prefix_len",
+        "prefix": ("mip6.dmnp.dmnp_ipv6", "mip6.dmnp.dmnp_ipv4"),
+    },
     icmpv6.DestinationUnreachable: {"code": "icmpv6.code"},
     icmpv6.PacketTooBig: {"mtu": "icmpv6.mtu"},
     icmpv6.TimeExceeded: {"code": "icmpv6.code"},
@@ -128,12 +271,60 @@ FIELDS: dict[type, dict[str, str]] = {
         "prefix_length_code": "icmpv6.opt.pref64.plc",
     },
 }
-_OPTIONS_MISREAD = (rfc5142.HomeAgentSwitch.TYPE,)
-"""tshark 4.0 looks for the options of a Home Agent Switch six bytes before they start: they are not compared."""
-_MOBILITY = {cls.TYPE: cls for cls in FIELDS if issubclass(cls, MobilityMessage)}
+_OPTIONS_MISREAD = (rfc5142.HomeAgentSwitch.TYPE, rfc5568.FastNeighborAdvertisement.TYPE)
+"""Messages whose options are not compared: tshark 4.0 looks for those of a Home Agent Switch six bytes before they
+start, and for none in a Fast Neighbor Advertisement (RFC 4068 section 6.3.3)."""
+CUT_SHORT: dict[type, tuple[str, int]] = {
+    rfc4285.MobilityMessageAuthentication: ("authenticator", 7),
+    rfc4866.CareOfTestOption: ("keygen_token", 2),
+    rfc4866.CgaParameters: ("parameters", 2),
+    rfc4866.Signature: ("signature", 2),
+    rfc4866.PermanentHomeKeygenToken: ("token", 2),
+    rfc5026.DnsUpdate: ("name", 4),
+    rfc5094.VendorSpecific: ("data", 7),
+    rfc5096.ExperimentalMobilityOption: ("data", 2),
+    rfc5568.FastBindingAuthorizationData: ("authenticator", 6),
+}
+"""Options whose last field tshark 4.0 shows without its last two bytes, because it takes the option's length to count
+type and length, which it does not (RFC 6275 section 6.2.1): the field is read from the option's bytes, beginning with
+this one."""
+NOT_SHOWN: dict[type, tuple[str, ...]] = {
+    rfc6275.BindingUpdate: ("multicast_signaling", "distributed_mobility_management"),
+    rfc6275.BindingAcknowledgement: ("multicast_signaling", "distributed_mobility_management"),
+    rfc5568.HandoverInitiate: ("proxy", "forward"),
+    rfc5568.HandoverAcknowledge: ("buffer", "proxy", "forward"),
+    rfc5213.HomeNetworkPrefix: ("off_link",),
+    rfc5648.BindingIdentifier: ("priority",),
+    nd_options.Pref64: ("prefix",),
+}
+"""Fields that tshark 4.0 does not know: the flags of RFC 5949, 7028, 7411 and 8885 and the priority that RFC 6089 gives
+a binding; of a PREF64 option it shows the whole prefix only."""
+MISREAD: dict[type, str] = {
+    rfc6705.LocalizedRoutingInitiation: "tshark 4.0 reads its fields from the mobility header's first byte on",
+    rfc6705.LocalizedRoutingAcknowledgment: "tshark 4.0 reads its fields from the mobility header's first byte on",
+}
+"""Messages that tshark knows and reads where they are not."""
+_MOBILITY = {number: cls for number, cls in MESSAGES.items() if cls in FIELDS}
 _MOBILITY_OPTIONS = {cls.TYPE: cls for cls in FIELDS if issubclass(cls, MobilityOption)}
 _ICMP = {cls.TYPE: cls for cls in FIELDS if issubclass(cls, icmpv6.IcmpMessage)}
 _ND_OPTIONS = {cls.TYPE: cls for cls in FIELDS if issubclass(cls, nd_options.NdOption)}
+
+
+_NETWORK_FIELDS: dict[type, dict[str, tuple[str, ...]]] = {
+    rfc6757.NetworkIdentifier: {
+        "network_name": ("mip6.acc_net_id.net_name", "mip6.acc_net_id.net_name_data"),
+        "access_point_name": ("mip6.acc_net_id.ap_name",),
+    },
+    rfc6757.GeoLocation: {
+        "latitude": ("mip6.acc_net_id.geo.latitude_degrees",),
+        "longitude": ("mip6.acc_net_id.geo.longitude_degrees",),
+    },
+    rfc6757.OperatorIdentifier: {
+        "identifier_type": ("mip6.acc_net_id.op_id.type",),
+        "identifier": ("mip6.acc_net_id.op_id",),
+    },
+}
+_NETWORK = {cls.TYPE: cls for cls in _NETWORK_FIELDS}  # type: ignore[attr-defined]
 
 
 def run(program: str, *arguments: str) -> bytes:
@@ -145,7 +336,12 @@ def run(program: str, *arguments: str) -> bytes:
 
 def theirs(capture: Path) -> list[Description | None]:
     """What tshark says of each frame; None for one that has no mobility header or ICMPv6 message."""
-    return [_packet(element) for element in ElementTree.fromstring(run("tshark", "-r", str(capture), "-T", "pdml"))]
+    said = run("tshark", "-r", str(capture), "-T", "pdml").decode(errors="replace")
+    # It writes texts as they are, also characters that XML can't have.
+    return [_packet(element) for element in ElementTree.fromstring(_NO_XML.sub("?", said))]
+
+
+_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 def _raw(element: Element) -> str:
@@ -194,11 +390,13 @@ def _fields(cls: type, element: Element) -> dict[str, Any]:
     kinds = {field.name: field.kind for field in cls.LAYOUT.fields}  # type: ignore[attr-defined]
     found: dict[str, Any] = {}
     for name, theirs in FIELDS[cls].items():
-        elements = element.findall(f".//field[@name='{theirs}']")
+        names = theirs if isinstance(theirs, tuple) else (theirs,)
+        elements = [one for each in names for one in element.findall(f".//field[@name='{each}']")]
         if kinds[name] == "addresses":
             found[name] = [_raw(one) for one in elements]
         elif elements:
-            found[name] = _number(elements[0]) if kinds[name].isdigit() or kinds[name] == "flag" else _raw(elements[0])
+            is_number = kinds[name].isdigit() or kinds[name] in ("flag", "optional_number")
+            found[name] = _number(elements[0]) if is_number else _raw(elements[0])
         else:
             found[name] = ""
     return found
@@ -213,11 +411,13 @@ def _child(element: Element, name: str) -> Element:
 
 def _mobility(element: Element) -> Description:
     number = _number(_child(element, "mip6.mhtype"))
+    shared = element.find(".//field[@name='mip6.bri_br.type']")
+    cls = _MOBILITY.get(number if shared is None else (number, _number(shared)))
     # The fields of the message, apart from those of its options: some names serve both.
     area = element.find("field[@show='Mobility Options']") if number not in _OPTIONS_MISREAD else None
     return {
         "type": number,
-        "fields": _fields(_MOBILITY[number], element) if number in _MOBILITY else {},
+        "fields": {} if cls is None else _fields(cls, element),
         "options": [
             option for option in map(_mobility_option, area if area is not None else ()) if option["type"] not in (0, 1)
         ],
@@ -229,14 +429,43 @@ def _mobility_option(element: Element) -> Description:
     number = int(_raw(element)[:2], 16)
     if number not in _MOBILITY_OPTIONS:
         return {"type": number, "data": _raw(element)[4:]}
-    values = _fields(_MOBILITY_OPTIONS[number], element)
-    if number == rfc4285.MobilityMessageAuthentication.TYPE:
-        # tshark 4.0 leaves out the last two bytes: it takes the option's length to count type and length.
-        values["authenticator"] = _raw(element)[14:]
-    if number == rfc4283.MobileNodeIdentifier.TYPE and values["subtype"] != rfc4283.MobileNodeIdentifierSubtype.NAI:
+    cls = _MOBILITY_OPTIONS[number]
+    values = _fields(cls, element)
+    if cls in CUT_SHORT:
+        name, start = CUT_SHORT[cls]
+        values[name] = _raw(element)[2 * start :]
+    if cls is rfc4283.MobileNodeIdentifier and values["subtype"] != rfc4283.MobileNodeIdentifierSubtype.NAI:
         # tshark 4.0 shows identifiers of subtypes that it knows only.
         values["identifier"] = _raw(element)[6:]
+    if cls is rfc5949.ContextRequest:
+        values["requested"] = _requested(element)
+    if cls is rfc6757.AccessNetworkIdentifier:
+        values["sub_options"] = [_network(one) for one in element.findall(".//field[@name='mip6.acc_net_id']")]
     return {"type": number, **values}
+
+
+def _requested(element: Element) -> list[Description]:
+    """Types and data of the options that a context request names."""
+    found: list[Description] = []
+    for one in element.iter("field"):
+        if one.get("name") == "mip6.cr.req_type":
+            found.append({"type": _number(one), "data": ""})
+        elif one.get("name") == "mip6.vsm.req_data":
+            found[-1]["data"] = _raw(one)
+    return found
+
+
+def _network(element: Element) -> Description:
+    """A sub-option of the access network identifier; tshark 4.0 does not know all types."""
+    number = _number(_child(element, "mip6.acc_net_id.ani"))
+    cls = _NETWORK.get(number)
+    if cls is None:
+        return {"type": number, "data": "".join(_raw(one) for one in element.findall("field") if not one.get("name"))}
+    return {"type": number, **{name: _raw_of(element, theirs) for name, theirs in _NETWORK_FIELDS[cls].items()}}
+
+
+def _raw_of(element: Element, names: tuple[str, ...]) -> str:
+    return next((_raw(one) for name in names for one in element.findall(f".//field[@name='{name}']")), "")
 
 
 def _icmp(element: Element) -> Description:
@@ -285,8 +514,33 @@ def _our_fields(message: Any) -> dict[str, Any]:
 
 def _comparable(value: Any) -> Any:
     if isinstance(value, tuple):
-        return [one.hex() for one in value]
-    return value.hex() if isinstance(value, bytes) else int(value)
+        return [_comparable_item(one) for one in value]
+    if value is None:
+        return ""
+    return _hexadecimal(value) if isinstance(value, bytes) else int(value)
+
+
+def _comparable_item(item: Any) -> Any:
+    if isinstance(item, bytes):
+        return item.hex()
+    if isinstance(item, UnknownSubOption):
+        return {"type": item.type, "data": item.data.hex()}
+    if type(item) not in _NETWORK_FIELDS:
+        return {"type": item.TYPE, "data": item.pack()[2:].hex()}
+    kinds = {field.name: field.kind for field in item.LAYOUT.fields}
+    names = _NETWORK_FIELDS[type(item)]
+    return {"type": item.TYPE, **{name: _raw_value(getattr(item, name), kinds[name]) for name in names}}
+
+
+def _raw_value(value: int | bytes, kind: str) -> str:
+    if isinstance(value, bytes):
+        return value.hex()
+    return value.to_bytes(3, signed=True).hex() if kind == "signed24" else value.to_bytes(1).hex()
+
+
+def _hexadecimal(value: bytes) -> str:
+    """IPv4 addresses as on the wire."""
+    return (value[12:] if len(value) == 16 and is_ipv4(value) else value).hex()
 
 
 def _our_option(option: Any) -> Description:
