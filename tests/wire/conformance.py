@@ -155,7 +155,22 @@ def page() -> str:
         ("code", "name", "content", "RFC, section"),
         ((row.code, row.name, row.content, row.reference) for row in DHCPV6_OPTIONS.values()),
     )
+    made.table(
+        "Where tshark differs",
+        ("message or option", "what tshark 4.0 does, and what is done about it"),
+        sorted((cls.NAME, text) for cls, text in _differences()),  # type: ignore[attr-defined]
+    )
     return "\n".join(made.lines)
+
+
+def _differences() -> Iterator[tuple[type, str]]:
+    """The listed exceptions of ``tshark.py``, in words."""
+    for cls, names in tshark.NOT_SHOWN.items():
+        yield cls, f"does not show {', '.join(f'`{name}`' for name in names)}: not compared"
+    for cls, (name, _) in tshark.CUT_SHORT.items():
+        yield cls, f"shows `{name}` without its last two bytes: read from the option's bytes"
+    for cls, reason in tshark.MISREAD.items():
+        yield cls, f"{reason}: not compared"
 
 
 if __name__ == "__main__":

@@ -300,8 +300,8 @@ NOT_SHOWN: dict[type, tuple[str, ...]] = {
 """Fields that tshark 4.0 does not know: the flags of RFC 5949, 7028, 7411 and 8885 and the priority that RFC 6089 gives
 a binding; of a PREF64 option it shows the whole prefix only."""
 MISREAD: dict[type, str] = {
-    rfc6705.LocalizedRoutingInitiation: "tshark 4.0 reads its fields from the mobility header's first byte on",
-    rfc6705.LocalizedRoutingAcknowledgment: "tshark 4.0 reads its fields from the mobility header's first byte on",
+    rfc6705.LocalizedRoutingInitiation: "reads its fields from the mobility header's first byte on",
+    rfc6705.LocalizedRoutingAcknowledgment: "reads its fields from the mobility header's first byte on",
 }
 """Messages that tshark knows and reads where they are not."""
 _MOBILITY = {number: cls for number, cls in MESSAGES.items() if cls in FIELDS}
