@@ -18,16 +18,19 @@ from unwired.core.door import (
     ReleaseAddress,
     Send,
 )
+from unwired.core.forwarding import Direction, Tunnel
 from unwired.core.home_agent import HomeAgent
 from unwired.core.notices import Notice
 from unwired.core.settings import HomeAgentSettings, HomePrefix, SecurityAssociation, Subscriber
 from unwired.core.subscribers import Subscribers
 from unwired.dataplane.table import MemoryTable
 from unwired.wire.address import Address, parse_address
-from unwired.wire.ipv6 import Packet, decode_packet, encode_packet
+from unwired.wire.datagram import PORT, decode_datagram, encode_datagram
+from unwired.wire.ipv6 import Outer, Packet
 from unwired.wire.mobility import MobilityOption, encode_mobility
 from unwired.wire.rfc4283 import MobileNodeIdentifier
 from unwired.wire.rfc4285 import MessageId, ntp_timestamp
+from unwired.wire.rfc5555 import Ipv4CareOfAddress
 from unwired.wire.rfc6275 import AlternateCareOfAddress, BindingAcknowledgement, BindingUpdate
 
 HOME_AGENT = parse_address("2001:db8:100::1")
@@ -40,6 +43,20 @@ CORRESPONDENT = parse_address("2001:db8:c::1")
 NAME = b"mn@example.org"
 KEY = SecurityAssociation(256, bytes(range(16)))
 OTHER_KEY = SecurityAssociation(300, bytes(range(16, 32)))
+HOME_AGENT_IPV4 = parse_address("198.51.100.1")
+HOME_PREFIX_IPV4 = (parse_address("203.0.113.0"), 96 + 24)
+POOL_IPV4 = (parse_address("203.0.113.128"), 96 + 25)
+PREFIX_POOL_IPV4 = (parse_address("10.64.0.0"), 96 + 16)
+STATIC_IPV4 = parse_address("203.0.113.7")
+CARE_OF_IPV4 = parse_address("192.0.2.10")
+PRIVATE_CARE_OF = parse_address("192.168.1.10")
+NAT = parse_address("192.0.2.99")
+DUAL_STACK: dict[str, Any] = {
+    "address_ipv4": HOME_AGENT_IPV4,
+    "home_prefixes_ipv4": (HOME_PREFIX_IPV4,),
+    "pool_ipv4": (POOL_IPV4,),
+    "mobile_prefix_pool_ipv4": (PREFIX_POOL_IPV4,),
+}
 LINK_LOCAL = parse_address("fe80::1")
 MAC = bytes.fromhex("020000000001")
 HOME_LINK = 7
@@ -114,7 +131,7 @@ class Driver:
             assert not self.unwritten or action.token > self.unwritten[-1].token
             self.unwritten.append(action)
         elif isinstance(action, Send):
-            self.sent.append(replace(action, packet=decode_packet(encode_packet(action.packet))))
+            self.sent.append(replace(action, packet=decode_datagram(encode_datagram(action.packet))))
             self.watch(self.sent[-1])
         elif isinstance(action, Notify):
             self.notices.append(action.notice)
@@ -161,7 +178,7 @@ class Driver:
     def receive(self, packet: Packet, interface: int = 1) -> list[Packet]:
         """Hand in a packet as it comes off the wire; what was sent on account of it."""
         before = len(self.sent)
-        self.engine.receive(decode_packet(encode_packet(packet)), interface, self.now)
+        self.engine.receive(decode_datagram(encode_datagram(packet)), interface, self.now)
         self.settle()
         return [action.packet for action in self.sent[before:]]
 
@@ -190,6 +207,45 @@ class Driver:
             link_local=link_local, extra=extra,
         )  # fmt: skip
         return acknowledgement(self.receive(packet, interface))
+
+    def update_ipv4(self, sequence: int = 1, lifetime_units: int = 60, **how: Any) -> BindingAcknowledgement | None:
+        """The same from an IPv4 network; ``packet_ipv4`` has the parameters."""
+        return acknowledgement(self.receive(self.packet_ipv4(sequence, lifetime_units, **how)))
+
+    def packet_ipv4(
+        self,
+        sequence: int,
+        lifetime_units: int = 60,
+        *,
+        care_of: Address = CARE_OF_IPV4,
+        seen_as: tuple[Address, int] | None = None,
+        udp: bool = True,
+        force_udp: bool = False,
+        home: Address = HOME,
+        key: SecurityAssociation | None = KEY,
+        name: bytes | None = NAME,
+        timestamp: int | None = -1,
+        option: bool = True,
+        extra: tuple[MobilityOption, ...] = (),
+        to: Address = HOME_AGENT,
+    ) -> Packet:
+        """A binding update from ``care_of``, which a NAT makes ``seen_as``, an address and a port, of."""
+        options: list[MobilityOption] = list(extra)
+        if option:
+            options.append(Ipv4CareOfAddress(care_of))
+        if name is not None:
+            options.append(MobileNodeIdentifier(name))
+        if timestamp is not None:
+            options.append(MessageId(ntp_timestamp(self.now.wall) if timestamp == -1 else timestamp))
+        update = BindingUpdate(
+            sequence, lifetime_units, True, True, force_udp_encapsulation=force_udp, options=tuple(options)
+        )
+        data = encode_mobility(update)
+        if key is not None:
+            update, data = sign(update, key, care_of, home)
+        source, port = seen_as or (care_of, PORT)
+        outer = Outer(source, HOME_AGENT_IPV4, *((port, PORT) if udp else (0, 0)))
+        return Packet(home, to, update, data=data, outer=outer)
 
     def packet(
         self,
@@ -234,6 +290,10 @@ class Driver:
     def notice_names(self) -> list[str]:
         return [notice.name for notice in self.notices]
 
+    def tunnel(self, home: Address = HOME) -> Tunnel | None:
+        """The tunnel that packets for a home address of either family go into."""
+        return self.table.tunnel_of(0, Direction.TO_HOME_ADDRESS, home)
+
     def tunnel_peer(self, home: Address = HOME) -> Address | None:
         """Where the table sends packets for a home address."""
         rows = self.table.rows()
@@ -244,6 +304,10 @@ class Driver:
 
     def accepted_from(self, home: Address = HOME) -> set[Address]:
         return {row.outer_source for row in self.table.rows().accepts if row.address == home}
+
+    def places_accepted_from(self, home: Address = HOME) -> set[tuple[Address, int]]:
+        """The same with the UDP ports, 0: without UDP."""
+        return {(row.outer_source, row.outer_port) for row in self.table.rows().accepts if row.address == home}
 
 
 def acknowledgement(packets: list[Packet]) -> BindingAcknowledgement | None:

@@ -416,7 +416,7 @@ def test_path_mtu_of_the_tunnel() -> None:
     driver.receives(Packet(OTHER_AGENT, care_of(1), PacketTooBig(1300, quoted)))
     driver.receives(Packet(OTHER_AGENT, care_of(1), PacketTooBig(1400, quoted.replace(HOME_AGENT, OTHER_AGENT))))
     mtus = [action.tunnel.mtu for action in driver.of(SetTunnel)]
-    assert mtus == [1360, 1280]
+    assert mtus == [1360, 1260]
     assert driver.node.drops == {Drop.UNRELATED_ERROR: 1}
     driver.down()
     driver.visit(2)

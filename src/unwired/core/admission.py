@@ -4,6 +4,7 @@
 2. Proof and freshness: RFC 4285 sections 5 and 6.
 3. Whose home address it is, and the sequence number: RFC 6275 sections 10.3.1 and 9.5.1.
 4. The home agent's own tests of a registration: section 10.3.1.
+5. Whether UDP may be forced: RFC 5555 section 4.5.
 """
 
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from unwired.core.binding_cache import Binding, BindingCache, is_newer
 from unwired.core.binding_states import HAS_SEQUENCE, State
 from unwired.core.door import Now
 from unwired.core.home_link import HomeLink
+from unwired.core.ipv4_assignment import Ipv4Assignments
 from unwired.core.notices import Drop
 from unwired.core.roster import Roster
 from unwired.core.settings import HomeAgentSettings, SecurityAssociation, Subscriber
@@ -26,11 +28,18 @@ DETECTIONS_MAX = 4096
 
 
 class Refusal(NamedTuple):
-    """An update to be answered with this status; ``sequence`` and ``timestamp`` in place of the update's own."""
+    """An update to be answered with this status; ``sequence`` and ``timestamp`` in place of the update's own.
+    ``reason`` is what people are told in place of the status's name."""
 
     status: BindingStatus
     sequence: int | None = None
     timestamp: int | None = None
+    reason: str | None = None
+
+
+FORCED_UDP_REFUSED = Refusal(BindingStatus.MIPV6_ID_MISMATCH, reason="forced_udp")
+"""RFC 5555 section 4.5 wants 144, which IANA has as that of RFC 4285. A mobile node can tell: the timestamp that comes
+back is its own and not corrected (docs/dual-stack.md)."""
 
 
 class Admission:
@@ -43,8 +52,10 @@ class Admission:
         subscribers: SubscriberLookup,
         cache: BindingCache,
         home_link: HomeLink,
+        assignments: Ipv4Assignments,
     ) -> None:
         self._settings = settings
+        self._assignments = assignments
         self._home_agents = frozenset(roster.addresses)
         self._ours = self._home_agents | frozenset(roster.locators)
         self._subscribers = subscribers
@@ -90,6 +101,9 @@ class Admission:
             status = self._reason_to_refuse(request, binding)
             if status is not None:
                 return Refusal(status)
+            # Only where the update came in UDP is there a port to send to.
+            if update.force_udp_encapsulation and not (request.is_in_udp and self._settings.allow_forced_udp):
+                return FORCED_UDP_REFUSED
         return None
 
     def owner(self, home_address: Address) -> Subscriber | None:
@@ -113,8 +127,12 @@ class Admission:
         # What the cache has was checked when it came in: a refresh need not pay for it again.
         if binding is None and not is_unicast_routable(request.home_address):
             return Drop.FORGED_SOURCE
-        if (binding is None or care_of_address != binding.care_of_address) and (
-            not is_unicast_routable(care_of_address) or is_ipv4(care_of_address)
+        if (binding is None or care_of_address != binding.care_of_address) and not is_unicast_routable(care_of_address):
+            return Drop.FORGED_SOURCE
+        if is_ipv4(care_of_address) is (request.outer is None):
+            return Drop.FORGED_SOURCE
+        if request.outer is not None and (
+            source != request.home_address or not is_unicast_routable(request.signed_care_of_address)
         ):
             return Drop.FORGED_SOURCE
         if source != care_of_address and (is_multicast(source) or source == UNSPECIFIED):
@@ -137,7 +155,7 @@ class Admission:
     ) -> Refusal | None:
         option, message_id = request.authentication, request.message_id
         if option is None or not is_authentic(
-            option, request.packet.data, association, request.care_of_address, request.home_address
+            option, request.packet.data, association, request.signed_care_of_address, request.home_address
         ):
             return Refusal(BindingStatus.MIPV6_AUTH_FAIL)
         if message_id is None:
@@ -150,7 +168,7 @@ class Admission:
 
     def _reason_to_refuse(self, request: Request, binding: Binding | None) -> BindingStatus | None:
         home_address, care_of_address = request.home_address, request.care_of_address
-        if request.packet.home_address is None:
+        if request.packet.home_address is None and request.outer is None:
             # "A Home Address destination option MUST be present": from home there is nothing to tunnel to.
             return BindingStatus.REASON_UNSPECIFIED
         if binding is not None and binding.state == State.BOUND and care_of_address == binding.care_of_address:
@@ -178,6 +196,13 @@ class Admission:
     def leads_back(self, care_of_address: Address) -> bool:
         """Whether a tunnel to this address would end at a home agent or at a home address. What is sent to a home
         address is for a tunnel again, which may be the same; and on a virtual home link there is nothing else."""
+        if is_ipv4(care_of_address):
+            return (
+                care_of_address == self._settings.address_ipv4
+                or self._assignments.owner(care_of_address) is not None
+                or self._cache.of(care_of_address) is not None
+                or (not self._home_link.is_real and self._assignments.is_home_address(care_of_address))
+            )
         if care_of_address in self._ours or self._subscribers.by_home_address(care_of_address) is not None:
             return True
         return not self._home_link.is_real and self._prefix_of(care_of_address) is not None

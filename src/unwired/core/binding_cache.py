@@ -10,23 +10,29 @@ from math import isfinite
 
 from unwired.core.binding_states import State
 from unwired.core.door import Now
+from unwired.core.forwarding import Encapsulation
 from unwired.core.global_binding import GlobalBinding, Order
+from unwired.core.settings import Prefix
 from unwired.core.timers import Bucket, Wheel
-from unwired.wire.address import UNSPECIFIED, Address
+from unwired.wire.address import UNSPECIFIED, UNSPECIFIED_IPV4, Address, is_ipv4, network
 from unwired.wire.rfc4285 import ntp_timestamp
 from unwired.wire.rfc6275 import LIFETIME_UNIT_S
+from unwired.wire.state_synchronization import DUAL_STACK_SIZE, DualStack
 
 SEQUENCE_NUMBERS = 1 << 16
 _KEY = b"home_agent:"
 _FORMAT = 2
+_FORMAT_DUAL_STACK = 3
 #     format  state  flags  sequence  lifetime_units  timestamp  ends_at (seconds since 1970)  tunnel  care_of_address
 _BEFORE_SETS = struct.Struct("!BBBHHQdI16s")
 #     the same, then  version  primary's locator
 _RECORD = struct.Struct("!BBBHHQdI16sQ16s")
+#     the same, then  DualStack.pack(), where there is anything of IPv4
+_DUAL_STACK = struct.Struct(f"!BBBHHQdI16sQ16s{DUAL_STACK_SIZE}s")
 _LINK_LOCAL = 1
 _SWITCHED = 2
 _ALONE = (UNSPECIFIED,)
-_LAYOUTS = {1: _BEFORE_SETS, _FORMAT: _RECORD}
+_LAYOUTS = {1: _BEFORE_SETS, _FORMAT: _RECORD, _FORMAT_DUAL_STACK: _DUAL_STACK}
 _KEPT_STATES = {int(state): state for state in (State.BOUND, State.DELETED, State.REMEMBERED)}
 
 
@@ -34,16 +40,18 @@ class Binding:
     """What is known of one home address; slots and shared objects, because there are very many.
 
     ``ends_at`` is monotonic: the end of the lifetime when bound, else when to forget. ``timestamp`` is the last one
-    accepted (RFC 4285 section 6), 0 without. ``previous`` are care-of addresses still accepted from, each with the
-    monotonic time until when. ``requests`` counts binding refresh requests since the last update.
+    accepted (RFC 4285 section 6), 0 without. ``previous`` are care-of addresses still accepted from, each with its UDP
+    port and the monotonic time until when. ``requests`` counts binding refresh requests since the last update.
 
     ``primary`` is the number of the member that is the primary home agent (``Roster``); ``version`` and ``switched``
-    are those of ``GlobalBinding``.
+    are those of ``GlobalBinding``. ``dual_stack`` is None when there is nothing of IPv4: most bindings should pay for
+    none of it.
     """
 
     __slots__ = (
         "bucket",
         "care_of_address",
+        "dual_stack",
         "ends_at",
         "home_address",
         "lifetime_units",
@@ -70,11 +78,49 @@ class Binding:
         self.tunnel = 0
         self.link_local = False
         self.requests = 0
-        self.previous: tuple[tuple[Address, float], ...] = ()
+        self.previous: tuple[tuple[Address, int, float], ...] = ()
         self.primary = 0
         self.version = 0
         self.switched = False
+        self.dual_stack: DualStack | None = None
         self.bucket: Bucket[Binding] | None = None
+
+    @property
+    def care_of_port(self) -> int:
+        """The UDP port that the mobile node is tunnelled to; 0: not in UDP."""
+        return 0 if self.dual_stack is None else self.dual_stack.care_of_port
+
+    @property
+    def own_care_of_address(self) -> Address:
+        """The care-of address as the mobile node knows it: behind a NAT it is another one."""
+        if self.dual_stack is None or self.dual_stack.private_care_of_address == UNSPECIFIED_IPV4:
+            return self.care_of_address
+        return self.dual_stack.private_care_of_address
+
+    @property
+    def is_behind_nat(self) -> bool:
+        return self.dual_stack is not None and self.dual_stack.private_care_of_address != UNSPECIFIED_IPV4
+
+    @property
+    def encapsulation(self) -> Encapsulation:
+        """What is put around packets to the mobile node."""
+        if not is_ipv4(self.care_of_address):
+            return Encapsulation.IPV6
+        return Encapsulation.UDP if self.care_of_port else Encapsulation.IPV4
+
+    @property
+    def home_address_ipv4(self) -> Address | None:
+        """The IPv4 home address that is bound besides the IPv6 one."""
+        if self.dual_stack is None or self.dual_stack.home_address == UNSPECIFIED_IPV4:
+            return None
+        return self.dual_stack.home_address
+
+    @property
+    def mobile_prefix(self) -> Prefix | None:
+        """The IPv4 prefix that moves with the mobile node."""
+        if self.dual_stack is None or not self.dual_stack.mobile_prefix_length:
+            return None
+        return self.dual_stack.mobile_prefix, self.dual_stack.mobile_prefix_length
 
 
 class UnreadableRecord(ValueError):
@@ -99,8 +145,7 @@ def is_binding_key(key: bytes) -> bool:
 def encode_record(binding: Binding, now: Now, locators: tuple[Address, ...] = _ALONE) -> bytes:
     """What the journal keeps of a binding; times by the wall clock, because the other does not survive a reboot, and
     the primary by its locator (``Roster.locators``), because numbers change with the configuration."""
-    return _RECORD.pack(
-        _FORMAT,
+    fields = (
         binding.state,
         (_LINK_LOCAL if binding.link_local else 0) | (_SWITCHED if binding.switched else 0),
         binding.sequence,
@@ -112,6 +157,9 @@ def encode_record(binding: Binding, now: Now, locators: tuple[Address, ...] = _A
         binding.version,
         locators[binding.primary],
     )
+    if binding.dual_stack is None:
+        return _RECORD.pack(_FORMAT, *fields)
+    return _DUAL_STACK.pack(_FORMAT_DUAL_STACK, *fields, binding.dual_stack.pack())
 
 
 def decode_record(key: bytes, record: bytes, now: Now) -> tuple[Binding, Address]:
@@ -138,7 +186,11 @@ def decode_record(key: bytes, record: bytes, now: Now) -> tuple[Binding, Address
     binding.care_of_address = care_of_address
     binding.ends_at = ends_at - now.wall + now.monotonic
     if more:
-        binding.version, primary = more
+        binding.version, primary, *dual_stack = more
+        if dual_stack:
+            binding.dual_stack = DualStack.unpack(dual_stack[0])
+            if binding.dual_stack.mobile_prefix_length > 128:
+                raise UnreadableRecord(f"mobile prefix length {binding.dual_stack.mobile_prefix_length}")
     else:
         binding.version = timestamp or ntp_timestamp(ends_at - lifetime_units * LIFETIME_UNIT_S)
         primary = UNSPECIFIED
@@ -154,6 +206,7 @@ def order_of(binding: Binding, locators: tuple[Address, ...]) -> Order:
         binding.care_of_address,
         binding.sequence,
         binding.lifetime_units,
+        b"" if binding.dual_stack is None else binding.dual_stack.pack(),
     )
 
 
@@ -171,6 +224,7 @@ def to_global(binding: Binding, locators: tuple[Address, ...], now: Now) -> Glob
         binding.state == State.DELETED,
         binding.link_local,
         binding.switched,
+        binding.dual_stack,
     )
 
 
@@ -192,6 +246,8 @@ class BindingCache:
         self.primaries: Counter[int] = Counter()
         """How many are bound, by the number of their primary home agent."""
         self.get = self._bindings.get
+        self._by_ipv4: dict[Address, Binding] = {}
+        self._by_mobile_prefix: dict[Prefix, Binding] = {}
 
     def __len__(self) -> int:
         return len(self._bindings)
@@ -227,6 +283,36 @@ class BindingCache:
         if not binding.tunnel:
             binding.tunnel = self._next_tunnel
             self._next_tunnel += 1
+
+    def holder(self, block: Address | Prefix) -> Binding | None:
+        """The binding that an IPv4 home address or a mobile prefix is in."""
+        return self._by_mobile_prefix.get(block) if isinstance(block, tuple) else self._by_ipv4.get(block)
+
+    def hold(self, block: Address | Prefix, binding: Binding) -> None:
+        """It is in this binding from now on."""
+        if isinstance(block, tuple):
+            self._by_mobile_prefix[block] = binding
+        else:
+            self._by_ipv4[block] = binding
+
+    def let_go(self, block: Address | Prefix) -> None:
+        if isinstance(block, tuple):
+            del self._by_mobile_prefix[block]
+        else:
+            del self._by_ipv4[block]
+
+    def of(self, address: Address) -> Binding | None:
+        """The entry that a packet to or from this address is of: of a home address of either family, or of the mobile
+        prefix around it."""
+        if not is_ipv4(address):
+            return self._bindings.get(address)
+        binding = self._by_ipv4.get(address)
+        if binding is None:
+            for length in sorted({length for _, length in self._by_mobile_prefix}, reverse=True):
+                binding = self._by_mobile_prefix.get((network(address, length), length))
+                if binding is not None:
+                    break
+        return binding
 
     def at_care_of_address(self, home_address: Address, care_of_address: Address) -> Binding | None:
         """The binding of a home address if it is bound to this care-of address (RFC 6275 section 9.3.1)."""

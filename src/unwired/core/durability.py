@@ -15,7 +15,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from unwired.core.acknowledgement import Request
-from unwired.core.binding_cache import Binding, BindingCache, encode_record, home_address_of, record_key, to_global
+from unwired.core.binding_cache import (
+    Binding,
+    BindingCache,
+    encode_record,
+    home_address_of,
+    is_binding_key,
+    record_key,
+    to_global,
+)
 from unwired.core.binding_states import State
 from unwired.core.door import BindingsKept, Now, Persist, Publish, Send
 from unwired.core.notices import Level
@@ -71,7 +79,8 @@ class Safekeeping:
         """What would be durable if all who hold so much had taken it; some of them have refused it."""
         self._refused: dict[Address, set[int]] = {}
         self._unconfirmed: deque[tuple[int, BindingsKept]] = deque()
-        self._unwritten: dict[Address, None] = {}
+        self._unwritten: dict[bytes, bytes | None] = {}
+        """Of what the journal has refused, the keys and what was to be written."""
         self._stalled_at = 0.0
         self._watched = False
         self._told = False
@@ -94,6 +103,12 @@ class Safekeeping:
         if self._replica is not None:
             self._outbox.actions.append(Publish(token, to_global(binding, self._roster.locators, now)))
         return token
+
+    def write(self, key: bytes, record: bytes | None) -> None:
+        """Write something else than an entry to the journal, before all that is written later."""
+        self._token += 1
+        self._unwritten.pop(key, None)
+        self._outbox.actions.append(Persist(self._token, key, record))
 
     def forget(self, binding: Binding) -> None:
         """Take an entry that is absent now out of the journal."""
@@ -165,24 +180,26 @@ class Safekeeping:
         not ours to refuse is written later, and not confirmed before."""
         self._outbox.counters["journal_failures"] += 1
         self._outbox.notify("journal_failed", Level.ERROR, reason=reason)
-        home_address = home_address_of(failed.key)
-        waiting = self._waiting.get(home_address)
-        if waiting is not None and waiting.token == failed.token:
-            del self._waiting[home_address]
-        if self._replica is not None:
+        is_entry = is_binding_key(failed.key)
+        if is_entry:
+            home_address = home_address_of(failed.key)
+            waiting = self._waiting.get(home_address)
+            if waiting is not None and waiting.token == failed.token:
+                del self._waiting[home_address]
+        if self._replica is not None or not is_entry:
             if not self._unwritten:
                 self._agenda.at(now.monotonic + RETRY_S, self._write_again)
-            self._unwritten[home_address] = None
+            self._unwritten[failed.key] = failed.record
 
     def _write_again(self, now: Now) -> None:
         unwritten, self._unwritten = self._unwritten, {}
-        for home_address in unwritten:
-            binding = self._cache.get(home_address)
-            if binding is None:
-                self._token += 1
-                self._outbox.actions.append(Persist(self._token, record_key(home_address), None))
-            else:
+        for key, record in unwritten.items():
+            binding = self._cache.get(home_address_of(key)) if is_binding_key(key) else None
+            if binding is not None:
                 self.keep(binding, now)
+            else:
+                self._token += 1
+                self._outbox.actions.append(Persist(self._token, key, None if is_binding_key(key) else record))
         self._unconfirmed = deque((self._token, kept) for _, kept in self._unconfirmed)
 
     def _confirm(self) -> None:

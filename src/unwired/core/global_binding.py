@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from unwired.wire.address import Address
+from unwired.wire.state_synchronization import DualStack
 
-Order = tuple[int, Address, bool, Address, int, int]
+Order = tuple[int, Address, bool, Address, int, int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,21 @@ class GlobalBinding:
     deleted: bool = False
     link_local: bool = False
     switched: bool = False
+    dual_stack: DualStack | None = None
 
     @property
     def order(self) -> Order:
         """Greater is newer. After version, primary and tombstone comes the rest of what was registered: two members
         that answer for the same primary, because they can't reach it or each other, may give the same version."""
-        return self.version, self.primary, self.deleted, self.care_of_address, self.sequence, self.lifetime_units
+        return (
+            self.version,
+            self.primary,
+            self.deleted,
+            self.care_of_address,
+            self.sequence,
+            self.lifetime_units,
+            b"" if self.dual_stack is None else self.dual_stack.pack(),
+        )
 
 
 class BindingStore(Protocol):

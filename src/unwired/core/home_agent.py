@@ -9,7 +9,9 @@
 | ``intercept.py`` | rows of the forwarding table for a binding |
 | ``home_link.py`` | duplicate address detection, defence of home addresses, router advertisements |
 | ``discovery.py`` | home agent address discovery, mobile prefix discovery |
-| ``tunnel_errors.py`` | ICMPv6 errors from inside a tunnel |
+| ``ipv4_assignment.py``, ``ipv4_pool.py`` | IPv4 home addresses and mobile prefixes: whose they are |
+| ``nat_traversal.py`` | mobile nodes behind NATs: mappings that we do not know, probes |
+| ``tunnel_errors.py`` | ICMP errors from inside a tunnel |
 
 As a member of a home agent set besides:
 
@@ -31,11 +33,11 @@ from itertools import islice
 from typing import Any
 
 from unwired.core import home_agent_report
+from unwired.core.acknowledgement import back
 from unwired.core.admission import Admission
 from unwired.core.binding_cache import (
     Binding,
     BindingCache,
-    UnreadableRecord,
     decode_record,
     is_binding_key,
 )
@@ -59,13 +61,15 @@ from unwired.core.door import (
     SetCurrent,
 )
 from unwired.core.durability import Safekeeping
-from unwired.core.forwarding import Accept, Forward, Listen, SetTunnel, Unlisten
+from unwired.core.forwarding import Accept, Forward, Listen, SetMobilePrefix, SetTunnel, Unlisten
 from unwired.core.global_binding import BindingStore
 from unwired.core.home_agent_set import HomeAgentSet, Load
 from unwired.core.home_agent_switch import SwitchSender
 from unwired.core.home_link import HOP_LIMIT, HomeLink
 from unwired.core.intercept import PLANE, Interception
+from unwired.core.ipv4_assignment import Ipv4Assignments, is_assignment_key
 from unwired.core.merge import Merger
+from unwired.core.nat_traversal import NatTraversal
 from unwired.core.notices import Drop, Level
 from unwired.core.outbox import Outbox
 from unwired.core.rate_limit import TokenBucket
@@ -83,6 +87,7 @@ from unwired.wire.address import (
     Address,
     format_address,
     home_agents_anycast,
+    is_ipv4,
     is_multicast,
 )
 from unwired.wire.icmpv6 import (
@@ -94,6 +99,7 @@ from unwired.wire.icmpv6 import (
     RouterAdvertisement,
     RouterSolicitation,
 )
+from unwired.wire.ipv4 import Icmpv4Message, UdpDatagram
 from unwired.wire.ipv6 import AUTHENTICATION_HEADER, ESP, Packet, UnknownPayload
 from unwired.wire.mobility import MobilityMessage
 from unwired.wire.rfc6275 import BindingError, BindingErrorStatus, BindingUpdate
@@ -127,11 +133,21 @@ class HomeAgent:
         self.cache = BindingCache()
         self.roster = roster(settings)
         self.home_link = HomeLink(settings, self._outbox, self._agenda, entropy)
-        self._interception = Interception(settings, self.roster, self.cache, self.home_link, self._outbox, self._agenda)
-        admission = Admission(settings, self.roster, subscribers, self.cache, self.home_link)
         replica = Replica(settings, self.roster, self.cache, lambda: self._now) if self.roster.is_set else None
         self.binding_store: BindingStore | None = replica
         self._safekeeping = Safekeeping(settings, self.roster, self.cache, replica, self._outbox, self._agenda)
+        self.assignments = Ipv4Assignments(settings, self.roster, subscribers, self._safekeeping.write)
+        self._interception = Interception(
+            settings,
+            self.roster,
+            self.cache,
+            self.home_link,
+            self.assignments,
+            subscribers,
+            self._outbox,
+            self._agenda,
+        )
+        admission = Admission(settings, self.roster, subscribers, self.cache, self.home_link, self.assignments)
         self._registrar = Registrar(
             settings,
             self.roster,
@@ -140,7 +156,11 @@ class HomeAgent:
             self.home_link,
             self._interception,
             self._safekeeping,
+            self.assignments,
             self._outbox,
+        )
+        self._nat_traversal = NatTraversal(
+            settings, self.cache, self._registrar.ask_for_refresh, self._outbox, self._agenda
         )
         self.members: HomeAgentSet | None = None
         self._switch: SwitchSender | None = None
@@ -166,6 +186,7 @@ class HomeAgent:
                 admission,
                 self.cache,
                 self._interception,
+                self.assignments,
                 self._safekeeping,
                 self._outbox,
                 self._registrar.next_look,
@@ -202,7 +223,7 @@ class HomeAgent:
 
     def start(self, now: Now) -> None:
         self._now = now
-        for address in (self.settings.address, *self._anycast):
+        for address in self._addresses():
             self._outbox.actions.append(Listen(PLANE, address))
         if self.rows_are_there:
             self.is_settled = False
@@ -219,6 +240,11 @@ class HomeAgent:
         self._outbox.notify(
             "home_agent_started", address=format_address(self.settings.address), bindings=self.cache.in_use
         )
+
+    def _addresses(self) -> list[Address]:
+        """Where we listen."""
+        address_ipv4 = self.settings.address_ipv4
+        return [self.settings.address, *self._anycast, *([] if address_ipv4 is None else [address_ipv4])]
 
     def _ask_again(self, unasked: Iterator[Address], now: Now) -> None:
         """For the rows of some bindings more, as they are now; and for those of the others soon."""
@@ -243,20 +269,23 @@ class HomeAgent:
             self.members.stop(now)
         self.home_link.stop(now)
         self._interception.remove_all()
-        for address in (*self._anycast, self.settings.address):
+        for address in reversed(self._addresses()):
             self._outbox.actions.append(Unlisten(PLANE, address))
         self._outbox.notify("home_agent_stopped", address=format_address(self.settings.address))
 
     def restore(self, records: Iterable[tuple[bytes, bytes]], now: Now) -> None:
         self._now = now
+        bindings = []
         for key, record in records:
-            if not is_binding_key(key):
-                continue
             try:
-                binding, primary = decode_record(key, record, now)
-            except UnreadableRecord as error:
+                if is_binding_key(key):
+                    bindings.append(decode_record(key, record, now))
+                elif is_assignment_key(key):
+                    self.assignments.restore(key, record)
+            except ValueError as error:
                 self._outbox.notify("record_unreadable", Level.WARNING, reason=str(error), key=key.hex())
-                continue
+        self.assignments.restored()
+        for binding, primary in bindings:
             self._registrar.restore(binding, primary, now)
 
     def deadline(self) -> float | None:
@@ -287,8 +316,14 @@ class HomeAgent:
 
     def receive(self, packet: Packet, interface: int, now: Now, via: Address | None = None) -> None:
         self._now = now
-        payload = packet.payload
-        if not packet.checksum_ok:
+        payload, outer = packet.payload, packet.outer
+        if outer is not None and outer.destination != self.settings.address_ipv4:
+            self._outbox.drop(Drop.NOT_OUR_ADDRESS)
+        elif outer is not None and not (isinstance(payload, MobilityMessage) and self._serves(packet.destination)):
+            self._nat_traversal.packet_in_tunnel(packet, outer, now)
+        elif is_ipv4(packet.source):
+            self._receive_ipv4(packet, now)
+        elif not packet.checksum_ok:
             self._outbox.drop(Drop.BAD_CHECKSUM)
         elif packet.routing_home_address is not None:
             self._outbox.drop(Drop.NOT_OUR_ADDRESS)  # only a mobile node takes type 2 routing headers (section 8.2)
@@ -321,6 +356,7 @@ class HomeAgent:
             self._discovery,
             self._outbox,
             self._safekeeping,
+            self.assignments,
             self.members,
             self._now,
         )
@@ -343,6 +379,7 @@ class HomeAgent:
             self._subscribers,
             self.home_link,
             self._interception,
+            self.assignments,
             self.members,
             self._now,
         )
@@ -381,6 +418,18 @@ class HomeAgent:
         else:
             self._outbox.drop(Drop.UNKNOWN_PAYLOAD)
 
+    def _receive_ipv4(self, packet: Packet, now: Now) -> None:
+        """An IPv4 packet that is in no tunnel."""
+        payload = packet.payload
+        if packet.destination != self.settings.address_ipv4:
+            self._outbox.drop(Drop.NOT_OUR_ADDRESS)
+        elif isinstance(payload, UdpDatagram):
+            self._nat_traversal.probe(packet, payload, now)
+        elif isinstance(payload, Icmpv4Message):
+            self._tunnel_errors.receive(payload, now)
+        else:
+            self._outbox.drop(Drop.UNKNOWN_PAYLOAD)
+
     def _tells_of_a_member(self, packet: Packet, message: IcmpMessage) -> bool:
         """Whether it is an error that came to our locator, where the tunnels to other members start."""
         members = self.members
@@ -414,7 +463,7 @@ class HomeAgent:
         """To the packet's source as it was on the wire (RFC 6275 section 9.3.3)."""
         if self._may_answer(packet, now):
             error = BindingError(status, packet.home_address or UNSPECIFIED)
-            self._outbox.send(Packet(packet.destination, packet.source, error))
+            self._outbox.send(Packet(packet.destination, packet.source, error, outer=back(packet.outer)))
             self._outbox.counters["binding_errors_sent"] += 1
 
     def _answer_problem(self, packet: Packet, now: Now) -> None:
@@ -423,7 +472,8 @@ class HomeAgent:
             self._outbox.drop(Drop.MALFORMED)
         elif self._may_answer(packet, now):
             self._outbox.drop(Drop.MALFORMED)
-            self._outbox.send(Packet(packet.destination, packet.source, packet.problem.answer))
+            answer = packet.problem.answer
+            self._outbox.send(Packet(packet.destination, packet.source, answer, outer=back(packet.outer)))
             self._outbox.counters["parameter_problems_sent"] += 1
 
     # --- as a member of a set ---
@@ -468,7 +518,9 @@ class HomeAgent:
     def _binding_of(self, action: Action) -> Binding | None:
         """The binding that can't be without this action."""
         if isinstance(action, Forward | Accept | DefendAddress):
-            return self.cache.get(action.address)
+            return self.cache.of(action.address)
+        if isinstance(action, SetMobilePrefix):
+            return self.cache.get(action.home_address)
         if isinstance(action, SetTunnel):
             # Searched, because it is rare and an index would cost memory in every binding.
             return next((one for one in self.cache if one.tunnel == action.tunnel.number), None)

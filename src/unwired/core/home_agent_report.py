@@ -14,13 +14,18 @@ from unwired.core.durability import Safekeeping
 from unwired.core.home_agent_set import HomeAgentSet
 from unwired.core.home_link import HomeLink
 from unwired.core.intercept import Interception
+from unwired.core.ipv4_assignment import Ipv4Assignments
+from unwired.core.ipv4_pool import Ipv4Pool
 from unwired.core.outbox import Outbox
 from unwired.core.roster import Roster
 from unwired.core.settings import HomeAgentSettings
 from unwired.core.subscribers import SubscriberLookup
-from unwired.wire.address import Address, format_address, home_agents_anycast, in_prefix
+from unwired.wire.address import Address, format_address, format_prefix, home_agents_anycast, in_prefix, is_ipv4
 from unwired.wire.rfc4285 import wall_time
 from unwired.wire.rfc6275 import LIFETIME_UNIT_S
+
+_NAMED_MAX = 10
+"""Mobile nodes that are named of those behind one NAT."""
 
 
 def _wall(monotonic: float, now: Now) -> float:
@@ -38,6 +43,7 @@ def status(
     discovery: Discovery,
     outbox: Outbox,
     safekeeping: Safekeeping,
+    assignments: Ipv4Assignments,
     members: HomeAgentSet | None,
     now: Now,
 ) -> dict[str, Any]:
@@ -49,6 +55,10 @@ def status(
         "role": "home_agent",
         "address": format_address(settings.address),
         "home_prefixes": [f"{format_address(prefix.prefix)}/{prefix.length}" for prefix in settings.home_prefixes],
+        "address_ipv4": _optional(settings.address_ipv4),
+        "home_prefixes_ipv4": [format_prefix(*prefix) for prefix in settings.home_prefixes_ipv4],
+        "pool_ipv4": _pool(assignments.addresses),
+        "mobile_prefix_pool_ipv4": _pool(assignments.prefixes),
         "home_link": "real" if home_link.is_real else "virtual",
         "authentication": "insecure" if settings.insecure else "required",
         "bindings": states["bound"],
@@ -69,6 +79,12 @@ def status(
         "counters": dict(sorted(outbox.counters.items())),
         "drops": {reason.value: count for reason, count in sorted(outbox.drops.items())},
     }
+
+
+def _pool(pool: Ipv4Pool) -> dict[str, int]:
+    """``ours``: of how many addresses this member gives; ``unbound``: of those given, how many blocks are in no
+    binding."""
+    return {"addresses": pool.size, "ours": pool.size_of_ours, "given": pool.given, "unbound": len(pool.unbound)}
 
 
 def _set_status(
@@ -115,8 +131,18 @@ def _binding(
         "switched": binding.switched,
         "tunnel": binding.tunnel,
         "tunnel_mtu": interception.tunnel_mtu(binding) or None,
-        "previous_care_of_addresses": [format_address(address) for address, _ in binding.previous],
+        "encapsulation": binding.encapsulation.name.lower(),
+        "care_of_port": binding.care_of_port or None,
+        "nat": binding.is_behind_nat,
+        "private_care_of_address": format_address(binding.own_care_of_address) if binding.is_behind_nat else None,
+        "home_address_ipv4": _optional(binding.home_address_ipv4),
+        "mobile_prefix_ipv4": None if binding.mobile_prefix is None else format_prefix(*binding.mobile_prefix),
+        "previous_care_of_addresses": [format_address(address) for address, _, _ in binding.previous],
     }
+
+
+def _optional(address: Address | None) -> str | None:
+    return None if address is None else format_address(address)
 
 
 def explain(
@@ -127,11 +153,18 @@ def explain(
     subscribers: SubscriberLookup,
     home_link: HomeLink,
     interception: Interception,
+    assignments: Ipv4Assignments,
     members: HomeAgentSet | None,
     now: Now,
 ) -> list[str]:
     """Sentences about one address, the decisive one first."""
     text = format_address(address)
+    if address == settings.address_ipv4:
+        whose = "this home agent's IPv4 address" if members is None else "the IPv4 address that all members have"
+        return [
+            f"{text} is {whose}.",
+            "Mobile nodes in IPv4 networks send their binding updates here, and their tunnels end here.",
+        ]
     if address == settings.address:
         return [
             f"{text} is this home agent's own address.",
@@ -144,16 +177,21 @@ def explain(
     for prefix in settings.home_prefixes:
         if address == home_agents_anycast(prefix.prefix, prefix.length):
             return [f"{text} is the home agents' anycast address: home agent address discovery is answered here."]
-    binding = cache.get(address)
+    binding = cache.of(address)
     if binding is not None:
         return _explain_binding(text, binding, roster, home_link, interception, members, now)
-    for other in cache:
-        if other.state == State.BOUND and other.care_of_address == address:
-            return [
-                f"{text} is the care-of address of {format_address(other.home_address)}.",
-                "Packets to it are routed as any other; packets in a tunnel from it are accepted from that home "
-                "address.",
-            ]
+    there = [one for one in cache if one.state == State.BOUND and one.care_of_address == address]
+    if there:
+        nodes = ", ".join(format_address(one.home_address) for one in there[:_NAMED_MAX])
+        if len(there) > _NAMED_MAX:
+            nodes += f" and {len(there) - _NAMED_MAX} more"
+        plural = "addresses" if len(there) > 1 else "address"
+        return [
+            f"{text} is the care-of address of {nodes}.",
+            f"Packets to it are routed as any other; packets in a tunnel from it are accepted from that home {plural}.",
+        ]
+    if is_ipv4(address):
+        return _explain_ipv4(text, address, subscribers, assignments)
     return _explain_unbound(text, address, settings, subscribers, home_link)
 
 
@@ -166,7 +204,7 @@ def _explain_binding(
     members: HomeAgentSet | None,
     now: Now,
 ) -> list[str]:
-    care_of_address = format_address(binding.care_of_address)
+    care_of_address = _place(binding.care_of_address, binding.care_of_port)
     left = _left(binding.ends_at, now)
     if binding.state == State.DETECTING:
         return [f"{text} is being tested on the home link for duplicates; its mobile node waits for the result."]
@@ -186,6 +224,15 @@ def _explain_binding(
         f"{care_of_address}.",
         f"Packets from it are accepted in a tunnel from {care_of_address} only.",
     ]
+    if binding.is_behind_nat:
+        own = format_address(binding.own_care_of_address)
+        lines.append(f"There is a NAT on the way: its mobile node itself has the care-of address {own}.")
+    if text != format_address(binding.home_address):
+        lines.append(f"It is in the binding of {format_address(binding.home_address)}.")
+    elif binding.home_address_ipv4 is not None:
+        lines.append(f"The IPv4 home address {format_address(binding.home_address_ipv4)} is in the same binding.")
+    if binding.mobile_prefix is not None:
+        lines.append(f"The prefix {format_prefix(*binding.mobile_prefix)} moves with it.")
     if members is not None and binding.primary != roster.own:
         name = roster.names[binding.primary]
         lines[1:2] = (
@@ -193,9 +240,9 @@ def _explain_binding(
             if members.is_up(binding.primary)
             else [f"Its primary home agent {name} is not up: we take its place.", lines[1]]
         )
-    for previous, until in binding.previous:
+    for previous, port, until in binding.previous:
         lines.append(
-            f"They are also accepted from the previous care-of address {format_address(previous)} for "
+            f"They are also accepted from the previous care-of address {_place(previous, port)} for "
             f"another {_left(until, now)}."
         )
     mtu = interception.tunnel_mtu(binding)
@@ -204,6 +251,25 @@ def _explain_binding(
     if home_link.is_real:
         lines.append("On the home link this home agent answers neighbour solicitations for it.")
     return lines
+
+
+def _place(care_of_address: Address, port: int) -> str:
+    return f"{format_address(care_of_address)} (UDP port {port})" if port else format_address(care_of_address)
+
+
+def _explain_ipv4(
+    text: str, address: Address, subscribers: SubscriberLookup, assignments: Ipv4Assignments
+) -> list[str]:
+    owner = assignments.owner(address)
+    if owner is None:
+        where = "of an IPv4 home prefix but nobody's" if assignments.is_home_address(address) else "in no home prefix"
+        return [f"{text} is {where}: this home agent does nothing with packets to it."]
+    subscriber = subscribers.by_home_address(owner)
+    name = "" if subscriber is None else f" ({subscriber.identifier.decode(errors='replace')})"
+    return [
+        f"{text} is kept for the mobile node with home address {format_address(owner)}{name}.",
+        "It is in no binding now: packets to it find nobody.",
+    ]
 
 
 def _explain_member(text: str, number: int, roster: Roster, members: HomeAgentSet) -> list[str]:

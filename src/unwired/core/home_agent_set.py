@@ -78,6 +78,7 @@ class HomeAgentSet:
     ) -> None:
         self._settings = settings
         self.bindings_max = home.bindings_max
+        self.address_ipv4 = home.address_ipv4
         self._outbox = outbox
         self._agenda = agenda
         self._own = settings.self

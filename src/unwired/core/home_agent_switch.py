@@ -12,6 +12,7 @@ from collections import OrderedDict
 from unwired.core.authentication import placeholder, seal
 from unwired.core.binding_cache import Binding
 from unwired.core.binding_states import State
+from unwired.core.delivery import packet_to
 from unwired.core.door import Now
 from unwired.core.home_agent_set import HomeAgentSet
 from unwired.core.outbox import Outbox
@@ -19,7 +20,6 @@ from unwired.core.settings import SecurityAssociation
 from unwired.core.switch_pacing import Pace
 from unwired.core.timers import Agenda
 from unwired.wire.address import Address
-from unwired.wire.ipv6 import Packet
 from unwired.wire.mobility import MobilityOption
 from unwired.wire.rfc4283 import MobileNodeIdentifier
 from unwired.wire.rfc4285 import MessageId, ntp_timestamp
@@ -170,15 +170,7 @@ class SwitchSender:
     def _send(self, switch: _Switch, now: Now) -> None:
         binding = switch.binding
         message, data = self._message(switch, now)
-        self._outbox.send(
-            Packet(
-                switch.source,
-                binding.care_of_address,
-                message,
-                routing_home_address=binding.home_address,
-                data=data,
-            )
-        )
+        self._outbox.send(packet_to(binding, switch.source, self._members.address_ipv4, message, data))
         switch.transmissions += 1
         switch.is_under_way = True
         self._paces[switch.target].sent()
@@ -197,7 +189,7 @@ class SwitchSender:
         options += (MessageId(self._timestamp), placeholder(switch.association))
         message = HomeAgentSwitch(addresses, options=tuple(options))
         binding = switch.binding
-        return message, seal(message, switch.association, binding.care_of_address, binding.home_address)
+        return message, seal(message, switch.association, binding.own_care_of_address, binding.home_address)
 
     def _timed_out(self, switch: _Switch, now: Now) -> None:
         """Once more, a while later and after those who wait already; or no more."""

@@ -29,6 +29,7 @@ from unwired.wire.address import (
     UNSPECIFIED,
     Address,
     in_prefix,
+    is_ipv4,
     is_link_local,
     solicited_node,
 )
@@ -235,7 +236,8 @@ class HomeLink:
         if address not in self._defended:
             self._defended.add(address)
             self._outbox.actions.append(DefendAddress(address, self._settings.home_interface))
-        self._claim(address, times, now)
+        if not is_ipv4(address):  # the host tells the link by ARP
+            self._claim(address, times, now)
 
     def release(self, address: Address) -> None:
         if address in self._defended:

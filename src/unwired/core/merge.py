@@ -14,6 +14,7 @@ from unwired.core.door import BindingsReceived, Now
 from unwired.core.durability import Safekeeping
 from unwired.core.global_binding import GlobalBinding
 from unwired.core.intercept import Interception
+from unwired.core.ipv4_assignment import Ipv4Assignments
 from unwired.core.notices import Level
 from unwired.core.outbox import Outbox
 from unwired.core.rate_limit import TokenBucket
@@ -21,9 +22,10 @@ from unwired.core.replica import memory_s
 from unwired.core.roster import Roster
 from unwired.core.settings import HomeAgentSettings
 from unwired.core.subscribers import SubscriberLookup
-from unwired.wire.address import Address, is_ipv4, is_unicast_routable
+from unwired.wire.address import IPV4_BITS, UNSPECIFIED_IPV4, Address, is_ipv4, is_unicast_routable, network
 from unwired.wire.rfc4285 import ntp_timestamp
 from unwired.wire.rfc6275 import LIFETIME_UNIT_S
+from unwired.wire.state_synchronization import DualStack
 
 CLOCK_AHEAD_MAX_S = 3600.0
 """How far ahead of our clock a version may be. One that is farther would keep out every later registration."""
@@ -40,6 +42,8 @@ class Refused(StrEnum):
     """Its home address is in no home prefix, or a home agent's."""
     BAD_CARE_OF_ADDRESS = "bad_care_of_address"
     """No unicast address, or one that leads back to a home agent or a home address."""
+    BAD_IPV4 = "bad_ipv4"
+    """An IPv4 home address, a mobile prefix or a mobile node's own IPv4 care-of address that can be none."""
     IN_THE_FUTURE = "in_the_future"
     """Its version or its timestamp is further ahead than clocks may differ."""
     LASTS_TOO_LONG = "lasts_too_long"
@@ -62,6 +66,7 @@ class Merger:
         admission: Admission,
         cache: BindingCache,
         interception: Interception,
+        assignments: Ipv4Assignments,
         safekeeping: Safekeeping,
         outbox: Outbox,
         next_look: Callable[[Binding], float],
@@ -74,6 +79,8 @@ class Merger:
         self._admission = admission
         self._cache = cache
         self._interception = interception
+        self._assignments = assignments
+        self._has_ipv4 = settings.address_ipv4 is not None
         self._safekeeping = safekeeping
         self._outbox = outbox
         self._next_look = next_look
@@ -166,10 +173,12 @@ class Merger:
             return Refused.NOT_A_HOME_ADDRESS
         if (binding is None or record.care_of_address != binding.care_of_address) and (
             not is_unicast_routable(record.care_of_address)
-            or is_ipv4(record.care_of_address)
+            or (is_ipv4(record.care_of_address) and not self._has_ipv4)
             or self._admission.leads_back(record.care_of_address)
         ):
             return Refused.BAD_CARE_OF_ADDRESS
+        if record.dual_stack is not None and not _is_sound(record.dual_stack):
+            return Refused.BAD_IPV4
         if binding is None or binding.state != State.BOUND:
             is_full = not record.deleted and self._cache.in_use >= self._bindings_max
             if is_full or (binding is None and len(self._cache) >= 2 * self._bindings_max):
@@ -193,6 +202,7 @@ class Merger:
 
     def _adopt(self, record: GlobalBinding, binding: Binding, primary: int, before: State, now: Now) -> None:
         binding.care_of_address = record.care_of_address
+        self._interception.readdress(binding, record.dual_stack)
         self._cache.set_primary(binding, primary)
         self._cache.number_tunnel(binding)
         self._cache.add(binding)
@@ -202,8 +212,10 @@ class Merger:
         self._tell(binding)
 
     def _follow(self, record: GlobalBinding, binding: Binding, primary: int, before: State, now: Now) -> None:
-        if record.care_of_address != binding.care_of_address or primary != binding.primary:
-            self._interception.turn(binding, record.care_of_address, primary, now)
+        place = record.care_of_address, primary, record.dual_stack
+        if place != (binding.care_of_address, binding.primary, binding.dual_stack):
+            binding.version = record.version
+            self._interception.turn(binding, record.care_of_address, record.dual_stack, primary, now)
             self.turned(binding.home_address, now)
             self._tell(binding)
         self._take(record, binding, now)
@@ -216,6 +228,10 @@ class Merger:
             self.turned(binding.home_address, now)
         self._cache.add(binding)
         binding.care_of_address = record.care_of_address
+        self._interception.readdress(binding, record.dual_stack)
+        self._assignments.learn_what_is_free(
+            binding.home_address, binding.home_address_ipv4, binding.mobile_prefix, now
+        )
         self._cache.set_primary(binding, primary)
         self._take(record, binding, now)
         self._outbox.counters["global_bindings_buried"] += 1
@@ -246,3 +262,13 @@ class Merger:
         when = self._next_look(binding) if binding.state == State.BOUND else binding.ends_at
         self._cache.wheel.schedule(binding, when)
         self._safekeeping.keep(binding, now)
+
+
+def _is_sound(dual_stack: DualStack) -> bool:
+    """Whether the addresses can be what they are said to be; what is left out is sound."""
+    prefix, length = dual_stack.mobile_prefix, dual_stack.mobile_prefix_length
+    addresses = dual_stack.private_care_of_address, dual_stack.home_address
+    return all(address == UNSPECIFIED_IPV4 or is_unicast_routable(address) for address in addresses) and (
+        (prefix == UNSPECIFIED_IPV4 and not length)
+        or (IPV4_BITS < length <= 128 and is_unicast_routable(prefix) and prefix == network(prefix, length))
+    )

@@ -44,7 +44,12 @@ class Drop(StrEnum):
     PREFIX_DISCOVERY_OFF = "prefix_discovery_off"
     """A mobile prefix solicitation where the authentication option leaves prefix discovery off (RFC 4285 section 2)."""
     UNRELATED_ERROR = "unrelated_error"
-    """An ICMPv6 error about a packet that we did not send, or one that nobody is to be told about (RFC 4443 2.4 e)."""
+    """An ICMP error about a packet that we did not send, one that quotes too little to tell, or one that nobody is to
+    be told about (RFC 4443 2.4 e)."""
+    UNKNOWN_HOME_ADDRESS = "unknown_home_address"
+    """A packet in a tunnel to us that is not for us, and comes from no home address that is bound."""
+    NAT_PROBE_TOO_LONG = "nat_probe_too_long"
+    """A question how long a NAT keeps a mapping for a time that nobody has to know."""
     HELLO_NOT_A_MEMBER = "hello_not_a_member"
     """A datagram on the HELLO port from an address that is no other member's locator."""
     HELLO_TRUNCATED = "hello_truncated"

@@ -1,15 +1,20 @@
-"""What the path under a tunnel carries, as learnt from Packet Too Big: the same for every tunnel."""
+"""What the path under a tunnel carries, as learnt from ICMP: the same for every tunnel."""
+
+from unwired.core.forwarding import Encapsulation
 
 PATH_MTU_LIFETIME_S = 600.0
 """After this long a path is tried again with larger packets (RFC 8201 section 4)."""
 MINIMUM_MTU = 1280
-_OUTER_HEADER = 40
+"""Of IPv6: no source goes below it."""
+MINIMUM_MTU_IPV4 = 576
+"""What every IPv4 host takes (RFC 791). Less is believed of no path: forged, it would cut all packets to pieces."""
 
 
-def inner_mtu(path_mtu: int) -> int:
+def inner_mtu(path_mtu: int, encapsulation: Encapsulation = Encapsulation.IPV6) -> int:
     """The largest packet, in bytes, for a tunnel whose path carries ``path_mtu``.
 
-    No source goes below IPv6's minimum. The data plane does not fragment tunnel packets, as RFC 2473 section 7.1 would
-    have it there: a path that is narrower loses what is larger.
+    It may be less than IPv6's minimum: what no source can make any smaller is then fragmented on the outside (RFC 2473
+    section 7.1).
     """
-    return max(MINIMUM_MTU, path_mtu - _OUTER_HEADER)
+    minimum = MINIMUM_MTU if encapsulation is Encapsulation.IPV6 else MINIMUM_MTU_IPV4
+    return max(minimum, path_mtu) - encapsulation.overhead

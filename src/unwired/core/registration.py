@@ -8,27 +8,33 @@ that member's place; each change gets a greater version and is published. ``merg
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from unwired.core.acknowledgement import Request, acknowledge
 from unwired.core.admission import Admission
 from unwired.core.binding_cache import Binding, BindingCache
 from unwired.core.binding_states import TABLE, Input, State, Step
+from unwired.core.delivery import packet_to
 from unwired.core.door import Now
 from unwired.core.durability import Safekeeping
+from unwired.core.forwarding import Encapsulation
 from unwired.core.home_agent_set import HomeAgentSet
 from unwired.core.home_agent_switch import SwitchSender
 from unwired.core.home_link import HomeLink
 from unwired.core.intercept import Interception
+from unwired.core.ipv4_assignment import Ipv4Assignments
 from unwired.core.notices import Drop, Level
 from unwired.core.outbox import Outbox
 from unwired.core.rate_limit import TokenBucket
 from unwired.core.replica import CLOCK_MARGIN_S, memory_s
 from unwired.core.roster import Roster
 from unwired.core.settings import HomeAgentSettings
-from unwired.wire.address import UNSPECIFIED, Address
-from unwired.wire.ipv6 import Packet
+from unwired.wire.address import UNSPECIFIED, Address, format_prefix, is_ipv4
+from unwired.wire.ipv6 import Outer, Packet
 from unwired.wire.rfc4285 import ntp_timestamp, wall_time
+from unwired.wire.rfc5555 import NO_KEEPALIVES, Ipv4HomeAddressStatus, NatDetection
 from unwired.wire.rfc6275 import LIFETIME_UNIT_S, BindingRefreshRequest, BindingStatus, BindingUpdate
+from unwired.wire.state_synchronization import DualStack
 
 MAX_DELETE_BCE_TIMEOUT_S = 10.0
 REFRESH_REQUESTS = 2
@@ -48,11 +54,13 @@ class Registrar:
         home_link: HomeLink,
         interception: Interception,
         safekeeping: Safekeeping,
+        assignments: Ipv4Assignments,
         outbox: Outbox,
     ) -> None:
         self._settings = settings
         self._roster = roster
         self._admission = admission
+        self._assignments = assignments
         self._cache = cache
         self._home_link = home_link
         self._interception = interception
@@ -95,6 +103,8 @@ class Registrar:
         of the member that sent it on."""
         self._outbox.counters["binding_updates_received"] += 1
         request = Request(packet, update, interface, self._numbers.get(packet.destination, 0))
+        if request.outer is not None:
+            self._detect_nat(request, request.outer)
         binding = self._cache.get(request.home_address)
         verdict = self._admission.check(request, binding, now)
         if verdict is not None:
@@ -118,6 +128,17 @@ class Registrar:
         self._cache.move(binding, following)
         self._requested[step](request, binding, now)
 
+    def _detect_nat(self, request: Request, outer: Outer) -> None:
+        """Whether there is a NAT on the way, and what that means for packets (RFC 5555 sections 3.2.2, 4.2, 4.5)."""
+        is_forced = request.is_in_udp and (
+            self._settings.force_udp or (request.update.force_udp_encapsulation and self._settings.allow_forced_udp)
+        )
+        if request.is_behind_nat or is_forced:
+            request.care_of_port = outer.source_port
+        if request.is_behind_nat or request.is_in_udp:
+            refresh_s = self._settings.nat_keepalive_s if request.is_behind_nat else NO_KEEPALIVES
+            request.nat_detection = NatDetection(refresh_s, is_forced)
+
     # --- answers ---
 
     def _refuse(
@@ -127,10 +148,12 @@ class Registrar:
         status: BindingStatus,
         sequence: int | None = None,
         timestamp: int | None = None,
+        reason: str | None = None,
     ) -> None:
         sequence = request.update.sequence if sequence is None else sequence
+        reason = status.name.lower() if reason is None else reason
         self._outbox.actions.append(acknowledge(request, status, sequence, timestamp=timestamp))
-        self._outbox.counters[f"refused_{status.name.lower()}"] += 1
+        self._outbox.counters[f"refused_{reason}"] += 1
         # Anybody may cause refusals: all are counted, some are told.
         if self._told.take(now.monotonic):
             self._outbox.notify(
@@ -138,9 +161,9 @@ class Registrar:
                 Level.DEBUG if status == BindingStatus.SEQUENCE_NUMBER_OUT_OF_WINDOW else Level.INFO,
                 request.home_address,
                 status=int(status),
-                reason=status.name.lower(),
+                reason=reason,
                 care_of_address=request.care_of_address,
-                source=request.packet.source,
+                source=request.packet.source if request.outer is None else request.outer.source,
             )
 
     def _accept(
@@ -175,11 +198,10 @@ class Registrar:
     # --- steps on a binding update ---
 
     def _grant(self, request: Request, binding: Binding, now: Now) -> tuple[BindingStatus, int]:
-        """Set version, lifetime, sequence number, timestamp and timer; the status and the refresh advice to acknowledge
-        with. At most one switch for each care-of address, or equally good paths would make it go to and fro; but who
+        """Set lifetime, sequence number, timestamp and timer; the status and the refresh advice to acknowledge with. At
+        most one switch for each care-of address, or equally good paths would make it go to and fro; but who
         must be told that its home agent is gone is told so until it knows."""
         update = request.update
-        binding.version = _next_version(request, binding, now)
         if request.switch_to and request.switch_to != self._roster.own:
             if binding.switched:
                 request.switch_to = 0
@@ -200,13 +222,26 @@ class Registrar:
         margin_s = min(REFRESH_MARGIN_MAX_S, binding.lifetime_units * LIFETIME_UNIT_S / 8)
         return binding.ends_at - margin_s / (1 << binding.requests)
 
+    def _ipv4_of(self, request: Request, binding: Binding, now: Now) -> DualStack | None:
+        """What of IPv4 is in the binding from now on; the answers to what was asked for go into the request."""
+        if request.outer is None and not request.ipv4_home_addresses:
+            return None
+        grant = self._assignments.grant(binding.home_address, request.subscriber, request.ipv4_home_addresses, now)
+        request.ipv4_answers = grant.answers
+        for answer in grant.answers:
+            if answer.status >= Ipv4HomeAddressStatus.FAILURE_REASON_UNSPECIFIED:
+                self._outbox.counters[f"ipv4_refused_{Ipv4HomeAddressStatus(answer.status).name.lower()}"] += 1
+        return request.dual_stack(grant)
+
     def _bind(self, request: Request, binding: Binding, now: Now) -> None:
         binding.care_of_address = request.care_of_address
+        self._interception.readdress(binding, self._ipv4_of(request, binding, now))
         self._cache.set_primary(binding, request.member)
         binding.switched = False
         binding.link_local = request.update.link_local_compatible and self._home_link.is_real
         self._cache.number_tunnel(binding)
         self._cache.add(binding)
+        binding.version = _next_version(request, binding, now)
         status, advice_units = self._grant(request, binding, now)
         self._interception.begin(binding, now)
         self._accept(request, binding, status, now, binding.lifetime_units, advice_units)
@@ -217,10 +252,14 @@ class Registrar:
             binding.home_address,
             care_of_address=binding.care_of_address,
             lifetime_s=binding.lifetime_units * LIFETIME_UNIT_S,
+            **_told_of_ipv4(binding),
         )
 
     def _update(self, request: Request, binding: Binding, now: Now) -> None:
-        previous, moved = binding.care_of_address, request.care_of_address != binding.care_of_address
+        previous, previous_port = binding.care_of_address, binding.care_of_port
+        moved = (request.care_of_address, request.care_of_port) != (previous, previous_port)
+        binding.version = _next_version(request, binding, now)
+        dual_stack = self._ipv4_of(request, binding, now)
         changed = request.member != binding.primary
         wanted = request.update.link_local_compatible and self._home_link.is_real
         if wanted != binding.link_local:
@@ -228,9 +267,10 @@ class Registrar:
         if moved or changed:
             # Who had to leave a member that is down may be moved once more: when that is back, or to who is nearer.
             binding.switched = not moved and (self._members is None or self._members.is_up(binding.primary))
-            self._interception.turn(binding, request.care_of_address, request.member, now)
             if self._switch is not None:
                 self._switch.completed(binding.home_address, now)
+        if moved or changed or dual_stack != binding.dual_stack:
+            self._interception.turn(binding, request.care_of_address, dual_stack, request.member, now)
         if moved:
             self._outbox.counters["bindings_moved"] += 1
             self._outbox.notify(
@@ -239,6 +279,7 @@ class Registrar:
                 binding.home_address,
                 care_of_address=binding.care_of_address,
                 previous_care_of_address=previous,
+                **_told_of_ipv4(binding),
             )
         elif changed:
             self._outbox.counters["bindings_switched"] += 1
@@ -419,18 +460,16 @@ class Registrar:
             return True
         return members.is_first and not members.is_up(binding.primary)
 
-    def ask_for_refresh(self, binding: Binding) -> None:
-        """In the name of its primary home agent, who else would the mobile node believe?"""
+    def ask_for_refresh(self, binding: Binding, outer: Outer | None = None) -> None:
+        """In the name of its primary home agent, who else would the mobile node believe? ``outer``: in this tunnel
+        instead of the binding's."""
         self._outbox.counters["binding_refresh_requests_sent"] += 1
-        # To the home address by way of the care-of address, as all that we send to it (section 9.3.2).
-        self._outbox.send(
-            Packet(
-                self._roster.addresses[binding.primary],
-                binding.care_of_address,
-                BindingRefreshRequest(),
-                routing_home_address=binding.home_address,
-            )
+        packet = packet_to(
+            binding, self._roster.addresses[binding.primary], self._settings.address_ipv4, BindingRefreshRequest()
         )
+        if outer is not None:
+            packet = replace(packet, destination=binding.home_address, routing_home_address=None, outer=outer)
+        self._outbox.send(packet)
 
     # --- restart ---
 
@@ -440,7 +479,8 @@ class Registrar:
         own = self._roster.own
         owner = self._admission.owner(binding.home_address)
         locators = self._roster.locators
-        if owner is None or (primary != UNSPECIFIED and primary not in locators):
+        is_reachable = not is_ipv4(binding.care_of_address) or self._settings.address_ipv4 is not None
+        if owner is None or (primary != UNSPECIFIED and primary not in locators) or not is_reachable:
             self._outbox.notify("binding_disowned", Level.WARNING, binding.home_address)
             self._safekeeping.forget(binding)
             return
@@ -457,6 +497,23 @@ class Registrar:
         self._cache.move(binding, state)
         self._cache.wheel.schedule(binding, self.next_look(binding) if state == State.BOUND else binding.ends_at)
         self._safekeeping.count(binding)
+        if state == State.BOUND:
+            self._interception.claim(binding, now)
+
+
+def _told_of_ipv4(binding: Binding) -> dict[str, str | int | bool | bytes]:
+    """What an event says of it, where there is anything."""
+    told: dict[str, str | int | bool | bytes] = {}
+    if binding.encapsulation is not Encapsulation.IPV6:
+        told["encapsulation"] = binding.encapsulation.name.lower()
+        told["nat"] = binding.is_behind_nat
+    if binding.care_of_port:
+        told["care_of_port"] = binding.care_of_port
+    if binding.home_address_ipv4 is not None:
+        told["home_address_ipv4"] = binding.home_address_ipv4
+    if binding.mobile_prefix is not None:
+        told["mobile_prefix"] = format_prefix(*binding.mobile_prefix)
+    return told
 
 
 def _next_version(request: Request, binding: Binding, now: Now) -> int:

@@ -90,5 +90,6 @@ class Replica:
         return replace(record, ends_at=min(now.wall, made_at + binding.lifetime_units * LIFETIME_UNIT_S))
 
     def _digest(self, binding: Binding) -> int:
-        packed = _PACKED.pack(binding.home_address, binding.timestamp, *order_of(binding, self._locators))
+        *order, dual_stack = order_of(binding, self._locators)
+        packed = _PACKED.pack(binding.home_address, binding.timestamp, *order) + dual_stack
         return int.from_bytes(blake2b(packed, digest_size=8).digest())

@@ -1,15 +1,16 @@
-"""ICMPv6 errors from inside a tunnel, relayed to who sent the original packet (RFC 2473 section 8).
+"""ICMP errors from inside a tunnel, relayed to who sent the original packet (RFC 2473 section 8, RFC 4459 section 3.1).
 
 A packet too big lowers the tunnel's MTU and tells the original source; everything else means that the tunnel's end
 can't be reached. Of a tunnel to another member that is not relayed: its silence is noticed within a moment, and then
-its packets go another way.
+its packets go another way. The tunnel may be of either family, and so may the packet in it, to whose source we speak
+from our address of its family.
 
 Nobody can cause this who does not know what the tunnel carries: an error is ignored unless it quotes a packet to a
-home address in the tunnel to its care-of address, or in that to its primary home agent.
+home address in the tunnel to its care-of address, or in that to its primary home agent. An IPv4 router that quotes only
+the 64 bits that RFC 792 wants is therefore not heard.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 from unwired.core.binding_cache import Binding, BindingCache
@@ -22,8 +23,8 @@ from unwired.core.outbox import Outbox
 from unwired.core.path_mtu import MINIMUM_MTU, inner_mtu
 from unwired.core.rate_limit import TokenBucket
 from unwired.core.settings import HomeAgentSettings
-from unwired.wire.address import Address, is_unicast_routable
-from unwired.wire.errors import DecodeError
+from unwired.core.tunnelled import Tunnelled, tunnelled
+from unwired.wire.address import is_ipv4, is_unicast_routable
 from unwired.wire.icmpv6 import (
     ICMPV6,
     DestinationUnreachable,
@@ -31,13 +32,18 @@ from unwired.wire.icmpv6 import (
     ParameterProblem,
     TimeExceeded,
 )
-from unwired.wire.ipv6 import IPV6_IN_IPV6, Packet, decode_headers
+from unwired.wire.ipv4 import ICMPV4, Icmpv4Message
+from unwired.wire.ipv6 import Packet
 
 TunnelError = DestinationUnreachable | PacketTooBig | TimeExceeded | ParameterProblem
 
 _QUOTED_MAX = MINIMUM_MTU - 40 - 8
+_QUOTED_MAX_IPV4 = 576 - 20 - 8
+"""RFC 1812 section 4.3.2.3."""
 _ADDRESS_UNREACHABLE = 3
 _REDIRECT = 137
+_ICMPV4_QUERIES = frozenset({0, 8, 9, 10, 13, 14, 15, 16, 17, 18})
+_ICMPV4_ERRORS = frozenset({Icmpv4Message.DESTINATION_UNREACHABLE, Icmpv4Message.TIME_EXCEEDED, 12})
 
 
 class TunnelErrors:
@@ -58,97 +64,102 @@ class TunnelErrors:
         self._outbox = outbox
         self._relays = TokenBucket(rate=100.0, burst=100)
 
-    def receive(self, message: TunnelError, now: Now) -> None:
-        """An ICMPv6 error that was sent to our address."""
-        original = _original(message.quoted)
+    def receive(self, message: TunnelError | Icmpv4Message, now: Now) -> None:
+        """An ICMP error that was sent to our address of its family."""
+        path_mtu = _path_mtu(message)
+        original = None if _is_no_error(message) else tunnelled(message.quoted)
         if original is None:
             self._outbox.drop(Drop.UNRELATED_ERROR)
         elif (binding := self._binding(original)) is not None:
-            if isinstance(message, PacketTooBig):
-                self._too_big(message, original, now, partial(self._interception.lower_mtu, binding))
+            if path_mtu is not None:
+                mtu = inner_mtu(path_mtu, binding.encapsulation)
+                self._too_big(mtu, original, now, partial(self._interception.lower_mtu, binding))
             else:
                 self._outbox.counters["tunnel_unreachable"] += 1
-                self._relay(DestinationUnreachable(_ADDRESS_UNREACHABLE, original.quoted), original, now)
+                self._relay(original, None, now)
         elif self._members is not None and (member := self._member(self._members, original)):
-            if isinstance(message, PacketTooBig):
-                self._too_big(message, original, now, partial(self._members.lower_tunnel_mtu, member))
+            if path_mtu is not None:
+                mtu = inner_mtu(path_mtu)
+                self._too_big(mtu, original, now, partial(self._members.lower_tunnel_mtu, member))
             else:
                 self._outbox.counters["member_tunnel_unreachable"] += 1
         else:
             self._outbox.drop(Drop.UNRELATED_ERROR)
 
-    def _too_big(
-        self, message: PacketTooBig, original: "_Original", now: Now, lower: Callable[[int, Now], None]
-    ) -> None:
-        mtu = inner_mtu(message.mtu)
+    def _too_big(self, mtu: int, original: Tunnelled, now: Now, lower: Callable[[int, Now], None]) -> None:
         lower(mtu, now)
         self._outbox.counters["tunnel_packets_too_big"] += 1
-        if original.length > MINIMUM_MTU:  # the source can't send less
-            self._relay(PacketTooBig(mtu, original.quoted), original, now)
+        # What is not larger, or may be fragmented, is from now on fragmented in the tunnel.
+        if original.length > MINIMUM_MTU and original.dont_fragment:
+            self._relay(original, mtu, now)
 
-    def _relay(self, error: DestinationUnreachable | PacketTooBig, original: "_Original", now: Now) -> None:
-        if not is_unicast_routable(original.source) or _is_no_cause_for_an_error(original.quoted):
+    def _relay(self, original: Tunnelled, mtu: int | None, now: Now) -> None:
+        """Tell the source that its packet was larger than ``mtu``, or could not be delivered."""
+        if not is_unicast_routable(original.source) or _is_no_cause_for_an_error(original.data):
             self._outbox.drop(Drop.UNRELATED_ERROR)
+            return
+        address = self._settings.address_ipv4 if is_ipv4(original.source) else self._settings.address
+        if address is None:
+            self._outbox.counters["tunnel_errors_without_address"] += 1
         elif not self._relays.take(now.monotonic):
             self._outbox.drop(Drop.RATE_LIMITED)
         else:
-            self._outbox.send(Packet(self._settings.address, original.source, error))
+            self._outbox.send(Packet(address, original.source, _error(original, mtu)))
             self._outbox.counters["tunnel_errors_relayed"] += 1
 
-    def _binding(self, original: "_Original") -> Binding | None:
+    def _binding(self, original: Tunnelled) -> Binding | None:
         """The binding in whose tunnel the original packet was."""
-        binding = self._cache.get(original.destination)
-        if binding is None or binding.state != State.BOUND or binding.care_of_address != original.tunnel_end:
+        binding = self._cache.of(original.destination)
+        if binding is None or binding.state != State.BOUND:
+            return None
+        peer = binding.care_of_address, binding.care_of_port
+        if (original.tunnel_end, original.tunnel_end_port) != peer:
             return None
         return binding if original.tunnel_start == self._interception.tunnel_local(binding) else None
 
-    def _member(self, members: HomeAgentSet, original: "_Original") -> int:
+    def _member(self, members: HomeAgentSet, original: Tunnelled) -> int:
         """The member in whose tunnel the original packet was; 0 for none. What goes there is for a home address whose
         primary it is, or for itself: a mobile node's tunnel."""
         number = members.member_at_tunnel_end(original.tunnel_start, original.tunnel_end)
-        if not number or original.destination == members.member(number).address:
+        if not number or original.destination in (members.member(number).address, self._settings.address_ipv4):
             return number
-        binding = self._cache.get(original.destination)
+        binding = self._cache.of(original.destination)
         return number if binding is not None and binding.primary == number else 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Original:
-    """A packet that we tunnelled: the tunnel's outer addresses, its own, its length and as much of it as came back."""
-
-    tunnel_start: Address
-    tunnel_end: Address
-    source: Address
-    destination: Address
-    length: int
-    quoted: bytes
-
-
-def _original(quoted: bytes) -> _Original | None:
-    """What an error's quoted packet had in it; None when that was no tunnel's."""
-    try:
-        outer = decode_headers(quoted)
-        if outer.protocol != IPV6_IN_IPV6 or outer.problem:
-            return None
-        inner = quoted[outer.start :]
-        source, destination, length = _inner_header(inner)
-    except DecodeError:
-        return None
-    return _Original(outer.source, outer.destination, source, destination, length, inner[:_QUOTED_MAX])
+def _path_mtu(message: TunnelError | Icmpv4Message) -> int | None:
+    """What the path carries, 0 where an old router does not say (RFC 1191 section 5); None: that is not the problem."""
+    if isinstance(message, PacketTooBig):
+        return message.mtu
+    if isinstance(message, Icmpv4Message) and (message.type, message.code) == (
+        Icmpv4Message.DESTINATION_UNREACHABLE,
+        Icmpv4Message.FRAGMENTATION_NEEDED,
+    ):
+        return message.mtu
+    return None
 
 
-def _inner_header(packet: bytes) -> tuple[Address, Address, int]:
-    """Source, destination and total length of an IPv6 packet of which only the start need be there.
+def _is_no_error(message: TunnelError | Icmpv4Message) -> bool:
+    return isinstance(message, Icmpv4Message) and message.type not in _ICMPV4_ERRORS
 
-    Raises DecodeError.
-    """
-    if len(packet) < 40:
-        raise DecodeError("IPv6 header cut short", len(packet))
-    if packet[0] >> 4 != 6:
-        raise DecodeError("IP version is not 6", 0)
-    return packet[8:24], packet[24:40], 40 + int.from_bytes(packet[4:6])
+
+def _error(original: Tunnelled, mtu: int | None) -> TunnelError | Icmpv4Message:
+    """What the source is told, in its family."""
+    if is_ipv4(original.source):
+        code = Icmpv4Message.HOST_UNREACHABLE if mtu is None else Icmpv4Message.FRAGMENTATION_NEEDED
+        quoted = original.data[:_QUOTED_MAX_IPV4]
+        return Icmpv4Message(Icmpv4Message.DESTINATION_UNREACHABLE, code, mtu or 0, quoted)
+    quoted = original.data[:_QUOTED_MAX]
+    if mtu is None:
+        return DestinationUnreachable(_ADDRESS_UNREACHABLE, quoted)
+    return PacketTooBig(max(mtu, MINIMUM_MTU), quoted)
 
 
 def _is_no_cause_for_an_error(packet: bytes) -> bool:
-    """No error about an ICMPv6 error or redirect (RFC 4443 section 2.4 e)."""
+    """No error about an ICMP error or redirect, nor about a fragment that is not the first (RFC 4443 section 2.4 e,
+    RFC 1122 section 3.2.2)."""
+    if packet[0] >> 4 == 4:
+        payload = packet[(packet[0] & 15) * 4 :]
+        is_error = packet[9] == ICMPV4 and len(payload) > 0 and payload[0] not in _ICMPV4_QUERIES
+        return is_error or int.from_bytes(packet[6:8]) & 0x1FFF != 0
     return packet[6] == ICMPV6 and len(packet) > 40 and (packet[40] < 128 or packet[40] == _REDIRECT)

@@ -11,19 +11,20 @@ section 5.4.2. A frame is a length and the message data of the drafts' mobility 
     .                            Options                            .
     +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 
-A binding is a Binding Cache Information option of 40 bytes followed by a Global Binding Version option; a Primary Home
-Agent option before them holds for all bindings up to the next one. Hundreds of such pairs follow each other, so a run
-of them is read by one ``struct`` iterator; everything else, and pairs with something in between, by a walk over the
-options. docs/ha-ha.md draws the options, and says where this differs from the drafts and why.
+A binding is a Binding Cache Information option of 40 bytes followed by a Global Binding Version option, and by a
+Dual-Stack Binding option where there is anything of IPv4 in it; a Primary Home Agent option before them holds for all
+bindings up to the next one. Hundreds of such pairs follow each other, so a run of them is read by one ``struct``
+iterator; everything else, and pairs with something in between, by a walk over the options. docs/ha-ha.md draws the
+options, and says where this differs from the drafts and why.
 """
 
 import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar, dataclass_transform
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias, TypeVar, dataclass_transform
 
-from unwired.wire.address import UNSPECIFIED, Address
+from unwired.wire.address import IPV4_BITS, UNSPECIFIED, UNSPECIFIED_IPV4, V4_MAPPED, Address, is_ipv4
 from unwired.wire.errors import DecodeError
 from unwired.wire.generate import TAILS, Pack, Unpack, compile_pack, compile_unpack
 from unwired.wire.layout import parse_layout
@@ -91,6 +92,7 @@ def _option(number: int, name: str, layout: str) -> Callable[[type[O]], type[O]]
 
 _BINDING_CACHE_INFORMATION = 240
 _GLOBAL_BINDING_VERSION = 243
+_DUAL_STACK_BINDING = 247
 
 
 @_option(242, "Primary Home Agent", "locator:address")
@@ -149,9 +151,48 @@ _SHORT = struct.Struct("!BB16s")
 
 # --- bindings --------------------------------------------------------------------------------------------------------
 
-BindingFields: TypeAlias = tuple[Address, Address, Address, int, int, float, int, int, bool, bool, bool]
+
+class DualStack(NamedTuple):
+    """What RFC 5555 adds to a binding; what is left out is 0 or UNSPECIFIED_IPV4.
+
+    ``care_of_port`` is the UDP port that the mobile node is tunnelled to, 0 without UDP. ``private_care_of_address`` is
+    the IPv4 care-of address that it has itself where a NAT makes another one of it (section 4.2).
+    ``mobile_prefix_length`` is that of the v4-mapped form, 96 and more; 0: no mobile prefix."""
+
+    care_of_port: int = 0
+    private_care_of_address: Address = UNSPECIFIED_IPV4
+    home_address: Address = UNSPECIFIED_IPV4
+    mobile_prefix: Address = UNSPECIFIED_IPV4
+    mobile_prefix_length: int = 0
+
+    def pack(self) -> bytes:
+        """The option's body, which also orders two of them. Raises ValueError for what it cannot hold."""
+        addresses = self.private_care_of_address, self.home_address, self.mobile_prefix
+        if not all(is_ipv4(address) for address in addresses):
+            raise ValueError("an address of the dual-stack part of a binding is not IPv4")
+        length = self.mobile_prefix_length and self.mobile_prefix_length - IPV4_BITS
+        try:
+            return _DUAL_STACK.pack(self.care_of_port, *(address[12:] for address in addresses), length)
+        except struct.error as reason:
+            raise ValueError(f"a binding whose dual-stack part its option cannot hold: {reason}") from None
+
+    @classmethod
+    def unpack(cls, data: bytes, at: int = 0) -> "DualStack":
+        """The other way round, of ``DUAL_STACK_SIZE`` bytes."""
+        port, private, home_address, prefix, length = _DUAL_STACK.unpack_from(data, at)
+        return cls(
+            port, V4_MAPPED + private, V4_MAPPED + home_address, V4_MAPPED + prefix, length and length + IPV4_BITS
+        )
+
+
+_DUAL_STACK = struct.Struct("!H4s4s4sB")
+DUAL_STACK_SIZE = _DUAL_STACK.size
+
+BindingFields: TypeAlias = tuple[
+    Address, Address, Address, int, int, float, int, int, bool, bool, bool, DualStack | None
+]
 """Home address, care-of address, primary's locator, version, timestamp, ends_at, sequence number, lifetime (in 4 s),
-deleted, link-local (the L flag), switched."""
+deleted, link-local (the L flag), switched, and what there is of IPv4."""
 
 
 class BindingLike(Protocol):
@@ -179,6 +220,8 @@ class BindingLike(Protocol):
     def link_local(self) -> bool: ...
     @property
     def switched(self) -> bool: ...
+    @property
+    def dual_stack(self) -> DualStack | None: ...
 
 
 # Heads are two bytes, type and length, read and written as one number.
@@ -187,6 +230,7 @@ _INFORMATION = struct.Struct("!16s16sHHHH")
 _VERSION = struct.Struct("!QQQH")
 _INFORMATION_HEAD = _BINDING_CACHE_INFORMATION << 8 | _INFORMATION.size
 _VERSION_HEAD = _GLOBAL_BINDING_VERSION << 8 | _VERSION.size
+_DUAL_STACK_HEAD = bytes((_DUAL_STACK_BINDING, DUAL_STACK_SIZE))
 _HOME_REGISTRATION = 0x4000
 _LINK_LOCAL = 0x2000
 """The H and L bits of a binding update's flags, as Binding Cache Information copies them."""
@@ -223,6 +267,8 @@ def encode_bindings(bindings: Iterable[BindingLike]) -> bytes:
                     (_DELETED if binding.deleted else 0) | (_SWITCHED if binding.switched else 0),
                 )
             )
+            if binding.dual_stack is not None:
+                parts.append(_DUAL_STACK_HEAD + binding.dual_stack.pack())
     except (struct.error, OverflowError) as reason:
         raise ValueError(f"a binding that its options cannot hold: {reason}") from None
     return b"".join(parts)
@@ -240,7 +286,7 @@ def _decode_pairs(data: bytes, at: int, end: int, primary: Address, bindings: li
         add(
             (
                 home_address, care_of_address, primary, version, timestamp, ends_at / _SECOND, sequence, lifetime,
-                more & _DELETED != 0, flags & _LINK_LOCAL != 0, more & _SWITCHED != 0,
+                more & _DELETED != 0, flags & _LINK_LOCAL != 0, more & _SWITCHED != 0, None,
             )
         )  # fmt: skip
         at += _PAIR.size
@@ -329,6 +375,11 @@ def decode_frame(data: bytes) -> StateSynchronization:
                 raise DecodeError("Global Binding Version without a binding", at)
             bindings.append(_join(information, primary, _VERSION.unpack_from(data, body)))
             information = None
+        elif number == _DUAL_STACK_BINDING:
+            _expect(after - body, DUAL_STACK_SIZE, "Dual-Stack Binding", body)
+            if information is not None or not bindings or bindings[-1][-1] is not None:
+                raise DecodeError("Dual-Stack Binding without a binding", at)
+            bindings[-1] = (*bindings[-1][:-1], DualStack.unpack(data, body))
         elif number in _OPTIONS:
             option = _OPTIONS[number](data, body, after)
             if type(option) is PrimaryHomeAgent:
@@ -353,7 +404,7 @@ def _join(information: tuple[Any, ...], primary: Address, version: tuple[Any, ..
     number, timestamp, ends_at, more = version
     return (
         home_address, care_of_address, primary, number, timestamp, ends_at / _SECOND, sequence, lifetime,
-        more & _DELETED != 0, flags & _LINK_LOCAL != 0, more & _SWITCHED != 0,
+        more & _DELETED != 0, flags & _LINK_LOCAL != 0, more & _SWITCHED != 0, None,
     )  # fmt: skip
 
 
