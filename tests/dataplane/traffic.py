@@ -12,18 +12,19 @@ DEADLINE_S = 20.0
 
 
 def ping(sender: Namespace, destination: str, options: str = "") -> None:
-    said = sender.run(f"ping -6 -n -c 3 -i 0.05 -W 2 {options} {destination}", check=False)
+    said = sender.run(f"ping -n -c 3 -i 0.05 -W 2 {options} {destination}", check=False)
     assert " 0% packet loss" in said, said
 
 
 def transfer(sender: Namespace, source: str, receiver: Namespace, destination: str) -> None:
     """20 MB by TCP, compared at the other end."""
+    family = _family(destination)
     data = os.urandom(1 << 20) * 20
     received = bytearray()
     with receiver:
-        listening = socket.create_server((destination, 0), family=socket.AF_INET6)
+        listening = socket.create_server((destination, 0), family=family)
     with sender:
-        outgoing = socket.socket(socket.AF_INET6)
+        outgoing = socket.socket(family)
     with listening, outgoing:
         for end in (listening, outgoing):
             end.settimeout(DEADLINE_S)
@@ -43,6 +44,30 @@ def transfer(sender: Namespace, source: str, receiver: Namespace, destination: s
         outgoing.shutdown(socket.SHUT_WR)
         reader.join()
     assert received == data
+
+
+def datagrams(sender: Namespace, source: str, receiver: Namespace, destination: str) -> None:
+    """UDP of several lengths there and back, compared at both ends."""
+    family = _family(destination)
+    with receiver:
+        there = socket.socket(family, socket.SOCK_DGRAM)
+    with sender:
+        here = socket.socket(family, socket.SOCK_DGRAM)
+    with there, here:
+        for end, address in ((there, destination), (here, source)):
+            end.settimeout(DEADLINE_S)
+            end.bind((address, 0))
+        for length in (1, 100, 1000, 1200):
+            data = os.urandom(length)
+            here.sendto(data, there.getsockname())
+            received, came_from = there.recvfrom(2048)
+            assert received == data and came_from[0] == source
+            there.sendto(data[::-1], came_from)
+            assert here.recv(2048) == data[::-1]
+
+
+def _family(address: str) -> int:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
 def forget_path_mtu(namespace: Namespace) -> None:
