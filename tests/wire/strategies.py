@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from unwired.wire.address import V4_MAPPED
 from unwired.wire.families import FAMILIES, Choice, SubOptions, UnknownForm, UnknownSubOption
-from unwired.wire.generate import TAILS
 from unwired.wire.icmpv6 import ICMP_MESSAGES, IcmpMessage, UnknownIcmp
 from unwired.wire.ipv6 import Packet, UnknownPayload
 from unwired.wire.mobility import (
@@ -21,6 +20,7 @@ from unwired.wire.mobility import (
     UnknownOption,
 )
 from unwired.wire.nd_options import ND_OPTIONS, NdOption, UnknownNdOption
+from unwired.wire.tails import TAILS
 
 addresses = st.binary(min_size=16, max_size=16).filter(lambda address: address[:12] != V4_MAPPED)
 any_addresses = addresses | st.binary(min_size=4, max_size=4).map(lambda packed: V4_MAPPED + packed)
@@ -43,6 +43,7 @@ _KINDS: dict[str, st.SearchStrategy[Any]] = {
     "addresses": st.lists(addresses, max_size=4).map(tuple),
     "ipv4_addresses": st.lists(ipv4_addresses, max_size=4).map(tuple),
     "numbers": st.lists(st.integers(0, 0xFFFF), max_size=4).map(tuple),
+    "integer": st.integers(0, (1 << 32) - 1),
     "optional_number": st.none() | st.integers(0, 0xFFFF_FFFF),
     "any_address": any_addresses,
     "optional_ipv6": st.none() | addresses,

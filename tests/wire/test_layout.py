@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from unwired.wire.generate import TAILS, compile_unpack
+from unwired.wire.generate import compile_unpack
 from unwired.wire.icmpv6 import ICMP_MESSAGES
 from unwired.wire.layout import parse_layout
 from unwired.wire.mobility import MESSAGES, OPTIONS, decode_mobility, encode_mobility
 from unwired.wire.nd_options import ND_OPTIONS
 from unwired.wire.rfc6275 import BindingUpdate, NonceIndices
+from unwired.wire.tails import TAILS
 
 DECLARED: list[Any] = [*MESSAGES.values(), *OPTIONS.values(), *ICMP_MESSAGES.values(), *ND_OPTIONS.values()]
 

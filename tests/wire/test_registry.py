@@ -84,6 +84,8 @@ from unwired.wire.rfc6757 import (
     MagGroupIdentifier,
     NetworkIdentifier,
     OperatorIdentifier,
+    OperatorNumber,
+    OperatorRealm,
 )
 from unwired.wire.rfc6909 import Ipv4TrafficOffloadSelector
 from unwired.wire.rfc7028 import (
@@ -165,6 +167,7 @@ def test_every_number_is_declared() -> None:
         "flow_sub_options": [2, 3, 4, 5],
         "traffic_selector": [1, 2],
         "access_network_sub_options": [1, 2, 3, 4, 5, 6],
+        "operator": [1, 2],
         "civic_location": [0],
         "igmp_membership": [0x12, 0x16, 0x22],
         "mld_membership": [131, 143],
@@ -320,7 +323,7 @@ def test_options(option: MobilityOption, wire: str) -> None:
                 (
                     NetworkIdentifier(b"ssid", b"ap"),
                     GeoLocation(-(1 << 15), 1),
-                    OperatorIdentifier(b"example", 2),
+                    OperatorIdentifier(OperatorRealm(b"example")),
                     CivicLocation(CivicAddress(b"US", (UnknownSubOption(3, b"Boston"),))),
                     MagGroupIdentifier(258),
                     AniUpdateTimer(15),
@@ -329,6 +332,7 @@ def test_options(option: MobilityOption, wire: str) -> None:
             "3433 0109 80 04 73736964 02 6170  0206 ff8000 000001  0308 02 6578616d706c65"
             "  040c 00 00 5553 03 06 426f73746f6e  0502 0102  0602 000f",
         ),
+        (AccessNetworkIdentifier((OperatorIdentifier(OperatorNumber(10415)),)), "3405 0303 01 28af"),
         (
             Ipv4TrafficOffloadSelector((TrafficSelector(Ipv4TrafficSelector(start_protocol=6)),), tunnel_selected=True),
             "350d 80000000 0307 01 00 00080000 06",

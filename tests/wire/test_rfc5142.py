@@ -14,13 +14,13 @@ from unwired.core.authentication import is_authentic, sign
 from unwired.core.settings import SecurityAssociation
 from unwired.wire.address import parse_address
 from unwired.wire.errors import DecodeError
-from unwired.wire.generate import TAILS
 from unwired.wire.ipv6 import Packet, decode_packet, encode_packet
 from unwired.wire.layout import parse_layout
 from unwired.wire.mobility import decode_mobility, encode_mobility
 from unwired.wire.rfc4285 import MessageId, MobilityMessageAuthentication, authenticator_offset
 from unwired.wire.rfc5142 import HomeAgentSwitch
 from unwired.wire.rfc6275 import BindingRefreshAdvice
+from unwired.wire.tails import TAILS
 
 AGENTS = (parse_address("2001:db8:1::1"), parse_address("2001:db8:1::2"))
 CARE_OF = parse_address("2001:db8:a::9")

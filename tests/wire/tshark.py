@@ -527,6 +527,9 @@ def _comparable_item(item: Any) -> Any:
         return {"type": item.type, "data": item.data.hex()}
     if type(item) not in _NETWORK_FIELDS:
         return {"type": item.TYPE, "data": item.pack()[2:].hex()}
+    if isinstance(item, rfc6757.OperatorIdentifier):
+        packed = item.pack()
+        return {"type": item.TYPE, "identifier_type": packed[2:3].hex(), "identifier": packed[3:].hex()}
     kinds = {field.name: field.kind for field in item.LAYOUT.fields}
     names = _NETWORK_FIELDS[type(item)]
     return {"type": item.TYPE, **{name: _raw_value(getattr(item, name), kinds[name]) for name in names}}

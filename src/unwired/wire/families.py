@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from unwired.wire.errors import DecodeError
-from unwired.wire.generate import TAILS, Pack, Unpack, compile_pack, compile_unpack
+from unwired.wire.generate import Pack, Unpack, compile_pack, compile_unpack
 from unwired.wire.layout import NO_FIELDS, Layout, Tail, parse_layout
+from unwired.wire.tails import TAILS
 
 _PAD1 = 0
 _PADN = 1

@@ -22,8 +22,9 @@ from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from unwired.wire.address import Address
 from unwired.wire.errors import DecodeError
-from unwired.wire.generate import TAILS, Pack, Unpack, compile_pack, compile_unpack
+from unwired.wire.generate import Pack, Unpack, compile_pack, compile_unpack
 from unwired.wire.layout import Layout, Tail, parse_layout
+from unwired.wire.tails import TAILS
 
 VERSION = 1
 HA_HELLO = 4

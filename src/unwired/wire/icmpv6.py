@@ -12,9 +12,10 @@ from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from unwired.wire.address import Address
 from unwired.wire.errors import DecodeError
-from unwired.wire.generate import TAILS, Pack, SharedType, Unpack, compile_pack, compile_unpack
+from unwired.wire.generate import Pack, SharedType, Unpack, compile_pack, compile_unpack
 from unwired.wire.layout import NO_FIELDS, Layout, Tail, parse_layout
 from unwired.wire.nd_options import NdOption, decode_nd_options, encode_nd_options
+from unwired.wire.tails import TAILS
 
 ICMPV6 = 58
 

@@ -28,8 +28,9 @@ from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from unwired.wire.errors import DecodeError
 from unwired.wire.families import PADDING
-from unwired.wire.generate import TAILS, Pack, SharedType, Unpack, compile_pack, compile_unpack
+from unwired.wire.generate import Pack, SharedType, Unpack, compile_pack, compile_unpack
 from unwired.wire.layout import NO_FIELDS, Layout, Tail, parse_layout
+from unwired.wire.tails import TAILS
 
 NO_NEXT_HEADER = 59
 MOBILITY_HEADER = 135

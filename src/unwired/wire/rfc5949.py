@@ -2,8 +2,8 @@
 
 from unwired.wire.address import Address
 from unwired.wire.families import SubOptions, UnknownSubOption
-from unwired.wire.generate import TAILS, numbered_address
 from unwired.wire.mobility import MobilityOption, mobility_option
+from unwired.wire.tails import TAILS, numbered_address
 
 SubOptions("requested_options", "requested option")
 TAILS["local_mobility_anchor"] = numbered_address(ipv6=1, ipv4=2)

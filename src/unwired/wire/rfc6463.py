@@ -1,8 +1,8 @@
 """RFC 6463: the mobility options with which a local mobility anchor assigns another one at run time."""
 
 from unwired.wire.address import Address
-from unwired.wire.generate import TAILS, numbered_address
 from unwired.wire.mobility import MobilityOption, mobility_option
+from unwired.wire.tails import TAILS, numbered_address
 
 TAILS["redirect_address"] = numbered_address(ipv6=0b10, ipv4=0b01)
 

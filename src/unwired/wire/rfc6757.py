@@ -1,25 +1,17 @@
 """RFC 6757 and RFC 7563: the mobility option that says in which access network a mobile node is."""
 
-from enum import IntEnum
-from typing import Annotated
-
 from unwired.wire.families import Choice, Member, SubOptions, UnknownForm, UnknownSubOption, kind_of
 from unwired.wire.mobility import MobilityOption, mobility_option
 
 ACCESS_NETWORK_SUB_OPTIONS = SubOptions("access_network_sub_options", "access network identifier sub-option")
+OPERATORS = Choice("operator", "operator identifier")
+"""By Op-ID type (section 3.1.3)."""
 CIVIC_LOCATIONS = Choice("civic_location", "civic location")
 """By format (RFC 7563 section 3.1)."""
 SubOptions("civic_elements", "civic address element")
 _DEGREE = 1 << 15
 """Units of a latitude or longitude (section 3.1.2)."""
 _UPDATE_UNIT_S = 4
-
-
-class OperatorIdentifierType(IntEnum):
-    """What an operator is named by (section 3.1.3)."""
-
-    PRIVATE_ENTERPRISE_NUMBER = 1
-    REALM = 2
 
 
 #   0                   1                   2                   3
@@ -82,6 +74,20 @@ class GeoLocation(Member):
         return self.longitude / _DEGREE
 
 
+@kind_of(OPERATORS, 1, "Private Enterprise Number", "RFC 6757, 3.1.3", "number:integer")
+class OperatorNumber(Member):
+    """An operator by its private enterprise number."""
+
+    number: int
+
+
+@kind_of(OPERATORS, 2, "Realm", "RFC 6757, 3.1.3", "realm:text")
+class OperatorRealm(Member):
+    """An operator by its realm, in ASCII."""
+
+    realm: bytes
+
+
 #   0                   1                   2                   3
 #   0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
 #  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
@@ -89,12 +95,11 @@ class GeoLocation(Member):
 #  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 #  | Operator-Identifier ...
 #  +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-@kind_of(ACCESS_NETWORK_SUB_OPTIONS, 3, "Operator-Identifier", "RFC 6757, 3.1.3", "identifier_type:8 identifier:rest")
+@kind_of(ACCESS_NETWORK_SUB_OPTIONS, 3, "Operator-Identifier", "RFC 6757, 3.1.3", "operator:which8 operator:operator")
 class OperatorIdentifier(Member):
-    """Whose network it is: a private enterprise number of as many bytes as it takes, or a realm in ASCII."""
+    """Whose network it is."""
 
-    identifier: bytes
-    identifier_type: Annotated[int, OperatorIdentifierType]
+    operator: OperatorNumber | OperatorRealm | UnknownForm
 
 
 @kind_of(CIVIC_LOCATIONS, 0, "Civic Address", "RFC 7563, 3.1; RFC 4776, 3.1", "country:2B elements:civic_elements")

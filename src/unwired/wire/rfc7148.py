@@ -1,8 +1,8 @@
 """RFC 7148: the mobility option with which prefixes are delegated to mobile routers in Proxy Mobile IPv6."""
 
 from unwired.wire.address import Address
-from unwired.wire.generate import TAILS, numbered_address
 from unwired.wire.mobility import MobilityOption, mobility_option
+from unwired.wire.tails import TAILS, numbered_address
 
 TAILS["delegated_prefix"] = numbered_address(ipv6=0, ipv4=1)
 

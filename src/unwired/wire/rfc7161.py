@@ -8,8 +8,8 @@ from enum import IntEnum
 
 from unwired.wire.address import Address
 from unwired.wire.families import Choice, Member, UnknownForm, kind_of, list_of
-from unwired.wire.generate import TAILS
 from unwired.wire.mobility import MobilityMessage, MobilityOption, mobility_message, mobility_option
+from unwired.wire.tails import TAILS
 
 
 class MembershipProtocol(IntEnum):

@@ -9,10 +9,10 @@ from typing import Annotated, TypeAlias
 
 from unwired.wire.errors import DecodeError
 from unwired.wire.families import Choice, Member, UnknownForm, kind_of
-from unwired.wire.generate import TAILS
 from unwired.wire.layout import Tail
 from unwired.wire.mobility import MobilityOption, mobility_option
 from unwired.wire.rfc7161 import Igmpv3GroupRecord, Mldv2AddressRecord
+from unwired.wire.tails import TAILS
 
 REPORTS = Choice("multicast_report", "multicast report")
 """By option code (section 5.3)."""

@@ -26,8 +26,9 @@ from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias, TypeVar, data
 
 from unwired.wire.address import IPV4_BITS, UNSPECIFIED, UNSPECIFIED_IPV4, V4_MAPPED, Address, is_ipv4
 from unwired.wire.errors import DecodeError
-from unwired.wire.generate import TAILS, Pack, Unpack, compile_pack, compile_unpack
+from unwired.wire.generate import Pack, Unpack, compile_pack, compile_unpack
 from unwired.wire.layout import parse_layout
+from unwired.wire.tails import TAILS
 
 LENGTH_SIZE = 4
 """Bytes of the length before each frame."""
