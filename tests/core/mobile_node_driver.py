@@ -14,6 +14,8 @@ from unwired.core.door import (
     Notify,
     Now,
     Persist,
+    RouterAdded,
+    RouterRemoved,
     Send,
 )
 from unwired.core.flow_label import flow_label
@@ -21,9 +23,10 @@ from unwired.core.forwarding import Tunnel
 from unwired.core.mobile_node import MobileNode
 from unwired.core.mobile_node_states import State
 from unwired.core.settings import MobileNodeSettings, SecurityAssociation
-from unwired.wire.address import ALL_NODES, Address, parse_address
+from unwired.wire.address import ALL_NODES, IPV4_BITS, Address, is_ipv4, parse_address
+from unwired.wire.datagram import PORT, decode_datagram, encode_datagram
 from unwired.wire.icmpv6 import IcmpMessage, RouterAdvertisement
-from unwired.wire.ipv6 import Packet, decode_packet, encode_packet
+from unwired.wire.ipv6 import Outer, Packet
 from unwired.wire.mobility import MobilityMessage, MobilityOption
 from unwired.wire.nd_options import AdvertisementInterval, NdOption, PrefixInformation, SourceLinkLayerAddress
 from unwired.wire.rfc4283 import MobileNodeIdentifier
@@ -36,6 +39,8 @@ HOME_PREFIX = parse_address("2001:db8:100::")
 HOME_AGENT = parse_address("2001:db8:100::1")
 ASSOCIATION = SecurityAssociation(256, bytes(range(16)))
 SETTINGS = MobileNodeSettings(b"mn@example.org", HOME_ADDRESS, 64, HOME_AGENT, ASSOCIATION)
+HOME_AGENT_IPV4 = parse_address("198.51.100.1")
+DUAL_STACK = replace(SETTINGS, home_agent_ipv4=HOME_AGENT_IPV4)
 INSECURE = replace(SETTINGS, association=None, home_agent=None, insecure=True)
 ROUTER = parse_address("fe80::1")
 WALL = 1_800_000_000.0
@@ -53,6 +58,14 @@ def care_of(number: int, interface: int = 2) -> Address:
 def tunnel(local: Address, peer: Address, interface: int) -> Tunnel:
     """As the mobile node asks for it: with the flow label of everything that it sends to home agents from there."""
     return Tunnel(1, local, peer, interface=interface, flow_label=flow_label(local, HOME_ADDRESS))
+
+
+def care_of_ipv4(number: int) -> Address:
+    return parse_address(f"192.168.{number}.7")
+
+
+def router_ipv4(number: int) -> Address:
+    return parse_address(f"192.168.{number}.1")
 
 
 class Driver:
@@ -79,7 +92,7 @@ class Driver:
         for action in self.node.actions():
             self.actions.append(action)
             if isinstance(action, Send):
-                self.sent.append((self.time, decode_packet(encode_packet(action.packet)), action.interface))
+                self.sent.append((self.time, decode_datagram(encode_datagram(action.packet)), action.interface))
 
     def happens(self, *events: Event) -> None:
         for event in events:
@@ -87,7 +100,7 @@ class Driver:
             self.collect()
 
     def receives(self, packet: Packet, interface: int = 2) -> None:
-        self.node.receive(decode_packet(encode_packet(packet)), interface, self.now)
+        self.node.receive(decode_datagram(encode_datagram(packet)), interface, self.now)
         self.collect()
 
     def run(self, seconds: float) -> None:
@@ -142,6 +155,20 @@ class Driver:
         self.advertisement(prefix(number), interface=interface, mac=bytes((2, 0, 0, 0, 1, number)))
         self.address(care_of(number, interface), interface)
 
+    def lease(self, number: int, interface: int = 2) -> None:
+        """A DHCP client configures the host."""
+        self.happens(AddressAdded(interface, care_of_ipv4(number), IPV4_BITS + 24, False))
+        self.happens(RouterAdded(interface, router_ipv4(number)))
+
+    def no_lease(self, number: int, interface: int = 2) -> None:
+        self.happens(RouterRemoved(interface, router_ipv4(number)))
+        self.happens(AddressRemoved(interface, care_of_ipv4(number)))
+
+    def visit_ipv4(self, number: int, interface: int = 2, name: str = "wlan0") -> None:
+        """Move to a link that has no IPv6."""
+        self.up(interface, name)
+        self.lease(number, interface)
+
     def home(self, interface: int = 2) -> None:
         self.up(interface)
         self.advertisement(HOME_PREFIX, interface=interface, mac=b"\x02\0\0\0\1\xff")
@@ -169,7 +196,7 @@ class Driver:
         **changes: Any,
     ) -> None:
         """The home agent's answer to the last binding update (``back`` 2: the one before). Changes: ``sequence``,
-        ``timestamp``, ``source``, ``corrupt``."""
+        ``timestamp``, ``source``, ``corrupt``, ``outer``."""
         _, packet, update = self.updates()[-back]
         message_id = update.option(MessageId)
         identifier = update.option(MobileNodeIdentifier)
@@ -184,7 +211,8 @@ class Driver:
         )
         data = b""
         if association is not None and message_id is not None:
-            message, data = sign(message, association, packet.source, HOME_ADDRESS)
+            care_of_address = packet.source if packet.outer is None else packet.outer.source
+            message, data = sign(message, association, care_of_address, HOME_ADDRESS)
         if changes.get("corrupt"):
             data = data[:-1] + bytes((data[-1] ^ 1,))
         answer = Packet(
@@ -193,6 +221,7 @@ class Driver:
             message,
             routing_home_address=packet.home_address,
             data=data,
+            outer=changes.get("outer", _back(packet.outer)),
         )
         self.receives(answer)
 
@@ -225,6 +254,10 @@ class Driver:
     def from_home_agent(self, message: MobilityMessage | IcmpMessage) -> None:
         source = self.node.machine.entry.home_agent or HOME_AGENT
         destination = self.node.machine.entry.care_of_address or HOME_ADDRESS
+        if is_ipv4(destination):
+            outer = Outer(HOME_AGENT_IPV4, destination, PORT, PORT)
+            self.receives(Packet(source, HOME_ADDRESS, message, outer=outer))
+            return
         self.receives(Packet(source, destination, message, routing_home_address=HOME_ADDRESS))
 
     # --- what it did ---
@@ -253,3 +286,10 @@ class Driver:
     def clear(self) -> None:
         self.actions.clear()
         self.sent.clear()
+
+
+def _back(outer: Outer | None) -> Outer | None:
+    """The way back of what came in this tunnel, through whatever NAT there was."""
+    if outer is None:
+        return None
+    return Outer(outer.destination, outer.source, outer.destination_port, outer.source_port)

@@ -294,7 +294,7 @@ def test_made_up_home_agents_fill_no_table() -> None:
         driver.run(1.01)
         driver.switch(*(parse_address(f"2001:db8:100::{number:x}:{index}") for index in range(1, 100)))
         rows = driver.node.machine.rows
-        assert len(rows._peers) <= PEERS_MAX and HOME_AGENT in rows._peers
+        assert len(rows._peers) <= PEERS_MAX and (HOME_AGENT, 0) in rows._peers
     assert driver.state is State.SWITCHING
     driver.run(7 * AGENTS_MAX + 1)
     assert driver.state is State.REFRESHING and driver.updates()[-1][1].destination == HOME_AGENT

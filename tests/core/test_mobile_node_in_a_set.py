@@ -78,7 +78,7 @@ class Together:
                 if primary.engine is None:
                     continue  # dead, and not missed yet
                 sent = primary.table.forward_for(0, CORRESPONDENT, HOME_ADDRESS, from_member=True)
-            if sent is None or sent.local not in rows._peers or sent.peer not in rows.used:
+            if sent is None or (sent.local, 0) not in rows._peers or sent.peer not in rows.used:
                 self.lost.append(f"{self.world.time:.3f}: to the mobile node, from {site.number}: {sent}")
         entry = self.world.site(self.nearest())
         if entry.engine is not None and not entry.table.accepts(0, HOME_ADDRESS, CORRESPONDENT, tunnel.local):

@@ -12,7 +12,7 @@ from mobile_node_driver import HOME_ADDRESS, HOME_AGENT, INSECURE, ROUTER, SETTI
 
 from unwired.core.mobile_node_machine import MobileNodeMachine
 from unwired.core.mobile_node_states import TABLE, Do, Input, State, transition
-from unwired.core.movement import AtHome, Attachment, Away
+from unwired.core.places import AtHome, Attachment, Away
 from unwired.core.state_diagram import mermaid
 from unwired.wire.address import parse_address
 from unwired.wire.icmpv6 import HomeAgentAddressDiscoveryReply, MobilePrefixAdvertisement, NeighborSolicitation
@@ -49,9 +49,9 @@ def test_documentation_has_the_diagram_and_the_notices() -> None:
         "draw it again: unwired.core.state_diagram.mermaid(State.OFF, TABLE)"
     )
     told = set()
-    for name in ("mobile_node.py", "mobile_node_machine.py"):
-        source = (root / "src" / "unwired" / "core" / name).read_text()
-        told |= set(re.findall(r"notify\(\s*\"(\w+)\"", source))
+    core = root / "src" / "unwired" / "core"
+    for path in (*core.glob("mobile_node*.py"), core / "ipv4_home_address.py"):
+        told |= set(re.findall(r"(?:notify|tell)\(\s*\"(\w+)\"", path.read_text()))
     assert len(told) > 15
     events = (root / "docs" / "events.md").read_text()
     assert {name for name in told if f"`{name}`" not in events} == set()
@@ -150,7 +150,7 @@ def test_whatever_happens_it_goes_on_and_ends_registered(configured: Any, schedu
             assert bound is not None and tunnel is not None and tunnel.local == bound.care_of_address
             assert tunnel.peer == driver.node.machine.entry.home_agent
         assert (driver.state is State.SWITCHING) == (driver.node.machine.candidate is not None)
-    if driver.node.machine._forbidden:
+    if driver.node.machine.refusals.forbidden:
         return
     for interface in (2, 3):
         driver.down(interface)

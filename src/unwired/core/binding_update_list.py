@@ -5,10 +5,13 @@ their entries beside these.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from unwired.core.door import Now
+from unwired.core.forwarding import Encapsulation
+from unwired.core.places import Away
+from unwired.core.settings import Prefix
 from unwired.wire.address import Address
 
 INITIAL_BINDACK_TIMEOUT_S = 1.0
@@ -19,35 +22,45 @@ OUTSTANDING_MAX = 32
 """Transmissions whose answer is still waited for; a home agent may be silent for days."""
 SEQUENCES_MAX = 16
 """Home agents whose sequence numbers are remembered while we are with another."""
-_RECORD_VERSION = 2
+_RECORD_VERSION = 3
+_READABLE = (2, 3)
+"""Version 2 knows of no IPv4."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transmission:
-    """A binding update on its way; its answer repeats ``sequence`` and ``timestamp`` (None without authentication)."""
+    """A binding update on its way; its answer repeats ``sequence`` and ``timestamp`` (None without authentication).
+    ``place`` is where it was sent from, None at home."""
 
     sequence: int
     timestamp: int | None
     care_of_address: Address
     lifetime_s: int
     sent: Now
+    place: Away | None = None
+    force_udp: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What the home agent acknowledged. Times are monotonic seconds."""
+    """What the home agent acknowledged. Times are monotonic seconds. ``nat_keepalive_s`` is how long it advises to
+    leave a NAT on the way without a packet; None: there is no NAT (RFC 5555 section 3.2.2)."""
 
     care_of_address: Address
     interface: int
     lifetime_s: int
     expires_at: float
     refresh_at: float
+    encapsulation: Encapsulation = Encapsulation.IPV6
+    nat_keepalive_s: int | None = None
 
 
 @dataclass(slots=True)
 class BindingUpdateListEntry:
-    """``sequence`` is the last one sent. ``outstanding`` holds the last transmissions of the present attempt, all of
-    which ask for the same; ``expires_at`` is when the home agent will have dropped whatever it last took from us."""
+    """``sequence`` is the last one sent. ``outstanding`` holds the last transmissions of the present attempt, which ask
+    for the same or, in a race of families, for one of several care-of addresses; ``tries`` counts how often the one
+    that is wanted was asked for. ``expires_at`` is when the home agent will have dropped whatever it last took from us.
+    """
 
     home_agent: Address | None
     sequence: int
@@ -59,8 +72,14 @@ class BindingUpdateListEntry:
     expires_at: float | None = None
     timeout_s: float = INITIAL_BINDACK_TIMEOUT_S
     retransmit_at: float | None = None
+    tries: int = 0
     confirmed: bool = False
     """The home agent has acknowledged the last thing that we asked of it."""
+
+    @property
+    def place(self) -> Away | None:
+        """From where the home agent is asked; None: from nowhere so far."""
+        return None if self.care_of_address is None else Away(self.care_of_address, self.interface, self.router)
 
     def next_sequence(self) -> int:
         self.sequence = (self.sequence + 1) & 0xFFFF
@@ -82,9 +101,10 @@ class BindingUpdateListEntry:
         if transmission.lifetime_s:
             self.expires_at = until if self.expires_at is None else max(self.expires_at, until)
 
-    def settle(self) -> None:
-        """Nothing is outstanding any more."""
-        self.outstanding.clear()
+    def settle(self, keep: Collection[Address] = ()) -> None:
+        """Nothing is outstanding any more, but for what was sent from these care-of addresses."""
+        self.outstanding = [one for one in self.outstanding if one.care_of_address in keep]
+        self.tries = 0
         self.retransmit_at = None
 
     def clear(self) -> None:
@@ -139,6 +159,9 @@ class SavedEntry:
     home_interface: int = 0
     home_interface_name: str = ""
     home_router: Address = bytes(16)
+    encapsulation: Encapsulation = Encapsulation.IPV6
+    home_address_ipv4: Address | None = None
+    mobile_prefix_ipv4: Prefix | None = None
 
     @classmethod
     def of(
@@ -149,6 +172,9 @@ class SavedEntry:
         home_interface: int,
         home_interface_name: str,
         home_router: Address,
+        encapsulation: Encapsulation,
+        home_address_ipv4: Address | None,
+        mobile_prefix_ipv4: Prefix | None,
         now: Now,
     ) -> "SavedEntry":
         return cls(
@@ -163,6 +189,9 @@ class SavedEntry:
             home_interface,
             home_interface_name,
             home_router,
+            encapsulation,
+            home_address_ipv4,
+            mobile_prefix_ipv4,
         )
 
     def encode(self) -> bytes:
@@ -179,6 +208,11 @@ class SavedEntry:
             "home_interface": self.home_interface,
             "home_interface_name": self.home_interface_name,
             "home_router": self.home_router.hex(),
+            "encapsulation": self.encapsulation.value,
+            "home_address_ipv4": self.home_address_ipv4.hex() if self.home_address_ipv4 else None,
+            "mobile_prefix_ipv4": None
+            if self.mobile_prefix_ipv4 is None
+            else [self.mobile_prefix_ipv4[0].hex(), self.mobile_prefix_ipv4[1]],
         }
         return json.dumps(record, separators=(",", ":")).encode()
 
@@ -186,12 +220,13 @@ class SavedEntry:
     def decode(cls, data: bytes) -> "SavedEntry":
         """Raises ValueError for what is no record of ours."""
         record = json.loads(data)
-        if not isinstance(record, dict) or record.get("version") != _RECORD_VERSION:
+        if not isinstance(record, dict) or record.get("version") not in _READABLE:
             raise ValueError("not a binding update list record of this version")
         try:
             home_agent, care_of_address = record["home_agent"], record["care_of_address"]
             configured, switched = record["configured_home_agent"], record["switch_timestamp"]
             expires = record["expires_wall"]
+            home_ipv4, prefix = record.get("home_address_ipv4"), record.get("mobile_prefix_ipv4")
             return cls(
                 bytes.fromhex(home_agent) if home_agent else None,
                 bytes.fromhex(configured) if configured else None,
@@ -204,6 +239,9 @@ class SavedEntry:
                 int(record["home_interface"]),
                 str(record["home_interface_name"]),
                 bytes.fromhex(record["home_router"]),
+                Encapsulation(record.get("encapsulation", Encapsulation.IPV6.value)),
+                bytes.fromhex(home_ipv4) if home_ipv4 else None,
+                None if prefix is None else (bytes.fromhex(prefix[0]), int(prefix[1])),
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, IndexError) as error:
             raise ValueError(f"incomplete binding update list record: {error}") from None

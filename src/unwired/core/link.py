@@ -1,5 +1,6 @@
 """One interface of a mobile node: the routers heard on its link, the addresses the host has there, and the
-solicitations that find out where it is (RFC 4861 section 6.3, RFC 6275 section 11.5.1).
+solicitations that find out where it is (RFC 4861 section 6.3, RFC 6275 section 11.5.1). What is IPv4 there is in
+``ipv4_configuration.py``.
 
 Nothing heard before the link came up counts afterwards. A router is doubted when its advertisements stay away, when the
 link came up again without having been seen to go down, or when a router with other prefixes turns up beside it; it is
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
+from unwired.core.ipv4_configuration import Ipv4Configuration
 from unwired.core.notices import Drop
 from unwired.wire.address import (
     ALL_ROUTERS,
@@ -129,6 +131,8 @@ class Link:
         self.rank = rank
         self.up = False
         self.link_layer_address = b""
+        self.mtu = 0
+        self.ipv4 = Ipv4Configuration()
         self.addresses: dict[Address, HostAddress] = {}
         self.routers: dict[Address, Router] = {}
         self.packets: list[Packet] = []
@@ -149,10 +153,12 @@ class Link:
                 for address, known in self.addresses.items()
             }
         self.up = True
+        self.ipv4.came_up(now)
         self.solicit(now)
 
     def went_down(self) -> None:
         self.up = False
+        self.ipv4.went_down()
         self.routers.clear()
         self._solicit_at = None
 
@@ -288,7 +294,7 @@ class Link:
     def deadline(self, now: float) -> float | None:
         if not self.up:
             return None
-        times = [] if self._solicit_at is None else [self._solicit_at]
+        times = [time for time in (self._solicit_at, self.ipv4.deadline(now)) if time is not None]
         for router in self.routers.values():
             if router.doubt is not Doubt.NONE:
                 times.append(router.doubt_until)

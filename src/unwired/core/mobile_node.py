@@ -20,18 +20,22 @@ from unwired.core.door import (
     Now,
     Persist,
     Persisted,
+    RouterAdded,
+    RouterRemoved,
     Send,
 )
 from unwired.core.mobile_node_machine import RECORD_KEY, Fields, MobileNodeMachine
 from unwired.core.mobile_node_states import Input, State
 from unwired.core.mobile_node_switch import Wish, agents_to_try
-from unwired.core.movement import AtHome, Attachment, Away, Movement
+from unwired.core.movement import Movement
 from unwired.core.notices import Drop, Level
 from unwired.core.outbox import Outbox
+from unwired.core.places import AtHome, Attachment, Away
 from unwired.core.rate_limit import TokenBucket
 from unwired.core.recognized import is_recognized
-from unwired.core.settings import MobileNodeSettings
+from unwired.core.settings import Family, MobileNodeSettings
 from unwired.wire.address import UNSPECIFIED, Address, format_address, is_multicast, is_unicast_routable
+from unwired.wire.errors import DecodeError
 from unwired.wire.icmpv6 import (
     DestinationUnreachable,
     HomeAgentAddressDiscoveryReply,
@@ -44,7 +48,8 @@ from unwired.wire.icmpv6 import (
     RouterAdvertisement,
     TimeExceeded,
 )
-from unwired.wire.ipv6 import AUTHENTICATION_HEADER, ESP, IPV6_IN_IPV6, Packet, Payload, UnknownPayload
+from unwired.wire.ipv4 import IPV4_IN_IP, UDP, Icmpv4Message, decode_ipv4_header
+from unwired.wire.ipv6 import AUTHENTICATION_HEADER, ESP, IPV6_IN_IPV6, Outer, Packet, Payload, UnknownPayload
 from unwired.wire.ipv6 import HEADER_SIZE as IPV6_HEADER_SIZE
 from unwired.wire.mobility import MobilityMessage
 from unwired.wire.rfc5142 import HomeAgentSwitch
@@ -72,7 +77,11 @@ class MobileNode:
             raise ValueError("home agent address discovery is not protected and needs insecure = true")
         self.settings = settings
         self._outbox = Outbox()
-        self.movement = Movement(settings.home_address, settings.home_prefix_length, settings.interfaces)
+        # Home agent address discovery is IPv6's, and what it finds has no IPv4 address that we knew.
+        with_ipv4 = settings.home_agent is not None and settings.home_agent_ipv4 is not None
+        families = tuple(family for family in settings.families if with_ipv4 or family is not Family.IPV4)
+        home = settings.home_address, settings.home_prefix_length
+        self.movement = Movement(*home, settings.interfaces, families)
         self.machine = MobileNodeMachine(settings, self.movement, self._outbox, entropy)
         self._errors = TokenBucket(ERRORS_PER_SECOND, int(ERRORS_PER_SECOND))
 
@@ -114,7 +123,7 @@ class MobileNode:
         if packet.problem is not None:
             self._outbox.drop(Drop.MALFORMED)
             if packet.problem.answer is not None:
-                self._answer_error(Packet(packet.destination, packet.source, packet.problem.answer))
+                self._answer_error(packet, packet.problem.answer)
             return
         payload = packet.payload
         if packet.home_address is not None and not isinstance(payload, MobilityMessage):
@@ -134,7 +143,7 @@ class MobileNode:
             case HomeAgentSwitch():
                 self._switch(packet, payload)
             case BindingRefreshRequest():
-                if packet.source == self.machine.entry.home_agent:
+                if self._is_from_home_agent(packet):
                     self.machine.input(Input.REFRESH)
                 else:
                     self._outbox.drop(Drop.FORGED_SOURCE)
@@ -144,6 +153,8 @@ class MobileNode:
                 self._parameter_problem(payload)
             case PacketTooBig():
                 self._packet_too_big(payload)
+            case Icmpv4Message():
+                self._icmpv4_error(payload)
             case DestinationUnreachable() | TimeExceeded():
                 # Soft errors: retransmission and back-off deal with an unreachable home agent.
                 self.counters["home_agent_unreachable"] += 1
@@ -167,10 +178,7 @@ class MobileNode:
             return
         match event:
             case LinkUp():
-                link = self.movement.link_up(event, now.monotonic)
-                if link is not None:
-                    self._notify("link_up", interface=event.name)
-                    self.machine.link_came_up(event.interface, event.name)
+                self._link_up(event)
             case LinkDown():
                 link = self.movement.link_down(event.interface)
                 if link is not None:
@@ -179,6 +187,10 @@ class MobileNode:
                 self.movement.address_added(event)
             case AddressRemoved():
                 self.movement.address_removed(event.interface, event.address)
+            case RouterAdded():
+                self.movement.router_added(event.interface, event.router)
+            case RouterRemoved():
+                self.movement.router_removed(event.interface, event.router)
             case Persisted():
                 pass  # nothing of ours waits for the journal: a lost sequence number is corrected by status 135
             case ActionFailed():
@@ -194,7 +206,7 @@ class MobileNode:
             self.machine.rows.deadline(),
             self.machine.neighbors.announce_at,
             self.machine.prefixes.next_at,
-            self.machine.repair_at,
+            self.machine.repair.at,
         ):
             if time is not None:
                 times.append(time)
@@ -214,8 +226,8 @@ class MobileNode:
                 break  # the timers may be others now; deadline() asks for the rest at once
         if self.machine.prefixes.next_at is not None and self.machine.prefixes.next_at <= now.monotonic:
             self.machine.solicit_prefixes(again=True)
-        if self.machine.repair_at is not None and self.machine.repair_at <= now.monotonic:
-            self.machine.repair()
+        if self.machine.repair.is_due(now.monotonic):
+            self.machine.say_again()
         self._settle()
 
     def actions(self) -> list[Action]:
@@ -258,9 +270,23 @@ class MobileNode:
             and not self.movement.is_usable(tunnel.local, now)
         ):
             # The old link broke before the new one was acknowledged.
-            self.machine.rows.point(after.care_of_address, entry.home_agent, after.interface)
+            self.machine.point_at(after)
+        self.machine.join_race()
+        self.machine.place_ipv4()
         for packet, interface in self.movement.packets():
             self._outbox.send(packet, interface)
+
+    def _link_up(self, event: LinkUp) -> None:
+        here = self.movement.links.get(event.interface)
+        was_up = here is not None and here.up
+        if self.movement.link_up(event, self.machine.now.monotonic) is None:
+            return
+        self._notify("link_up", interface=event.name)
+        self.machine.link_came_up(event.interface, event.name)
+        place = self.machine.attachment
+        if was_up and isinstance(place, Away) and place.interface == event.interface and place.family is Family.IPV4:
+            # Without having been seen to go down: another network may look just the same.
+            self.machine.input(Input.AWAY)
 
     def _moved(self, before: Attachment | None, after: Attachment | None) -> None:
         if (
@@ -276,7 +302,7 @@ class MobileNode:
             return
         if isinstance(before, AtHome) and isinstance(after, AtHome) and before.interface == after.interface:
             if self.machine.state is State.HOME:
-                self.machine.go_home(after)
+                self.machine.placement.go_home(after)
             return
         fields = self._place("from", before) | self._place("to", after)
         self._outbox.notify("movement_detected", Level.INFO, self.settings.home_address, **fields)
@@ -287,6 +313,7 @@ class MobileNode:
             self.machine.input(Input.HOME_LINK)
         elif (
             self.machine.state is State.STRANDED
+            and after.family is Family.IPV6  # the same IPv4 address may be that of another network
             and self.machine.entry.confirmed
             and self.machine.entry.bound is not None
             and self.machine.entry.bound.care_of_address == after.care_of_address
@@ -303,7 +330,7 @@ class MobileNode:
         level = Level.DEBUG if isinstance(event.action, Send) else Level.WARNING
         self._notify("action_failed", level, action=type(event.action).__name__, reason=event.reason)
         if not passing:
-            self.machine.host_failed()
+            self.machine.repair.failed(self.machine.now.monotonic)
 
     def _acknowledged(self, packet: Packet, message: BindingAcknowledgement) -> None:
         machine = self.machine
@@ -343,7 +370,7 @@ class MobileNode:
 
     def _binding_error(self, packet: Packet, message: BindingError) -> None:
         """RFC 6275 section 11.3.6."""
-        if packet.source != self.machine.entry.home_agent:
+        if not self._is_from_home_agent(packet):
             self._outbox.drop(Drop.FORGED_SOURCE)
         elif message.status == BindingErrorStatus.UNKNOWN_BINDING_FOR_HOME_ADDRESS_DESTINATION_OPTION:
             self.machine.input(Input.REFRESH)
@@ -380,13 +407,33 @@ class MobileNode:
         if (
             tunnel is None
             or len(quoted) < IPV6_HEADER_SIZE
-            or quoted[6] != IPV6_IN_IPV6
+            or quoted[6] not in (IPV6_IN_IPV6, IPV4_IN_IP)
             or (quoted[8:24], quoted[24:40]) != (tunnel.local, tunnel.peer)
         ):
             self._outbox.drop(Drop.UNRELATED_ERROR)
             return
+        self._too_big(message.mtu)
+
+    def _icmpv4_error(self, message: Icmpv4Message) -> None:
+        """The same from an IPv4 network (RFC 1191, RFC 4213 section 3.4)."""
+        tunnel = self.machine.rows.tunnel
+        try:
+            quoted = decode_ipv4_header(message.quoted)
+        except DecodeError:
+            self._outbox.drop(Drop.UNRELATED_ERROR)
+            return
+        inside = UDP if tunnel is not None and tunnel.local_port else None
+        known = quoted.protocol == inside if inside else quoted.protocol in (IPV6_IN_IPV6, IPV4_IN_IP)
+        if tunnel is None or (quoted.source, quoted.destination) != (tunnel.local, tunnel.peer) or not known:
+            self._outbox.drop(Drop.UNRELATED_ERROR)
+        elif (message.type, message.code) == (message.DESTINATION_UNREACHABLE, message.FRAGMENTATION_NEEDED):
+            self._too_big(message.mtu)
+        else:
+            self.counters["home_agent_unreachable"] += 1
+
+    def _too_big(self, path_mtu: int) -> None:
         self.counters["tunnel_packets_too_big"] += 1
-        self.machine.rows.lower_mtu(message.mtu, self.machine.now.monotonic)
+        self.machine.path_too_big(path_mtu)
 
     def _agents_discovered(self, reply: HomeAgentAddressDiscoveryReply) -> None:
         search = self.machine.search
@@ -426,23 +473,32 @@ class MobileNode:
 
     def _answer_binding_error(self, packet: Packet, status: BindingErrorStatus) -> None:
         """To where a packet came from, with the addresses as they were on the wire (section 9.3.3)."""
-        error = BindingError(status, packet.home_address or UNSPECIFIED)
-        self._answer_error(Packet(packet.destination, packet.source, error))
+        self._answer_error(packet, BindingError(status, packet.home_address or UNSPECIFIED))
 
-    def _answer_error(self, packet: Packet) -> None:
-        """An error about what cannot be processed (RFC 4443 section 2.4 e and f)."""
-        if is_multicast(packet.source) or not is_unicast_routable(packet.destination):
+    def _answer_error(self, packet: Packet, error: BindingError | ParameterProblem) -> None:
+        """An error about a packet that cannot be processed (RFC 4443 section 2.4 e and f), by the way that it came."""
+        if is_multicast(packet.destination) or not is_unicast_routable(packet.source):
             return
+        outer = packet.outer
+        if outer is not None:
+            outer = Outer(outer.destination, outer.source, outer.destination_port, outer.source_port)
         if self._errors.take(self.machine.now.monotonic):
-            self.machine.send(packet)
+            self.machine.updates.send(Packet(packet.destination, packet.source, error, outer=outer))
         else:
             self._outbox.drop(Drop.RATE_LIMITED)
+
+    def _is_from_home_agent(self, packet: Packet) -> bool:
+        """By its source, and that of the tunnel it came in: what anybody on the path or outside of it can forge."""
+        outer = packet.outer
+        return packet.source == self.machine.entry.home_agent and (
+            outer is None or outer.source == self.settings.home_agent_ipv4
+        )
 
     def _place(self, prefix: str, place: Attachment | None) -> Fields:
         if place is None:
             return {prefix: None}
         where = "home" if isinstance(place, AtHome) else format_address(place.care_of_address)
-        return {prefix: where, f"{prefix}_interface": self.machine.name(place.interface)}
+        return {prefix: where, f"{prefix}_interface": self.movement.name(place.interface)}
 
     def _notify(self, name: str, level: Level = Level.INFO, **fields: str | int | float | bool | None) -> None:
         self._outbox.notify(name, level, self.settings.home_address, **fields)

@@ -5,10 +5,13 @@ there until the new one is acknowledged. Otherwise the tunnel's row is rewritten
 
 A change of home agent is always made before the break: the one that we have serves us until the other has acknowledged.
 The mobile node sends no de-registration then (docs/ha-ha.md): the home agents of a set have one binding between them.
+
+Where families race (``mobile_node_updates.py``), whichever is acknowledged first is used until the preferred one is.
+What is not answered in time is avoided for a while, and the one that was is registered once more, because the home
+agent may have got the other and only its answer was lost.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 from unwired.core.binding_update_list import (
     INITIAL_BINDACK_TIMEOUT_S,
@@ -18,28 +21,36 @@ from unwired.core.binding_update_list import (
     SavedEntry,
     SequenceNumbers,
 )
-from unwired.core.door import Action, DropHomeAddress, GoAway, GoHome, HoldHomeAddress, Now, Persist
-from unwired.core.flow_label import flow_label
+from unwired.core.door import Action, DropHomeAddress, HoldHomeAddress, Now, Persist
+from unwired.core.forwarding import Encapsulation
 from unwired.core.home_agent_search import HomeAgentSearch
 from unwired.core.home_neighbors import HomeNeighbors
-from unwired.core.mobile_node_registration import REFUSAL_WAIT_MAX_S, Answer, HomeRegistration, Verdict
+from unwired.core.home_placement import HomePlacement
+from unwired.core.host_repair import HostRepair
+from unwired.core.ipv4_home_address import Ipv4HomeAddresses
+from unwired.core.mobile_node_registration import Answer, HomeRegistration, Verdict
 from unwired.core.mobile_node_states import Do, Input, State, transition
 from unwired.core.mobile_node_switch import HomeAgentSwitches
+from unwired.core.mobile_node_updates import BindingUpdates
 from unwired.core.mobile_prefix_discovery import MobilePrefixDiscovery
-from unwired.core.movement import AtHome, Attachment, Away, Movement
+from unwired.core.movement import Movement
 from unwired.core.notices import Level
 from unwired.core.outbox import Outbox
-from unwired.core.settings import MobileNodeSettings
+from unwired.core.path_mtu import inner_mtu
+from unwired.core.places import AtHome, Attachment, Away
+from unwired.core.refusals import Refusals
+from unwired.core.settings import Family, MobileNodeSettings
 from unwired.core.tunnel_rows import TunnelRows
-from unwired.wire.address import UNSPECIFIED, Address, format_address
-from unwired.wire.ipv6 import Packet
-from unwired.wire.rfc6275 import LIFETIME_UNIT_S, BindingStatus
+from unwired.wire.address import Address, format_address, is_ipv4
+from unwired.wire.rfc6275 import BindingStatus
 
 SILENT_AFTER = 3
-"""Unanswered binding updates after which a person is told, and a home agent that we would change to is given up."""
-REPAIR_DELAY_S = 1.0
-REPAIR_DELAY_MAX_S = 60.0
-"""When to ask the host again for what failed; doubled from the first to the second."""
+"""Unanswered binding updates after which another place is tried (RFC 5555 section 4.4.1), a person is told, and a home
+agent that we would change to is given up."""
+SILENT_BESIDE_ANSWERS_AFTER = 2
+"""The same where the home agent answers what we send from another place."""
+ASK_AGAIN_S = 1.0
+"""When to ask for another IPv4 home address after the one we named was refused."""
 RECORD_KEY = b"mobile-node/"
 """The journal's key is this and the home address."""
 Fields = dict[str, str | int | float | bool | None]
@@ -67,6 +78,9 @@ class MobileNodeMachine:
         self.switches = HomeAgentSwitches(settings)
         self.registration = HomeRegistration(settings, entropy)
         self.rows = TunnelRows(settings.home_address, self._emit)
+        self.placement = HomePlacement(settings.home_address, settings.home_prefix_length, self._emit)
+        self.ipv4 = Ipv4HomeAddresses(settings, self.rows, outbox)
+        self.repair = HostRepair()
         self.search = (
             HomeAgentSearch(settings.home_address, settings.home_prefix_length, entropy)
             if settings.home_agent is None
@@ -76,19 +90,16 @@ class MobileNodeMachine:
         self.neighbors = HomeNeighbors(settings.home_address)
         self._movement = movement
         self._outbox = outbox
+        self.updates = BindingUpdates(
+            settings, movement, self.registration, self.rows, self.ipv4, self.prefixes, outbox, self._persist
+        )
         self._token = 0
         self._saved: SavedEntry | None = None
-        self._home_interface: int | None = None
-        """Where the home address answers: None before it was placed, 0 in the tunnel device."""
-        self._home_router: Address = UNSPECIFIED
         self._answer: Answer | None = None
         self._wait_s = 0.0
-        self._refusals = 0
-        self._forbidden = False
-        self._deferred = False
-        """The rate limit has put a binding update off: its timer is no retransmission."""
-        self.repair_at: float | None = None
-        self._repair_delay_s = REPAIR_DELAY_S
+        self.refusals = Refusals(settings.home_address, outbox)
+        self._runner_up = False
+        """In this attempt another place than the one that is wanted was acknowledged."""
 
     # --- inputs ----------------------------------------------------------------------------------------------------
 
@@ -149,30 +160,35 @@ class MobileNodeMachine:
 
     def answered(self, answer: Answer, entry: BindingUpdateListEntry) -> None:
         """A home agent's valid answer to an outstanding binding update of this entry."""
-        self._answer = answer
-        if entry is not self._asked:
+        self._answer, asked = answer, self._asked
+        if entry is not asked:
             if answer.verdict is Verdict.ACCEPTED:
                 self.input(Input.STILL_BOUND)
             return
+        transmission = answer.transmission
+        if transmission.lifetime_s and transmission.care_of_address != entry.care_of_address:
+            if answer.verdict is Verdict.ACCEPTED:
+                self.input(Input.RUNNER_UP)
+            if answer.verdict is not Verdict.CORRECTED:
+                return  # refused here, but what is wanted is still to be answered
         match answer.verdict:
             case Verdict.ACCEPTED:
                 self.input(Input.ACCEPTED)
             case Verdict.CORRECTED:
                 self.input(Input.CORRECTED)
             case _ if self.candidate is not None:
-                self._tell_refusal(answer, 0.0)
+                self.refusals.tell(answer, asked.home_agent, 0.0)
                 self._next_candidate()
             case Verdict.NOT_OUR_AGENT if self._may_choose() and not self._returning():
-                self._tell_refusal(answer, 0.0)
+                self.refusals.tell(answer, asked.home_agent, 0.0)
                 self.next_agent()
             case Verdict.FORBIDDEN:
-                self._tell_refusal(answer, None)
-                self._forbidden = True
+                self.refusals.tell(answer, asked.home_agent, None)
+                self.refusals.forbidden = True
                 self.refused(0.0)
             case Verdict.REFUSED | Verdict.NOT_OUR_AGENT:
-                wait_s = min(answer.wait_s * 2**self._refusals, REFUSAL_WAIT_MAX_S)
-                self._refusals = min(self._refusals + 1, 16)
-                self._tell_refusal(answer, wait_s)
+                wait_s = self.refusals.wait_s(answer)
+                self.refusals.tell(answer, asked.home_agent, wait_s)
                 self.refused(wait_s)
 
     def refused(self, wait_s: float) -> None:
@@ -195,7 +211,7 @@ class MobileNodeMachine:
 
     def switch(self, agents: tuple[Address, ...]) -> bool:
         """Change to the first of these home agents that serves us; False where there is nothing to change."""
-        if self._forbidden or transition(self.state, Input.SWITCH)[0] is Do.NOTHING:
+        if self.refusals.forbidden or transition(self.state, Input.SWITCH)[0] is Do.NOTHING:
             return False
         self._candidates = list(agents)
         self.input(Input.SWITCH)
@@ -208,46 +224,41 @@ class MobileNodeMachine:
         if self.search is None or not isinstance(place, Away):
             self._notify("home_agent_switch_failed", Level.WARNING, reason="it names no home agent; discovery is off")
         else:
-            self.send(self.search.ask(place.care_of_address, self.now.monotonic))
+            self.updates.send(self.search.ask(place.care_of_address, self.now.monotonic))
 
-    def host_failed(self) -> None:
-        """Something that the host was to do for us did not work: say all of it again, later and later."""
-        if self.repair_at is None:
-            self.repair_at = self.now.monotonic + self._repair_delay_s
-            self._repair_delay_s = min(self._repair_delay_s * 2, REPAIR_DELAY_MAX_S)
+    def place_ipv4(self) -> None:
+        """The IPv4 home address follows the other: see ``home_placement.py``."""
+        self._movement.home_address_ipv4 = self.ipv4.address
+        if self.placement.interface is not None:
+            link = self._movement.links.get(self.placement.interface)
+            self.placement.place_ipv4(self.ipv4.address, link)
 
-    def repair(self) -> None:
+    def path_too_big(self, path_mtu: int) -> None:
+        tunnel = self.rows.tunnel
+        if tunnel is not None:
+            self.rows.limit(inner_mtu(path_mtu, tunnel.encapsulation))
+
+    def say_again(self) -> None:
         """Ask the host again for everything that should be; all of it is idempotent."""
-        self.repair_at = None
         self._emit(HoldHomeAddress(self.settings.home_address))
-        interface = self._home_interface
-        if interface == 0:
-            self._emit(GoAway(self.settings.home_address))
-        elif interface is not None:
-            self._emit_home(interface)
+        self.ipv4.say_again()
+        self.placement.say_again()
         self.rows.say_again()
 
-    def _tell_refusal(self, answer: Answer, wait_s: float | None) -> None:
-        """``wait_s`` None: there will be no other try."""
-        try:
-            name = BindingStatus(answer.status).name.lower()
-        except ValueError:
-            name = "unknown"
-        level = Level.ERROR if answer.verdict is Verdict.FORBIDDEN else Level.WARNING
-        self._notify(
-            "registration_failed",
-            level,
-            home_agent=_text(self._asked.home_agent),
-            status=answer.status,
-            reason=name,
-            wait_s=wait_s,
-        )
+    def join_race(self) -> None:
+        """Another family has become usable while nothing was answered yet."""
+        entry, place = self.entry, self.entry.place
+        waiting = self.state in (State.REGISTERING, State.HANDOVER) and self.candidate is None and entry.tries
+        if not waiting or self.updates.deferred or self._runner_up or place is None or place != self.attachment:
+            return
+        self.updates.join(entry, place, self.now)
 
     # --- steps of the state machine --------------------------------------------------------------------------------
 
     def _do_hold(self) -> None:
         self._emit(HoldHomeAddress(self.settings.home_address))
         self.rows.open()
+        self.ipv4.start(self._saved, bound=False)
         self._started()
 
     def _do_adopt(self) -> None:
@@ -258,21 +269,22 @@ class MobileNodeMachine:
             entry.home_agent = saved.home_agent
             entry.care_of_address, entry.interface, entry.router = saved.care_of_address, saved.interface, saved.router
             left_s = saved.expires_wall - self.now.wall
-            entry.expires_at = self.now.monotonic + left_s
-            entry.bound = Bound(entry.care_of_address, entry.interface, int(left_s), entry.expires_at, entry.expires_at)
-            self._go_away()
+            until = entry.expires_at = self.now.monotonic + left_s
+            encapsulation = saved.encapsulation
+            entry.bound = Bound(entry.care_of_address, entry.interface, int(left_s), until, until, encapsulation)
+            self.placement.go_away()
             self.rows.use(entry.care_of_address, entry.interface, entry.router)
-            if entry.home_agent is not None:
-                self.rows.point(entry.care_of_address, entry.home_agent, entry.interface)
+            self._point(Away(entry.care_of_address, entry.interface, entry.router), encapsulation)
+        self.ipv4.start(saved, bound=True)
         self._started()
 
     def link_came_up(self, interface: int, name: str) -> None:
         """An earlier run left the home address on this link: keep it there until a router advertisement says better."""
         saved = self._saved
-        if saved is None or self._home_interface is not None or self.state is not State.DETACHED:
+        if saved is None or self.placement.interface is not None or self.state is not State.DETACHED:
             return
         if (interface, name) == (saved.home_interface, saved.home_interface_name):
-            self.go_home(AtHome(interface, saved.home_router))
+            self.placement.go_home(AtHome(interface, saved.home_router))
 
     def _started(self) -> None:
         self._notify("started")
@@ -284,11 +296,14 @@ class MobileNodeMachine:
         self._emit_all(self.neighbors.leave())
         self.prefixes.stop()
         self._end_candidate()
-        entry.settle()
+        entry.tries = 0
+        usable = {other.care_of_address for other in self._movement.places(place, now)}
+        entry.settle(keep=usable - {place.care_of_address})
         self.registration.begin()
+        self._runner_up = False
         entry.care_of_address, entry.interface, entry.router = place.care_of_address, place.interface, place.router
         entry.confirmed = False  # from here on, even where the rate limit puts the binding update off
-        if self._forbidden:
+        if self.refusals.forbidden:
             return  # status 134: this home address must not be tried again (RFC 6275 section 11.7.1)
         if entry.home_agent is None:
             self.next_agent()
@@ -299,10 +314,10 @@ class MobileNodeMachine:
         entry.timeout_s = INITIAL_BINDACK_TIMEOUT_S if known else self.settings.first_registration_timeout_s
         self.rows.use(place.care_of_address, place.interface, place.router)
         self._send_update()
-        self._go_away()
+        self.placement.go_away()
         tunnel = self.rows.tunnel
         if tunnel is None or tunnel.local == place.care_of_address or not self._movement.is_usable(tunnel.local, now):
-            self.rows.point(place.care_of_address, entry.home_agent, place.interface)
+            self.point_at(place)
 
     def _do_refresh(self) -> None:
         self.entry.settle()
@@ -319,7 +334,7 @@ class MobileNodeMachine:
         sequence = self._sequences.take(agent)
         self.candidate = BindingUpdateListEntry(agent, sequence, place.care_of_address, place.interface, place.router)
         self.registration.begin()
-        self.rows.accept(agent)
+        self.rows.accept(self._tunnel_end(place.care_of_address, agent))
         self._send_update()
 
     def _do_switched(self) -> None:
@@ -335,11 +350,13 @@ class MobileNodeMachine:
 
     def _do_send_again(self) -> None:
         entry = self._asked
-        if not self._deferred:
+        if not self.updates.deferred:
             if self._may_choose() and entry.timeout_s >= MAX_BINDACK_TIMEOUT_S and not self._returning():
                 self.next_agent()
                 return
-            if len(entry.outstanding) == SILENT_AFTER and entry.home_agent is not None:
+            if self._give_up_place():
+                return
+            if entry.tries == SILENT_AFTER and entry.home_agent is not None:
                 self._notify("home_agent_silent", Level.WARNING, home_agent=format_address(entry.home_agent))
                 if self.candidate is not None:
                     self._next_candidate()
@@ -351,45 +368,72 @@ class MobileNodeMachine:
         self._send_update()
 
     def _do_bound(self) -> None:
-        entry, answer, now = self.entry, self._answer, self.now.monotonic
-        if answer is None or not entry.outstanding:
+        if not self._take_up():
             return
-        transmission = answer.transmission
+        entry, now = self.entry, self.now.monotonic
+        entry.settle()
+        entry.confirmed = True
+        self._runner_up = False
+        self.refusals.accepted()
+        if entry.care_of_address is not None:
+            self.rows.give_up_others((entry.care_of_address,), now)
+        if self.candidate is None:
+            self.rows.give_up_other_peers(now)
+        self._persist()
+        answer = self._answer
+        if answer is not None and answer.status == BindingStatus.ACCEPTED_BUT_PREFIX_DISCOVERY_NECESSARY:
+            if self.settings.insecure:
+                self.solicit_prefixes(again=False)
+            else:
+                # RFC 4285 section 2: prefix discovery is not protected and so not used.
+                self._notify("home_prefix_changes", Level.WARNING)
+
+    def _do_runner_up(self) -> None:
+        """The way is used until the one that is wanted is acknowledged or given up."""
+        if self._take_up():
+            self._runner_up = True
+            self._persist()
+
+    def _take_up(self) -> bool:
+        """What the last answer granted is in force from now on; False where it answers nothing any more."""
+        entry, answer, now = self.entry, self._answer, self.now.monotonic
+        if answer is None or not entry.outstanding or answer.transmission.place is None:
+            return False
+        transmission, place = answer.transmission, answer.transmission.place
         sent = transmission.sent.monotonic
         expires_at = sent + answer.lifetime_s
         first_sent = entry.outstanding[0].sent.monotonic
         if transmission is entry.outstanding[-1]:
             entry.expires_at = expires_at
         before = entry.bound
+        refresh_at = sent + answer.refresh_s
+        if self.ipv4.acknowledged(answer.ipv4):
+            refresh_at = min(refresh_at, now + ASK_AGAIN_S)
         entry.bound = Bound(
-            transmission.care_of_address, entry.interface, answer.lifetime_s, expires_at, sent + answer.refresh_s
+            place.care_of_address,
+            place.interface,
+            answer.lifetime_s,
+            expires_at,
+            refresh_at,
+            answer.encapsulation,
+            answer.nat_keepalive_s,
         )
-        entry.settle()
-        entry.confirmed = True
-        self._refusals = 0
-        if entry.home_agent is not None:
-            self.rows.point(transmission.care_of_address, entry.home_agent, entry.interface)
-        self.rows.give_up_others(transmission.care_of_address, now)
-        if self.candidate is None:
-            self.rows.give_up_other_peers(now)
-        self._persist()
+        self._movement.networks.answered(place)
+        self._point(place, answer.encapsulation)
         self._notify(
             "registered",
             home_agent=_text(entry.home_agent),
             care_of_address=format_address(transmission.care_of_address),
-            interface=self.name(entry.interface),
+            interface=self._movement.name(place.interface),
             lifetime_s=answer.lifetime_s,
             sequence=transmission.sequence,
             signalling_ms=round((now - first_sent) * 1000, 3),
             round_trip_ms=round((now - sent) * 1000, 3),
             refresh=before is not None and before.care_of_address == transmission.care_of_address,
+            encapsulation=answer.encapsulation.name.lower(),
+            nat=answer.nat_keepalive_s is not None,
         )
-        if answer.status == BindingStatus.ACCEPTED_BUT_PREFIX_DISCOVERY_NECESSARY:
-            if self.settings.insecure:
-                self.solicit_prefixes(again=False)
-            else:
-                # RFC 4285 section 2: prefix discovery is not protected and so not used.
-                self._notify("home_prefix_changes", Level.WARNING)
+        return True
 
     def _do_resume(self) -> None:
         place = self.attachment
@@ -400,7 +444,7 @@ class MobileNodeMachine:
 
     def _do_wait(self) -> None:
         self.entry.settle()
-        if not self._forbidden:
+        if not self.refusals.forbidden:
             self.entry.retransmit_at = self.now.monotonic + self._wait_s
 
     def _do_pause(self) -> None:
@@ -413,6 +457,7 @@ class MobileNodeMachine:
 
     def _do_forget(self) -> None:
         self.rows.stop_forwarding(self.now.monotonic)
+        self.ipv4.unbind()
         self.entry.clear()
         self._persist()
         self._notify("binding_expired", Level.WARNING)
@@ -427,7 +472,7 @@ class MobileNodeMachine:
             return
         self.entry.settle()
         self.rows.use(place.care_of_address, place.interface, place.router)
-        self.send(self.search.ask(place.care_of_address, self.now.monotonic))
+        self.updates.send(self.search.ask(place.care_of_address, self.now.monotonic))
 
     def _do_ask_again(self) -> None:
         place = self.attachment
@@ -437,16 +482,16 @@ class MobileNodeMachine:
         if packet is None:
             self._notify("home_agent_discovery_failed", Level.WARNING)
         else:
-            self.send(packet)
+            self.updates.send(packet)
 
     def _do_deregister(self) -> None:
         place, entry = self.attachment, self.entry
-        self._forbidden = False
+        self.refusals.forbidden = False
         if not isinstance(place, AtHome):
             return
         if self.candidate is not None:
             # It may have our binding by now; the one that had it for sure is the one to wait for.
-            self._send_one(self.candidate, self.settings.home_address, 0, at_home=True)
+            self.updates.send_one(self.candidate, None, 0, self.now, place.interface)
             self._end_candidate()
         entry.settle()
         self.prefixes.stop()
@@ -464,11 +509,11 @@ class MobileNodeMachine:
 
     def _do_settle(self) -> None:
         place = self.attachment
-        self._forbidden = False
+        self.refusals.forbidden = False
         if isinstance(place, AtHome):
-            self.go_home(place)
+            self.placement.go_home(place)
             self._persist()
-            self._notify("at_home", interface=self.name(place.interface))
+            self._notify("at_home", interface=self._movement.name(place.interface))
 
     def _do_arrive(self) -> None:
         place, entry, now = self.attachment, self.entry, self.now.monotonic
@@ -476,15 +521,16 @@ class MobileNodeMachine:
             return
         first_sent = entry.outstanding[0].sent.monotonic if entry.outstanding else now
         self._emit_all(self.neighbors.leave())
-        self.go_home(place)
+        self.placement.go_home(place)
         self._emit_all(self.neighbors.announce(place.interface, self._link_layer_address(place.interface), now))
         self.rows.stop_forwarding(now)
+        self.ipv4.unbind()
         entry.clear()
-        self._refusals = 0
+        self.refusals.accepted()
         self._persist()
         self._notify(
             "returned_home",
-            interface=self.name(place.interface),
+            interface=self._movement.name(place.interface),
             signalling_ms=round((now - first_sent) * 1000, 3),
         )
 
@@ -492,13 +538,14 @@ class MobileNodeMachine:
         entry, place = self.entry, self.attachment
         for one in (self.candidate, entry):
             if isinstance(place, Away) and one is not None and one.expires_at is not None:
-                self._send_one(one, place.care_of_address, 0, at_home=False)
+                self.updates.send_one(one, place, 0, self.now)
         self._end_candidate()
         self._persist()
         self._emit_all(self.neighbors.leave())
+        self.ipv4.close()
         self.rows.close()
         self._emit(DropHomeAddress(self.settings.home_address))
-        self._home_interface = None
+        self.placement.forget()
         entry.settle()
         self._notify("stopped")
 
@@ -509,6 +556,7 @@ class MobileNodeMachine:
         Do.SEND_AGAIN: _do_send_again,
         Do.SEND_CORRECTED: _do_send_corrected,
         Do.BOUND: _do_bound,
+        Do.RUNNER_UP: _do_runner_up,
         Do.SWITCH: _do_switch,
         Do.SWITCHED: _do_switched,
         Do.RESUME: _do_resume,
@@ -556,83 +604,75 @@ class MobileNodeMachine:
         if candidate.expires_at is not None:
             self.entry.expires_at = max(candidate.expires_at, self.entry.expires_at or candidate.expires_at)
 
+    def _give_up_place(self) -> bool:
+        """Nothing that was sent from the care-of address we want was answered: where there is another place, go there,
+        and come back here only after a while."""
+        place, now = self.entry.place, self.now.monotonic
+        enough = SILENT_BESIDE_ANSWERS_AFTER if self._runner_up else SILENT_AFTER
+        if self.candidate is not None or self._returning() or place is None or self.entry.tries < enough:
+            return False
+        if not self._movement.has_other(place, now):
+            return False
+        self._movement.networks.silent(place, now)
+        self._notify(
+            "care_of_address_silent",
+            Level.WARNING,
+            care_of_address=format_address(place.care_of_address),
+            interface=self._movement.name(place.interface),
+            home_agent=_text(self.entry.home_agent),
+        )
+        return True
+
     def _send_update(self) -> None:
         """Send the binding update that the state asks for, or put it off where the rate limit says so."""
-        entry, now = self._asked, self.now.monotonic
+        entry = self._asked
         if entry.home_agent is None:
             entry.retransmit_at = None
             return
-        allowed_at = self.registration.allowed_at(now)
-        self._deferred = allowed_at > now
-        if self._deferred:
-            entry.retransmit_at = allowed_at
-            return
+        place, home = entry.place, self.attachment
         if self._returning():
-            self._send_one(entry, self.settings.home_address, 0, at_home=True)
-        elif entry.care_of_address is not None:
-            # No longer than home address and care-of address are valid (RFC 6275 section 11.7.1).
-            valid_until = self._movement.valid_until(entry.care_of_address, now)
-            if self.prefixes.valid_until is not None:
-                valid_until = min(valid_until, self.prefixes.valid_until)
-            units = self.registration.lifetime_units(max(0.0, valid_until - now))
-            self._send_one(entry, entry.care_of_address, units, at_home=False)
-        entry.retransmit_at = now + entry.timeout_s
+            self.updates.ask_to_remove(entry, 0 if home is None else home.interface, self.now)
+        elif place is not None:
+            self.updates.ask(entry, place, self.candidate is not None, self.now)
+        else:
+            entry.retransmit_at = None
 
-    def _send_one(
-        self, entry: BindingUpdateListEntry, care_of_address: Address, lifetime_units: int, at_home: bool
-    ) -> None:
-        place = self.attachment
-        packet = self.registration.update(entry, care_of_address, lifetime_units, at_home, self.now)
-        interface = place.interface if at_home and place is not None else 0
-        self.send(packet, interface)
-        self._outbox.counters["binding_updates_sent"] += 1
-        self._persist()
-        self._notify(
-            "binding_update_sent",
-            home_agent=_text(entry.home_agent),
-            sequence=entry.sequence,
-            care_of_address=format_address(care_of_address),
-            interface=self.name(place.interface) if place is not None else "",
-            lifetime_s=lifetime_units * LIFETIME_UNIT_S,
-            attempt=len(entry.outstanding),
-        )
+    def _tunnel_end(self, care_of_address: Address, home_agent: Address) -> Address:
+        """Where tunnels from this care-of address end: in IPv4 all home agents of a set have the same address."""
+        agent_ipv4 = self.settings.home_agent_ipv4
+        return agent_ipv4 if is_ipv4(care_of_address) and agent_ipv4 is not None else home_agent
 
-    def send(self, packet: Packet, interface: int = 0) -> None:
-        """Everything goes out with the flow label of its source address, as tunnelled packets do."""
-        label = flow_label(packet.source, self.settings.home_address)
-        self._outbox.send(replace(packet, flow_label=label), interface)
+    def point_at(self, place: Away) -> None:
+        """The tunnel goes from there before it is known whether a NAT is on the way: in IPv4 in UDP, which arrives in
+        both cases."""
+        self._point(place, Encapsulation.UDP if place.family is Family.IPV4 else Encapsulation.IPV6)
+
+    def _point(self, place: Away, encapsulation: Encapsulation) -> None:
+        if self.entry.home_agent is not None:
+            end = self._tunnel_end(place.care_of_address, self.entry.home_agent)
+            self.rows.point(place.care_of_address, end, place.interface, encapsulation)
 
     def solicit_prefixes(self, again: bool) -> None:
         entry = self.entry
-        if entry.home_agent is None or entry.care_of_address is None:
+        if entry.home_agent is None or entry.care_of_address is None or is_ipv4(entry.care_of_address):
             return
         solicit = self.prefixes.solicit_again if again else self.prefixes.solicit
-        self.send(solicit(entry.care_of_address, entry.home_agent, self.now.monotonic))
-
-    def _go_away(self) -> None:
-        if self._home_interface != 0:
-            self._home_interface = 0
-            self._emit(GoAway(self.settings.home_address))
-
-    def go_home(self, place: AtHome) -> None:
-        if (self._home_interface, self._home_router) != (place.interface, place.router):
-            self._home_interface, self._home_router = place.interface, place.router
-            self._emit_home(place.interface)
-
-    def _emit_home(self, interface: int) -> None:
-        home = self.settings
-        self._emit(GoHome(home.home_address, home.home_prefix_length, interface, self._home_router))
+        self.updates.send(solicit(entry.care_of_address, entry.home_agent, self.now.monotonic))
 
     def _persist(self) -> None:
         self._token += 1
-        interface = self._home_interface or 0
+        interface = self.placement.interface or 0
+        tunnel = self.rows.tunnel
         record = SavedEntry.of(
             self.entry,
             self.settings.home_agent,
             self.switches.last,
             interface,
-            self.name(interface),
-            self._home_router,
+            self._movement.name(interface),
+            self.placement.router,
+            Encapsulation.IPV6 if tunnel is None else tunnel.encapsulation,
+            self.ipv4.address if self.ipv4.dynamic else None,
+            self.ipv4.prefix,
             self.now,
         )
         self._emit(Persist(self._token, RECORD_KEY + self.settings.home_address, record.encode()))
@@ -640,10 +680,6 @@ class MobileNodeMachine:
     def _link_layer_address(self, interface: int) -> bytes:
         link = self._movement.links.get(interface)
         return link.link_layer_address if link is not None else b""
-
-    def name(self, interface: int) -> str:
-        link = self._movement.links.get(interface)
-        return link.name if link is not None else ""
 
     def _notify(self, name: str, level: Level = Level.INFO, **fields: str | int | float | bool | None) -> None:
         self._outbox.notify(name, level, self.settings.home_address, **fields)

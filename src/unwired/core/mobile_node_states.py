@@ -48,6 +48,8 @@ class Input(StrEnum):
     """No link is usable any more."""
     ACCEPTED = "accepted"
     """The outstanding binding update was accepted."""
+    RUNNER_UP = "runner_up"
+    """One for another care-of address, sent at the same time, was accepted: by another family."""
     CORRECTED = "corrected"
     """It was refused for a reason that is put right by now: sequence number, clock."""
     REFUSED = "refused"
@@ -84,6 +86,8 @@ class Do(StrEnum):
     SEND_CORRECTED = "send_corrected"
     BOUND = "bound"
     """Take up what the home agent granted."""
+    RUNNER_UP = "runner_up"
+    """Take up what the home agent granted, until the care-of address that is wanted is acknowledged too."""
     SWITCH = "switch"
     """Ask another home agent, without a word to the present one."""
     SWITCHED = "switched"
@@ -115,6 +119,7 @@ _OUTSTANDING = {
     _I.HOME_LINK: (_D.DEREGISTER, _S.RETURNING),
     _I.LOST: (_D.PAUSE, _S.STRANDED),
     _I.ACCEPTED: (_D.BOUND, _S.REGISTERED),
+    _I.RUNNER_UP: (_D.RUNNER_UP, _S.HANDOVER),
     _I.REFUSED: (_D.WAIT, _S.REFUSED),
     _I.EXPIRED: (_D.EXPIRE, _S.REGISTERING),
     _I.AGENT_FOUND: (_D.REGISTER, _S.REGISTERING),

@@ -44,17 +44,18 @@ class HomeAgentSwitches:
         self, packet: Packet, message: HomeAgentSwitch, entry: BindingUpdateListEntry, agents_wall: float
     ) -> Wish | Drop:
         """``agents_wall`` is the time by the home agents' clock as far as we know it."""
-        if packet.routing_home_address != self._settings.home_address:
+        care_of_address = _care_of_address(packet, self._settings)
+        if care_of_address is None:
             return Drop.FORGED_SOURCE
         association = self._settings.association
         if association is None:
-            if packet.source != entry.home_agent or packet.destination != entry.care_of_address:
+            if packet.source != entry.home_agent or care_of_address != entry.care_of_address:
                 return Drop.FORGED_SOURCE
         else:
-            reason = self._authenticated(packet, message, association, agents_wall)
+            reason = self._authenticated(packet, message, care_of_address, association, agents_wall)
             if reason is not None:
                 return reason
-            if packet.destination != entry.care_of_address:
+            if care_of_address != entry.care_of_address:
                 return Drop.UNWANTED_SWITCH  # it is about a place that we have left
         return Wish(tuple(agent for agent in message.addresses if is_unicast_routable(agent)))
 
@@ -63,18 +64,33 @@ class HomeAgentSwitches:
         return self._rate.take(now)
 
     def _authenticated(
-        self, packet: Packet, message: HomeAgentSwitch, association: SecurityAssociation, agents_wall: float
+        self,
+        packet: Packet,
+        message: HomeAgentSwitch,
+        care_of_address: Address,
+        association: SecurityAssociation,
+        agents_wall: float,
     ) -> Drop | None:
         options = required_options(message, association)
         if isinstance(options, Drop):
             return options
         message_id, option = options
-        if not is_authentic(option, packet.data, association, packet.destination, self._settings.home_address):
+        if not is_authentic(option, packet.data, association, care_of_address, self._settings.home_address):
             return Drop.BAD_AUTHENTICATOR
         if not is_fresh(message_id.timestamp, self.last, agents_wall, SWITCH_WINDOW_S):
             return Drop.REPLAYED
         self.last = message_id.timestamp
         return None
+
+
+def _care_of_address(packet: Packet, settings: MobileNodeSettings) -> Address | None:
+    """The care-of address of ours that a message for the home address came to: by a type 2 routing header, or in an
+    IPv4 network in a tunnel from the home agent (RFC 5555 section 4.5). None: it is not for us."""
+    outer = packet.outer
+    if outer is None:
+        return packet.destination if packet.routing_home_address == settings.home_address else None
+    ours = packet.destination == settings.home_address and outer.source == settings.home_agent_ipv4
+    return outer.destination if ours else None
 
 
 def agents_to_try(

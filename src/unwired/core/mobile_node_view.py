@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from unwired.core.binding_update_list import BindingUpdateListEntry
 from unwired.core.mobile_node_states import State
-from unwired.core.movement import AtHome, Away
+from unwired.core.places import AtHome, Away
 from unwired.wire.address import Address, format_address, in_prefix
 
 if TYPE_CHECKING:

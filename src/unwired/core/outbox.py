@@ -27,6 +27,9 @@ class Outbox:
     def drop(self, reason: Drop) -> None:
         self.drops[reason] += 1
 
+    def emit(self, action: Action) -> None:
+        self.actions.append(action)
+
     def send(self, packet: Packet, interface: int = 0) -> None:
         self.actions.append(Send(packet, interface))
 
