@@ -47,7 +47,7 @@ from unwired.host.config_set import check as check_set
 from unwired.host.config_set import settings as set_settings
 from unwired.host.problems import ConfigError, Problem
 from unwired.plane import certificates
-from unwired.plane.bgp import BgpConfig
+from unwired.plane.bgp import Announcement, BgpConfig
 from unwired.wire.address import IPV4_BITS, Address, format_address, format_prefix, in_prefix
 
 __all__ = ["Config", "ConfigError", "DaemonConfig", "HomeAgentConfig", "MobileNodeConfig", "Problem", "load"]
@@ -124,6 +124,14 @@ class HomeAgentConfig:
         if settings.home_prefixes_ipv4 or settings.mobile_prefix_pool_ipv4:
             return True
         return any(subscriber.mobile_prefixes_ipv4 for subscriber in self.subscribers)
+
+    @property
+    def announcement(self) -> Announcement | None:
+        """What is announced to whom; None without [bgp]."""
+        if self.bgp is None:
+            return None
+        homes = ((home.prefix, home.length) for home in self.settings.home_prefixes)
+        return Announcement((*homes, *self.settings.home_prefixes_ipv4), self.bgp)
 
     def on_link(self, interface: int, link_layer_address: bytes, link_local_address: Address) -> HomeAgentSettings:
         return replace(

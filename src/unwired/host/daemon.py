@@ -46,7 +46,6 @@ from unwired.host.sockets import NeighborDiscovery, Sender
 from unwired.host.start_clock import StartClock
 from unwired.host.verbs import Verbs
 from unwired.plane.announcement import Announcer
-from unwired.plane.bgp import Announcement
 from unwired.plane.mesh import MeshCarrier
 from unwired.store.journal import Journal, JournalError
 from unwired.wire.address import Address
@@ -273,7 +272,7 @@ class Daemon:
         if not isinstance(role, HomeAgentConfig) or role.home_agent_set is None:
             return None
         ours = role.home_agent_set
-        announcement, announcer = _announcement(role), None
+        announcement, announcer = role.announcement, None
         if announcement is not None:
             announcer = Announcer(self.runtime.directory, announcement, self._announcement_problem)
         member = SetHost(
@@ -496,7 +495,7 @@ class Daemon:
             self._subscribers.replace(role.subscribers)
             if isinstance(self._host, HomeAgentHost):
                 self._host.renew(role)
-            announcement = _announcement(role)
+            announcement = role.announcement
             if announcement is not None:
                 member.announce_as(announcement)
 
@@ -513,15 +512,6 @@ class Daemon:
         self._set_role()
         self._host.prepare(self.links)
         self._start_role_when_ready()
-
-
-def _announcement(role: HomeAgentConfig) -> Announcement | None:
-    """What is announced to whom; None without [bgp]."""
-    if role.bgp is None:
-        return None
-    settings = role.settings
-    prefixes = *((home.prefix, home.length) for home in settings.home_prefixes), *settings.home_prefixes_ipv4
-    return Announcement(prefixes, role.bgp)
 
 
 def _without_what_a_member_renews(config: Config) -> object:

@@ -1,0 +1,236 @@
+"""The host's network as it is configured: addresses, routes, MTU, and kernel settings that drop what is ours."""
+
+import os
+from collections.abc import Iterator
+
+from unwired.core.forwarding import Encapsulation
+from unwired.doctor.finding import Result, fail, ok, warn
+from unwired.doctor.host import Host, Interface, Role
+from unwired.wire.address import Address, format_address, in_prefix, is_ipv4, network
+
+MTU_MIN = 1280
+"""RFC 8200 section 5."""
+_TUNNELS = {"sit", "ip6tnl", "ip6gre", "gre", "ipip", "vti6", "wireguard", "tun"}
+_TRANSITION = ((bytes.fromhex("2002") + bytes(14), 16), (bytes.fromhex("20010000") + bytes(12), 32))
+"""6to4 (RFC 3056) and Teredo (RFC 4380)."""
+
+
+def uplinks(host: Host) -> Iterator[Result]:
+    there = {interface.name for interface in host.interfaces}
+    missing = [name for name in host.named_uplinks if name not in there]
+    for name in missing:
+        yield warn(f"there is no interface {name}, which the configuration names", "ip link", name)
+    down = [interface for interface in host.uplinks if not interface.up]
+    for interface in down:
+        yield warn("it is down", f"ip link set {interface.name} up", interface.name)
+    if not missing and not host.uplinks:
+        yield warn("no interface is up", "ip link set NAME up")
+    elif not missing and not down:
+        yield ok(f"{_names(host.uplinks)}: up")
+
+
+def ipv6(host: Host) -> Iterator[Result]:
+    everywhere = host.sysctl("net/ipv6/conf/all/disable_ipv6")
+    if everywhere is None:
+        yield fail("this kernel has no IPv6, or was booted with ipv6.disable=1", "boot it with IPv6")
+        return
+    if everywhere == "1":
+        yield fail("IPv6 is disabled everywhere", "sysctl -w net.ipv6.conf.all.disable_ipv6=0")
+        return
+    disabled = [
+        interface for interface in host.uplinks if host.sysctl(f"net/ipv6/conf/{interface.name}/disable_ipv6") == "1"
+    ]
+    for interface in disabled:
+        yield fail(
+            f"IPv6 is disabled on {interface.name}",
+            f"sysctl -w net.ipv6.conf.{interface.name}.disable_ipv6=0",
+            interface.name,
+        )
+    if not disabled:
+        yield ok("on")
+
+
+def addresses(host: Host) -> Iterator[Result]:
+    """Of both families: either is enough for a home agent, and a mobile node looks for one wherever it comes."""
+    for ipv4, family in ((False, "IPv6"), (True, "IPv4")):
+        found = [
+            f"{format_address(address)} on {interface.name}"
+            for interface in host.uplinks
+            for address in interface.routable(ipv4)
+        ]
+        routed = bool(host.default_routes[ipv4])
+        option = "-4" if ipv4 else "-6"
+        if found and routed:
+            yield ok(f"{', '.join(found)}; a default route", family)
+        elif not found:
+            lacking = f"no interface has an {family} address that the Internet could reach"
+            yield from _no_family(host, ipv4, lacking, f"ip {option} address add ADDRESS/LENGTH dev NAME", family)
+        else:
+            lacking = f"there is no {family} default route"
+            yield from _no_family(host, ipv4, lacking, f"ip {option} route add default via ROUTER dev NAME", family)
+
+
+def _no_family(host: Host, ipv4: bool, lacking: str, fix: str, family: str) -> Iterator[Result]:
+    if ipv4:
+        yield ok(f"{lacking}: nothing is done by IPv4 here", family)
+    elif Role.HOME_AGENT in host.roles and host.config is not None:
+        yield fail(f"{lacking}: no mobile node can reach this home agent", fix, family)
+    else:
+        yield warn(f"{lacking} just now", fix, family)
+
+
+def native_ipv6(host: Host) -> Iterator[Result]:
+    tunnels = [
+        interface
+        for interface in host.uplinks
+        if interface.index in host.default_routes[False] and interface.kind in _TUNNELS
+    ]
+    for interface in tunnels:
+        yield warn(
+            f"IPv6 comes by {interface.name}, a tunnel ({interface.kind}): every mobile node's packets take its detour",
+            "ask the provider for native IPv6",
+            interface.name,
+        )
+    for interface in host.uplinks:
+        for address in interface.routable(ipv4=False):
+            if any(in_prefix(address, *prefix) for prefix in _TRANSITION):
+                yield warn(
+                    f"{format_address(address)} is an address of 6to4 or Teredo, whose relays nobody answers for",
+                    "ask the provider for native IPv6",
+                    interface.name,
+                )
+                tunnels.append(interface)
+    if not tunnels:
+        yield ok("IPv6 does not come by a tunnel")
+
+
+def mtu(host: Host) -> Iterator[Result]:
+    for interface in host.uplinks:
+        fix = f"ip link set {interface.name} mtu 1500"
+        room = {each: interface.mtu - each.overhead for each in Encapsulation}
+        said = ", ".join(f"{size} in {each.name.replace('V', 'v')}" for each, size in room.items())
+        if interface.mtu < MTU_MIN:
+            yield fail(f"{interface.mtu} bytes, and the kernel has no IPv6 below {MTU_MIN}", fix, interface.name)
+        elif room[Encapsulation.IPV6] < MTU_MIN:
+            yield warn(f"{interface.mtu} bytes leave {said}: less than the {MTU_MIN} of IPv6", fix, interface.name)
+        else:
+            yield ok(f"{interface.mtu} bytes leave {said}", interface.name)
+
+
+def forwarding(host: Host) -> Iterator[Result]:
+    everywhere = host.sysctl("net/ipv6/conf/all/forwarding")
+    if everywhere != "1":
+        yield ok("off, as on any host: the daemon turns it on while it runs")
+        return
+    found = False
+    for interface in host.uplinks:
+        if host.sysctl(f"net/ipv6/conf/{interface.name}/forwarding") == "0":
+            found = True
+            yield fail(
+                f"on, but off for what arrives by {interface.name}: the daemon would not touch that",
+                f"sysctl -w net.ipv6.conf.{interface.name}.forwarding=1",
+                interface.name,
+            )
+    if not found:
+        yield ok("on")
+
+
+def settings_writable(host: Host) -> Iterator[Result]:
+    name = "/proc/sys/net/ipv6/conf/all/forwarding"
+    if os.statvfs("/proc/sys/net").f_flag & os.ST_RDONLY or not os.access(name, os.W_OK):
+        yield fail(
+            f"{name} can't be written, as in many containers",
+            "mount -o remount,rw /proc/sys, or run the container with it writable (docker run --privileged)",
+        )
+    else:
+        yield ok("the daemon can set what it needs below /proc/sys/net")
+
+
+def reverse_path(host: Host) -> Iterator[Result]:
+    """Of the two settings the greater one counts (Documentation/networking/ip-sysctl.rst)."""
+    everywhere = host.sysctl("net/ipv4/conf/all/rp_filter") or "0"
+    strict = []
+    for interface in host.uplinks:
+        own = host.sysctl(f"net/ipv4/conf/{interface.name}/rp_filter") or "0"
+        if max(everywhere, own) == "1":
+            strict.append(interface)
+            yield (fail if host.uses_ipv4 else warn)(
+                "strict (rp_filter 1): IPv4 packets out of a tunnel, or to an anycast address, are dropped if the way "
+                f"back to their source is not by {interface.name}",
+                f"sysctl -w net.ipv4.conf.{interface.name}.rp_filter=2",
+                interface.name,
+            )
+    if not strict:
+        yield ok("not strict")
+
+
+def router_advertisements(host: Host) -> Iterator[Result]:
+    managed = {"NetworkManager", "systemd-network", "dhcpcd", "connmand"} & host.programs
+    wrong = False
+    for interface in host.uplinks:
+        accept = host.sysctl(f"net/ipv6/conf/{interface.name}/accept_ra")
+        forwards = host.sysctl(f"net/ipv6/conf/{interface.name}/forwarding") == "1"
+        if accept == "0" and not managed:
+            reason = "router advertisements are not accepted (accept_ra 0)"
+        elif accept == "1" and forwards:
+            reason = "a host that forwards ignores router advertisements unless accept_ra is 2"
+        else:
+            continue
+        wrong = True
+        yield fail(
+            f"{reason}: no care-of address comes of them",
+            f"sysctl -w net.ipv6.conf.{interface.name}.accept_ra={2 if forwards else 1}",
+            interface.name,
+        )
+    if not wrong:
+        yield ok("accepted" if not managed else f"left to {', '.join(sorted(managed))}")
+
+
+def express_data_path(host: Host) -> Iterator[Result]:
+    for interface in host.uplinks:
+        if interface.has_xdp:
+            yield warn(
+                "an XDP program is attached, which sees packets before us and may take some",
+                f"look at it: bpftool net show dev {interface.name}; take it off: ip link set {interface.name} xdp off",
+                interface.name,
+            )
+    if not any(interface.has_xdp for interface in host.uplinks):
+        yield ok("no XDP program is in front of ours")
+
+
+def home_prefix(host: Host) -> Iterator[Result]:
+    """On a virtual home link no wire may have the prefix: its addresses would be looked for by neighbour discovery."""
+    agent = host.home_agent
+    if agent is None:
+        return
+    overlaps = False
+    for home in agent.settings.home_prefixes:
+        for interface, address, length in _on_link(host):
+            if interface.name == agent.home_link or not _overlap((home.prefix, home.length), (address, length)):
+                continue
+            overlaps = True
+            text = f"{format_address(home.prefix)}/{home.length}"
+            yield fail(
+                f"the home prefix {text} is also the network of {interface.name} "
+                f"({format_address(network(address, length))}/{length})",
+                f'have another prefix routed to this host, or say home_link = "{interface.name}" if it is a real one',
+                interface.name,
+            )
+    if not overlaps:
+        yield ok("on no other link of this host")
+
+
+def _on_link(host: Host) -> Iterator[tuple[Interface, Address, int]]:
+    ours = host.config.daemon.tunnel_device if host.config else ""
+    for interface in host.interfaces:
+        for address, length in interface.addresses.items():
+            if not is_ipv4(address) and length < 128 and interface.name != ours:
+                yield interface, address, length
+
+
+def _overlap(one: tuple[Address, int], other: tuple[Address, int]) -> bool:
+    return in_prefix(one[0], other[0], min(one[1], other[1]))
+
+
+def _names(interfaces: list[Interface]) -> str:
+    return ", ".join(interface.name for interface in interfaces)

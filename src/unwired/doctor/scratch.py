@@ -1,0 +1,46 @@
+"""A place to try things out without touching the host: namespaces that end with the thread that made them."""
+
+import ctypes
+import os
+import select
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from unwired.dataplane.bpf_table import BPFFS
+
+Value = TypeVar("Value")
+_CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000
+_MS_REC, _MS_PRIVATE = 0x4000, 1 << 18
+
+
+def in_scratch(work: Callable[[], Value]) -> Value:
+    """What ``work`` returns or raises, done in a thread with a network namespace of its own and a BPF file system that
+    nobody else sees. Needs root; raises OSError where the kernel refuses."""
+    with ThreadPoolExecutor(1, "scratch") as thread:
+        return thread.submit(_enter_and, work).result()
+
+
+def _enter_and(work: Callable[[], Value]) -> Value:
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def check(result: int, what: str) -> None:
+        if result:
+            number = ctypes.get_errno()
+            raise OSError(number, f"{what}: {os.strerror(number)}")
+
+    check(libc.unshare(_CLONE_NEWNS | _CLONE_NEWNET), "namespaces to try things out in can't be made")
+    # What is mounted from here on is seen by this thread alone.
+    check(libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None), "mounts can't be made private")
+    check(libc.mount(b"bpf", os.fsencode(BPFFS), b"bpf", 0, None), f"no BPF file system can be mounted at {BPFFS}")
+    return work()
+
+
+def arrives(descriptor: int, is_it: Callable[[bytes], bool], within_s: float) -> bool:
+    """Whether such a packet can be read in time; others, as the kernel sends on new interfaces, are passed over."""
+    end = time.monotonic() + within_s
+    while (left := end - time.monotonic()) > 0 and select.select([descriptor], [], [], left)[0]:
+        if is_it(os.read(descriptor, 65_536)):
+            return True
+    return False
