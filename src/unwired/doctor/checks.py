@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from unwired.doctor import clock, firewall, kernel, network, ports, programs, site
+from unwired.doctor.exchange import Exchange
 from unwired.doctor.finding import Finding, Result, unknown
 from unwired.doctor.host import Host, Role
+from unwired.doctor.peer_results import peer_results
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,16 +161,39 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
+PEER_CHECKS: dict[str, str] = {
+    "peer.answer": "two sites can only work together if they hear of each other",
+    "peer.mobility_headers": "binding updates and acknowledgements are mobility headers",
+    "peer.ipv6_tunnels": "mobile nodes' packets travel in them",
+    "peer.ipv4_tunnels": "mobile nodes' IPv4 packets travel in them",
+    "peer.nat_traversal": "it is the only tunnel that passes NATs",
+    "peer.packet_too_big": "without it large packets vanish where the path is narrow",
+    "peer.members_port": "members of a home agent set notice each other's death by what does not come there",
+    "peer.path_mtu": "each tunnel takes its outer headers from what the path carries",
+    "peer.clock": "a timestamp that is more than 7 s off is refused (RFC 4285 section 7)",
+}
+"""Codes of what is found with a peer, and why each matters."""
+
+
 def examine(host: Host) -> Iterator[Finding]:
     """Everything that concerns the host's roles, in the order of the list."""
     for check in CHECKS:
         if (check.role is not None and check.role not in host.roles) or (check.configured and host.config is None):
             continue
         for result in _results(check, host):
-            yield Finding(check.code, result.level, result.about, result.found, check.why, result.fix)
+            yield _finding(check.code, check.why, result)
+
+
+def examine_exchange(host: Host, exchange: Exchange) -> Iterator[Finding]:
+    for code, result in peer_results(host, exchange):
+        yield _finding(code, PEER_CHECKS[code], result)
 
 
 def _results(check: Check, host: Host) -> Iterable[Result]:
     if check.root_for and not host.is_root:
         return [unknown(f"not looked at: {check.root_for} needs root", "sudo unwired doctor")]
     return check.examine(host)
+
+
+def _finding(code: str, why: str, result: Result) -> Finding:
+    return Finding(code, result.level, result.about, result.found, why, result.fix)

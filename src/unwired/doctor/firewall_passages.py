@@ -6,19 +6,18 @@ from dataclasses import dataclass
 from unwired.doctor.finding import Level
 from unwired.doctor.firewall_model import PORT, Way
 from unwired.doctor.host import Host, Interface, Role
+from unwired.doctor.packets import tcp_syn, udp
 from unwired.host.config import HomeAgentConfig, MobileNodeConfig
 from unwired.wire.address import Address, format_address, parse_address
-from unwired.wire.checksum import filled
 from unwired.wire.datagram import PORT as NAT_TRAVERSAL
 from unwired.wire.datagram import encode_datagram
 from unwired.wire.icmpv6 import PacketTooBig
-from unwired.wire.ipv4 import IPV4_IN_IP, UDP, Icmpv4Message, UdpDatagram
+from unwired.wire.ipv4 import IPV4_IN_IP, Icmpv4Message, UdpDatagram
 from unwired.wire.ipv6 import IPV6_IN_IPV6, NO_NEXT_HEADER, Packet, Payload, UnknownPayload
 from unwired.wire.rfc6275 import BindingRefreshRequest
 
 _ELSEWHERE, _ELSEWHERE_IPV4 = parse_address("2a00::1"), parse_address("5.0.0.1")
 """Somebody in the Internet. Filters often drop what comes from addresses for documentation."""
-_TCP = 6
 _BEFORE = "; our program on the uplink takes them before the filter does, except fragments"
 _STALL = "; what this host itself sends by TCP may stall, also the streams between members"
 _SHORTCUT = "; most take our shortcut past the filter, but not what the kernel must answer, as with Packet Too Big"
@@ -83,12 +82,25 @@ def _home_agent(agent: HomeAgentConfig, here: Address, uses_shortcut: bool) -> I
     home = agent.settings.home_prefixes[0]
     prefix, node = f"{format_address(home.prefix)}/{home.length}", home.prefix[:-1] + b"\xfe"
     to, of = f"packets to {prefix}", f"packets from {prefix}, which come by the uplink out of tunnels,"
-    yield Passage(Way.TO_HOME, to, _udp(_ELSEWHERE, node), f"ip6 daddr {prefix}", f"-d {prefix}", level, but)
-    yield Passage(Way.FROM_HOME, of, _udp(node, _ELSEWHERE), f"ip6 saddr {prefix}", f"-s {prefix}", level, but)
+    yield Passage(
+        Way.TO_HOME, to, udp(_ELSEWHERE, node, PORT, PORT, bytes(8)), f"ip6 daddr {prefix}", f"-d {prefix}", level, but
+    )
+    yield Passage(
+        Way.FROM_HOME,
+        of,
+        udp(node, _ELSEWHERE, PORT, PORT, bytes(8)),
+        f"ip6 saddr {prefix}",
+        f"-s {prefix}",
+        level,
+        but,
+    )
     if agent.home_agent_set is None:
         return
     port = agent.home_agent_set.port
-    for protocol, packet in (("udp", _udp(_ELSEWHERE, here, port)), ("tcp", _tcp_syn(_ELSEWHERE, here, port))):
+    for protocol, packet in (
+        ("udp", udp(_ELSEWHERE, here, PORT, port, bytes(8))),
+        ("tcp", tcp_syn(_ELSEWHERE, here, PORT, port)),
+    ):
         match = f"{protocol} dport {port}", f"-p {protocol} --dport {port}"
         yield Passage(Way.IN, f"what other members send to {protocol.upper()} port {port}", packet, *match)
 
@@ -97,7 +109,7 @@ def _reply(node: MobileNodeConfig) -> Passage:
     home = node.settings.home_address
     text = format_address(home)
     what = f"replies to {text}, which come by the uplink out of the tunnel,"
-    return Passage(Way.REPLY, what, _udp(_ELSEWHERE, home), f"ip6 daddr {text}", f"-d {text}")
+    return Passage(Way.REPLY, what, udp(_ELSEWHERE, home, PORT, PORT, bytes(8)), f"ip6 daddr {text}", f"-d {text}")
 
 
 # --- packets ----------------------------------------------------------------------------------------------------------
@@ -110,17 +122,3 @@ def _packet(source: Address, destination: Address, payload: Payload) -> bytes:
 def _too_big(source: Address, destination: Address) -> PacketTooBig:
     """About a packet that was sent in a tunnel."""
     return PacketTooBig(1400, _packet(source, destination, UnknownPayload(IPV6_IN_IPV6, bytes(40))))
-
-
-def _udp(source: Address, destination: Address, port: int = PORT) -> bytes:
-    datagram = b"".join(number.to_bytes(2) for number in (PORT, port, 16, 0)) + bytes(8)
-    return _packet(source, destination, UnknownPayload(UDP, filled(source, destination, UDP, datagram, 6)))
-
-
-def _tcp_syn(source: Address, destination: Address, port: int) -> bytes:
-    """The first segment of a connection (RFC 9293 section 3.1)."""
-    ports, rest = (
-        PORT.to_bytes(2) + port.to_bytes(2),
-        bytes((0, 0, 0, 1, 0, 0, 0, 0, 0x50, 0x02, 0xFF, 0xFF, 0, 0, 0, 0)),
-    )
-    return _packet(source, destination, UnknownPayload(_TCP, filled(source, destination, _TCP, ports + rest, 16)))
