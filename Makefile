@@ -31,7 +31,7 @@ lint: setup
 # Pure tests side by side; those that build networks and watch the clock one after another.
 test: lint
 	@$(BIN)/pytest -q -n 2 tests/unit tests/wire tests/core
-	@$(BIN)/pytest -q tests/dataplane tests/plane tests/host tests/bench tests/lab
+	@$(BIN)/pytest -q tests/dataplane tests/plane tests/host tests/doctor tests/bench tests/lab
 
 # The data plane on Debian's own kernel, in an emulated machine: 6 minutes, and one for the kernel the first time.
 test-kernel: setup build/test-kernel/initramfs

@@ -15,6 +15,7 @@ MAY_IMPORT = {
     "store": {"wire", "core", "store"},
     "sim": {"wire", "core", "dataplane", "plane", "store", "sim"},
     "host": {"wire", "core", "dataplane", "plane", "store", "host"},
+    "doctor": {"wire", "core", "dataplane", "plane", "store", "host", "doctor"},
 }
 PURE = {"wire", "core"}
 FORBIDDEN_WHEN_PURE = {

@@ -59,7 +59,7 @@ def doctor(
         about = {"config": None if config is None else str(config), "roles": sorted(host.roles), "peer": peer}
         print_json({"schema": SCHEMA, **about, "ok": not failed, "findings": _plain(findings)})
     else:
-        _print(findings)
+        _print(findings, len(host.roles) > 1)
     if failed:
         raise typer.Exit(EXIT_FAILED)
 
@@ -98,7 +98,7 @@ def _answer(host: "Host", peer: Address, as_json: bool) -> None:
                 about = {"schema": EXCHANGE_SCHEMA, "peer": format_address(peer)}
                 print(json.dumps({**about, "findings": _plain(findings)}), flush=True)
             else:
-                _print(findings)
+                _print(findings, of_both_roles=False)
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
 
@@ -107,13 +107,15 @@ def _plain(findings: "list[Finding]") -> list[dict[str, Any]]:
     return [finding.as_json() for finding in findings]
 
 
-def _print(findings: "list[Finding]") -> None:
+def _print(findings: "list[Finding]", of_both_roles: bool) -> None:
     """A line for what is well; below anything else why it matters, and what to do. A sentence at the end."""
     for finding in findings:
         level = f"{finding.level:<8}"
         if sys.stdout.isatty():
             level = typer.style(level, fg=_COLOURS[finding.level])
         about = f" {finding.about}" if finding.about else ""
+        if finding.role is not None and of_both_roles:
+            about += f" ({finding.role.replace('_', ' ')})"
         print(f"{level}{finding.code}{about}: {finding.found}")
         if finding.fix:
             print(f"        why: {finding.why}")

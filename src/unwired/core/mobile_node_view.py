@@ -33,6 +33,7 @@ def status(node: "MobileNode") -> dict[str, object]:
         "care_of_address": _text(place.care_of_address) if isinstance(place, Away) else None,
         "interface": _name(node, place.interface) if place is not None else None,
         "registered": entry.bound is not None and entry.confirmed,
+        "clock_offset_s": node.machine.registration.clock.offset_s,
         "interfaces": [
             {
                 "name": link.name,

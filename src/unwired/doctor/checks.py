@@ -181,12 +181,12 @@ def examine(host: Host) -> Iterator[Finding]:
         if (check.role is not None and check.role not in host.roles) or (check.configured and host.config is None):
             continue
         for result in _results(check, host):
-            yield _finding(check.code, check.why, result)
+            yield _finding(check.code, check.role, check.why, result)
 
 
 def examine_exchange(host: Host, exchange: Exchange) -> Iterator[Finding]:
     for code, result in peer_results(host, exchange):
-        yield _finding(code, PEER_CHECKS[code], result)
+        yield _finding(code, None, PEER_CHECKS[code], result)
 
 
 def _results(check: Check, host: Host) -> Iterable[Result]:
@@ -195,5 +195,5 @@ def _results(check: Check, host: Host) -> Iterable[Result]:
     return check.examine(host)
 
 
-def _finding(code: str, why: str, result: Result) -> Finding:
-    return Finding(code, result.level, result.about, result.found, why, result.fix)
+def _finding(code: str, role: Role | None, why: str, result: Result) -> Finding:
+    return Finding(code, role, result.level, result.about, result.found, why, result.fix)

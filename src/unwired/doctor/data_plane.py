@@ -62,13 +62,14 @@ def _rehearse() -> Rehearsal:
 @contextmanager
 def _attached(table: BpfTable) -> Iterator[tuple[int, int]]:
     """The uplink and the punt device, both TUN devices, to write packets to and read them from."""
+    # Opened before they come up: one that gets its carrier later sends nothing until the kernel has noticed.
+    ends = devices.open_punt_device(_UPLINK), devices.open_punt_device(_PUNT_DEVICE)
     index = devices.create_punt_device(_UPLINK)
     table.set_punt_device(devices.create_punt_device(_PUNT_DEVICE))
     table.attach_tunnel_device(devices.create_tunnel_device(_TUNNEL_DEVICE, 1400))
     table.attach_uplink(index)
     Path("/proc/sys/net/ipv6/conf", _UPLINK, "disable_ipv6").write_text("0")
     Path("/proc/sys/net/ipv6/conf/all/forwarding").write_text("1")
-    ends = devices.open_punt_device(_UPLINK), devices.open_punt_device(_PUNT_DEVICE)
     kernel = Netlink()
     try:
         fields = {"family": 10, "table": 254, "proto": 4, "scope": 0, "type": 1}

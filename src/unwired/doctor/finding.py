@@ -27,16 +27,18 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A result with the ``code`` of the check that gave it, and ``why`` the check matters."""
+    """A result with the ``code`` of the check that gave it, and ``why`` the check matters. ``role`` is that which it
+    matters for; None: both."""
 
     code: str
+    role: str | None
     level: Level
     about: str
     found: str
     why: str
     fix: str
 
-    def as_json(self) -> dict[str, str]:
+    def as_json(self) -> dict[str, str | None]:
         return asdict(self)
 
 

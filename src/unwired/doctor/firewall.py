@@ -61,7 +61,7 @@ def _try_all(host: Host, uplink: Interface, rules: Rules) -> Iterator[tuple[Way,
     try:
         load_rules(rules)
         for passage in passages(host, uplink):
-            with model.way(passage.way, passage.packet) as (send, has_arrived):
+            with model.way(passage.way, passage.packet, passage.after) as (send, has_arrived):
                 send()
                 yield passage.way, None if has_arrived() else _dropped(passage, rules, send)
     finally:

@@ -60,6 +60,9 @@ class Model:
         self._kernel.change(netlink.RTM_NEWLINK, 0, {"index": 1, "flags": _IFF_UP, "change": _IFF_UP}, {})
         for name in ("ipv6/conf/all/forwarding", "ipv4/ip_forward"):
             Path("/proc/sys/net", name).write_text("1")
+        # Opened before they come up: one that gets its carrier later sends nothing until the kernel has noticed.
+        self._uplink = devices.open_punt_device(place.uplink)
+        self._tunnel = devices.open_punt_device(place.tunnel_device)
         numbers = {each.name: self._make(each.name, each.addresses) for each in place.interfaces}
         numbers[place.tunnel_device] = tunnel = self._make(place.tunnel_device, dict.fromkeys(place.own, 128))
         for family in (socket.AF_INET6, socket.AF_INET):
@@ -70,8 +73,6 @@ class Model:
             fields = {"family": socket.AF_INET6, "src_len": 128, "table": _HOME_TABLE, "action": _TO_TABLE}
             self._kernel.change(netlink.RTM_NEWRULE, NLM_F_CREATE, fields, {"FRA_SRC": format_address(address)})
             self._route(socket.AF_INET6, UNSPECIFIED, 0, tunnel, _HOME_TABLE)
-        self._uplink = devices.open_punt_device(place.uplink)
-        self._tunnel = devices.open_punt_device(place.tunnel_device)
 
     def close(self) -> None:
         self._kernel.close()
@@ -79,8 +80,11 @@ class Model:
         os.close(self._tunnel)
 
     @contextmanager
-    def way(self, way: Way, packet: bytes) -> Iterator[tuple[Callable[[], object], Callable[[], bool]]]:
-        """What sends the packet, and what says whether one sent since has come out where it should."""
+    def way(
+        self, way: Way, packet: bytes, after: bytes = b""
+    ) -> Iterator[tuple[Callable[[], object], Callable[[], bool]]]:
+        """What sends the packet, and what says whether one sent since has come out where it should. ``after`` is sent
+        out before."""
         is_ipv6 = packet[0] >> 4 == 6
         family, body = (socket.AF_INET6, packet[40:]) if is_ipv6 else (socket.AF_INET, packet[20:])
         protocol = packet[6] if is_ipv6 else packet[9]
@@ -89,19 +93,21 @@ class Model:
             def opened(kind: socket.SocketKind, number: int) -> socket.socket:
                 return held.enter_context(socket.socket(family, kind | socket.SOCK_CLOEXEC, number))
 
+            if after:
+                _send(opened(socket.SOCK_RAW, socket.IPPROTO_RAW), after, (_destination(after), 0))
             send: Callable[[], object] = partial(os.write, self._uplink, packet)
             end = self._uplink
             match way:
                 case Way.OUT:
-                    destination = socket.inet_ntop(family, packet[24:40] if is_ipv6 else packet[16:20])
-                    send = partial(_send, opened(socket.SOCK_RAW, socket.IPPROTO_RAW), packet, (destination, 0))
+                    sender = opened(socket.SOCK_RAW, socket.IPPROTO_RAW)
+                    send = partial(_send, sender, packet, (_destination(packet), 0))
                 case Way.IN:
                     end = opened(socket.SOCK_RAW, protocol).fileno()
                 case Way.TO_HOME:
                     end = self._tunnel
                 case Way.REPLY:
                     connection = opened(socket.SOCK_DGRAM, 0)
-                    connection.bind((socket.inet_ntop(family, packet[24:40]), PORT))
+                    connection.bind((_destination(packet), PORT))
                     _send(connection, b"asked", (socket.inet_ntop(family, packet[8:24]), PORT))
                     end, body = connection.fileno(), body[8:]
             yield send, lambda: arrives(end, lambda data: data.endswith(body), _WAIT_S)
@@ -124,6 +130,12 @@ class Model:
         destination = {"RTA_DST": format_address(prefix)} if length else {}
         flags = NLM_F_CREATE | NLM_F_REPLACE
         self._kernel.change(netlink.RTM_NEWROUTE, flags, fields, {**destination, "RTA_OIF": index})
+
+
+def _destination(packet: bytes) -> str:
+    if packet[0] >> 4 == 6:
+        return socket.inet_ntop(socket.AF_INET6, packet[24:40])
+    return socket.inet_ntop(socket.AF_INET, packet[16:20])
 
 
 def _send(by: socket.socket, data: bytes, to: tuple[str, int]) -> None:

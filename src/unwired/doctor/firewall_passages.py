@@ -17,7 +17,9 @@ from unwired.wire.ipv6 import IPV6_IN_IPV6, NO_NEXT_HEADER, Packet, Payload, Unk
 from unwired.wire.rfc6275 import BindingRefreshRequest
 
 _ELSEWHERE, _ELSEWHERE_IPV4 = parse_address("2a00::1"), parse_address("5.0.0.1")
-"""Somebody in the Internet. Filters often drop what comes from addresses for documentation."""
+_CALLED, _CALLED_IPV4 = parse_address("2a00::2"), parse_address("5.0.0.2")
+"""Some in the Internet that send to us, and some that we send to: a filter that tracks connections knows these. Filters
+often drop what comes from addresses for documentation."""
 _BEFORE = "; our program on the uplink takes them before the filter does, except fragments"
 _STALL = "; what this host itself sends by TCP may stall, also the streams between members"
 _SHORTCUT = "; most take our shortcut past the filter, but not what the kernel must answer, as with Packet Too Big"
@@ -26,7 +28,8 @@ _SHORTCUT = "; most take our shortcut past the filter, but not what the kernel m
 @dataclass(frozen=True, slots=True)
 class Passage:
     """A packet that should pass; ``nft`` and ``iptables`` match it in their words. ``what`` names all that are like it,
-    ``level`` is that of a filter which drops them, and ``but`` what there is to say about that."""
+    ``level`` is that of a filter which drops them, and ``but`` what there is to say about that. ``after`` is a packet
+    of this host that goes out before."""
 
     way: Way
     what: str
@@ -35,20 +38,23 @@ class Passage:
     iptables: str
     level: Level = Level.FAIL
     but: str = ""
+    after: bytes = b""
 
 
 def passages(host: Host, uplink: Interface) -> Iterator[Passage]:
     """``uplink`` has an IPv6 address."""
     here, peer = uplink.routable(ipv4=False)[0], _ELSEWHERE
     what, match = "mobility headers (protocol 135)", ("meta l4proto 135", "-p 135")
-    yield Passage(Way.OUT, what, _packet(here, peer, BindingRefreshRequest()), *match)
+    yield Passage(Way.OUT, what, _packet(here, _CALLED, BindingRefreshRequest()), *match)
     yield Passage(Way.IN, what, _packet(peer, here, BindingRefreshRequest()), *match, Level.WARN, _BEFORE)
     yield from _tunnels(here, peer)
     what = "Packet Too Big messages (ICMPv6 type 2)"
     match = "icmpv6 type packet-too-big", "-p icmpv6 --icmpv6-type packet-too-big"
-    yield Passage(Way.IN, what, _packet(peer, here, _too_big(here, peer)), *match, Level.WARN, _STALL)
+    ours = udp(here, _CALLED, PORT, PORT, bytes(8))
+    yield Passage(Way.IN, what, _packet(peer, here, PacketTooBig(1400, ours)), *match, Level.WARN, _STALL, ours)
     if Role.HOME_AGENT in host.roles:
-        yield Passage(Way.OUT, what, _packet(here, peer, _too_big(peer, here)), *match)
+        theirs = udp(peer, here, PORT, PORT, bytes(8))
+        yield Passage(Way.OUT, what, _packet(here, peer, PacketTooBig(1400, theirs)), *match)
     if uplink.routable(ipv4=True):
         yield from _ipv4(uplink.routable(ipv4=True)[0], Level.FAIL if host.uses_ipv4 else Level.WARN)
     if host.home_agent is not None:
@@ -70,11 +76,12 @@ def _ipv4(here: Address, level: Level) -> Iterator[Passage]:
     what = f"UDP port {NAT_TRAVERSAL}, which passes NATs,"
     match = f"udp dport {NAT_TRAVERSAL}", f"-p udp --dport {NAT_TRAVERSAL}"
     datagram = UdpDatagram(NAT_TRAVERSAL, NAT_TRAVERSAL, bytes(8))
-    yield Passage(Way.OUT, what, _packet(here, peer, datagram), *match, level)
+    ours = _packet(here, _CALLED_IPV4, datagram)
+    yield Passage(Way.OUT, what, ours, *match, level)
     yield Passage(Way.IN, what, _packet(peer, here, datagram), *match, Level.WARN, _BEFORE)
-    needed = Icmpv4Message(3, 4, 1400, _packet(here, peer, datagram)[:28])
+    needed = Icmpv4Message(3, 4, 1400, ours)
     what, match = "fragmentation needed messages (ICMP type 3 code 4)", ("icmp type destination-unreachable", "-p icmp")
-    yield Passage(Way.IN, what, _packet(peer, here, needed), *match, Level.WARN, _STALL)
+    yield Passage(Way.IN, what, _packet(peer, here, needed), *match, Level.WARN, _STALL, ours)
 
 
 def _home_agent(agent: HomeAgentConfig, here: Address, uses_shortcut: bool) -> Iterator[Passage]:
@@ -88,7 +95,7 @@ def _home_agent(agent: HomeAgentConfig, here: Address, uses_shortcut: bool) -> I
     yield Passage(
         Way.FROM_HOME,
         of,
-        udp(node, _ELSEWHERE, PORT, PORT, bytes(8)),
+        udp(node, _CALLED, PORT, PORT, bytes(8)),
         f"ip6 saddr {prefix}",
         f"-s {prefix}",
         level,
@@ -117,8 +124,3 @@ def _reply(node: MobileNodeConfig) -> Passage:
 
 def _packet(source: Address, destination: Address, payload: Payload) -> bytes:
     return encode_datagram(Packet(source, destination, payload))
-
-
-def _too_big(source: Address, destination: Address) -> PacketTooBig:
-    """About a packet that was sent in a tunnel."""
-    return PacketTooBig(1400, _packet(source, destination, UnknownPayload(IPV6_IN_IPV6, bytes(40))))

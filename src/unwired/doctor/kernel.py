@@ -10,7 +10,7 @@ from unwired.dataplane import DataplaneError, object_path
 from unwired.dataplane.bpf_table import BPFFS
 from unwired.dataplane.libbpf import Libbpf
 from unwired.doctor.data_plane import rehearse
-from unwired.doctor.finding import Result, fail, ok, warn
+from unwired.doctor.finding import Result, fail, ok, unknown, warn
 from unwired.doctor.host import Host
 from unwired.host import netlink
 from unwired.host.netlink import Netlink
@@ -91,6 +91,9 @@ def tun(host: Host) -> Iterator[Result]:
     try:
         os.close(os.open(_TUN, os.O_RDWR | os.O_CLOEXEC))
     except OSError as error:
+        if isinstance(error, PermissionError) and not host.is_root:
+            yield unknown(f"{_TUN} is there, and only root may open it", "sudo unwired doctor")
+            return
         yield fail(
             f"{_TUN} can't be opened: {error.strerror}",
             "modprobe tun; in a container, hand the device on to it (docker run --device /dev/net/tun)",

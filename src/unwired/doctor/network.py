@@ -170,18 +170,14 @@ def router_advertisements(host: Host) -> Iterator[Result]:
     for interface in host.uplinks:
         accept = host.sysctl(f"net/ipv6/conf/{interface.name}/accept_ra")
         forwards = host.sysctl(f"net/ipv6/conf/{interface.name}/forwarding") == "1"
+        fix = f"sysctl -w net.ipv6.conf.{interface.name}.accept_ra={2 if forwards else 1}"
         if accept == "0" and not managed:
-            reason = "router advertisements are not accepted (accept_ra 0)"
+            yield warn("not accepted (accept_ra 0): no care-of address comes of them", fix, interface.name)
         elif accept == "1" and forwards:
-            reason = "a host that forwards ignores router advertisements unless accept_ra is 2"
+            yield fail("ignored, because this host forwards and accept_ra is not 2", fix, interface.name)
         else:
             continue
         wrong = True
-        yield fail(
-            f"{reason}: no care-of address comes of them",
-            f"sysctl -w net.ipv6.conf.{interface.name}.accept_ra={2 if forwards else 1}",
-            interface.name,
-        )
     if not wrong:
         yield ok("accepted" if not managed else f"left to {', '.join(sorted(managed))}")
 

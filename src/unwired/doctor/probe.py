@@ -15,7 +15,7 @@ from unwired.wire.datagram import encode_datagram
 from unwired.wire.icmpv6 import PacketTooBig
 from unwired.wire.ipv4 import Icmpv4Message
 from unwired.wire.ipv6 import Outer, Packet, UnknownPayload
-from unwired.wire.mobility import UnknownOption
+from unwired.wire.rfc5096 import ExperimentalMobilityOption
 from unwired.wire.rfc6275 import BindingRefreshRequest
 
 MAGIC = b"unwired-doctor-1"
@@ -24,8 +24,6 @@ _MESSAGE = struct.Struct("!16s8s?BBHQd")
 received, its clock."""
 _EXPERIMENTAL_PROTOCOL = 253
 """RFC 3692 section 2.1: what is in a tunnel of ours is for nobody."""
-_EXPERIMENTAL_OPTION = 18
-"""RFC 5096 section 5: whoever does not know it skips it."""
 _IPV6_INNER = parse_address("2001:db8::1"), parse_address("2001:db8::2")
 _IPV4_INNER = parse_address("192.0.2.1"), parse_address("192.0.2.2")
 _NOT_NARROWER = 65_535
@@ -85,8 +83,9 @@ class Probe:
 
 
 def _mobility_header(source: Address, destination: Address, message: bytes) -> bytes:
-    """A binding refresh request: nothing to do for whoever has no binding there (RFC 6275 section 11.7.4)."""
-    request = BindingRefreshRequest(options=(UnknownOption(_EXPERIMENTAL_OPTION, message),))
+    """A binding refresh request: nothing to do for whoever has no binding there (RFC 6275 section 11.7.4). An option
+    that is not known is skipped (section 6.2.1)."""
+    request = BindingRefreshRequest(options=(ExperimentalMobilityOption(message),))
     return encode_datagram(Packet(source, destination, request))
 
 
