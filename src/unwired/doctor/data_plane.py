@@ -5,20 +5,19 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from unwired.core.forwarding import Accept, Direction, Forward, Listen, SetTunnel, Tunnel
 from unwired.dataplane import DataplaneError, devices, object_path
 from unwired.dataplane.bpf_table import BpfTable
-from unwired.doctor.scratch import arrives, in_scratch
+from unwired.doctor.scratch import Trial, in_scratch
 from unwired.host import netlink
 from unwired.host.netlink import NLM_F_CREATE, Netlink
 from unwired.wire.address import Address, parse_address
 from unwired.wire.ipv6 import IPV6_IN_IPV6, NO_NEXT_HEADER, Packet, UnknownPayload, encode_packet
 from unwired.wire.rfc6275 import BindingRefreshRequest
 
-_WAIT_S = 1.0
 _UPLINK, _TUNNEL_DEVICE, _PUNT_DEVICE = "uplink", "mip", "mip-ctl"
 _HOME_AGENT, _HOME, _CARE_OF, _CORRESPONDENT = map(
     parse_address, ("2001:db8:1::1", "2001:db8:1::2", "2001:db8:2::1", "2001:db8:3::1")
@@ -99,8 +98,7 @@ def _walk(table: BpfTable, uplink: int, punted: int) -> Iterator[str]:
         ("to the daemon", control, punted, lambda packet: packet == control),
     )
     for what, packet, end, is_it in walks:
-        os.write(uplink, packet)
-        if not arrives(end, is_it, _WAIT_S):
+        if not Trial(partial(os.write, uplink, packet), end, is_it).passes():
             counted = [f"{name} {count}" for name, count in table.counters().items() if count]
             yield f"no packet came {what} (the programs counted: {', '.join(counted) or 'nothing'})"
 

@@ -61,9 +61,8 @@ def _try_all(host: Host, uplink: Interface, rules: Rules) -> Iterator[tuple[Way,
     try:
         load_rules(rules)
         for passage in passages(host, uplink):
-            with model.way(passage.way, passage.packet, passage.after) as (send, has_arrived):
-                send()
-                yield passage.way, None if has_arrived() else _dropped(passage, rules, send)
+            with model.trial(passage.way, passage.packet, passage.after) as trial:
+                yield passage.way, None if trial.passes() else _dropped(passage, rules, trial.send)
     finally:
         model.close()
 

@@ -12,14 +12,13 @@ from pathlib import Path
 
 from unwired.dataplane import devices
 from unwired.doctor.host import Interface
-from unwired.doctor.scratch import arrives
+from unwired.doctor.scratch import Trial
 from unwired.host import netlink
 from unwired.host.netlink import NLM_F_CREATE, NLM_F_REPLACE, Netlink
 from unwired.wire.address import UNSPECIFIED, Address, format_address, is_ipv4
 
 PORT = 7777
 """UDP port of both ends of the connection whose replies are tried."""
-_WAIT_S = 0.5
 _IFF_UP = 0x1
 _IFA_F_NODAD = 0x02
 _MAIN_TABLE, _HOME_TABLE = 254, 77
@@ -80,11 +79,8 @@ class Model:
         os.close(self._tunnel)
 
     @contextmanager
-    def way(
-        self, way: Way, packet: bytes, after: bytes = b""
-    ) -> Iterator[tuple[Callable[[], object], Callable[[], bool]]]:
-        """What sends the packet, and what says whether one sent since has come out where it should. ``after`` is sent
-        out before."""
+    def trial(self, way: Way, packet: bytes, after: bytes) -> Iterator[Trial]:
+        """Of a packet that is sent behind ``after``, which goes out, unless that is empty."""
         is_ipv6 = packet[0] >> 4 == 6
         family, body = (socket.AF_INET6, packet[40:]) if is_ipv6 else (socket.AF_INET, packet[20:])
         protocol = packet[6] if is_ipv6 else packet[9]
@@ -93,24 +89,22 @@ class Model:
             def opened(kind: socket.SocketKind, number: int) -> socket.socket:
                 return held.enter_context(socket.socket(family, kind | socket.SOCK_CLOEXEC, number))
 
-            if after:
-                _send(opened(socket.SOCK_RAW, socket.IPPROTO_RAW), after, (_destination(after), 0))
+            sender, end = opened(socket.SOCK_RAW, socket.IPPROTO_RAW), self._uplink
+            before = partial(_send, sender, after, _destination(after)) if after else _nothing
             send: Callable[[], object] = partial(os.write, self._uplink, packet)
-            end = self._uplink
             match way:
                 case Way.OUT:
-                    sender = opened(socket.SOCK_RAW, socket.IPPROTO_RAW)
-                    send = partial(_send, sender, packet, (_destination(packet), 0))
+                    send = partial(_send, sender, packet, _destination(packet))
                 case Way.IN:
                     end = opened(socket.SOCK_RAW, protocol).fileno()
                 case Way.TO_HOME:
                     end = self._tunnel
                 case Way.REPLY:
                     connection = opened(socket.SOCK_DGRAM, 0)
-                    connection.bind((_destination(packet), PORT))
-                    _send(connection, b"asked", (socket.inet_ntop(family, packet[8:24]), PORT))
+                    connection.bind((_destination(packet)[0], PORT))
+                    before = partial(_send, connection, b"asked", (_source(packet)[0], PORT))
                     end, body = connection.fileno(), body[8:]
-            yield send, lambda: arrives(end, lambda data: data.endswith(body), _WAIT_S)
+            yield Trial(lambda: (before(), send()), end, lambda data: data.endswith(body))
 
     def _make(self, name: str, addresses: dict[Address, int]) -> int:
         index = devices.create_punt_device(name)
@@ -132,10 +126,20 @@ class Model:
         self._kernel.change(netlink.RTM_NEWROUTE, flags, fields, {**destination, "RTA_OIF": index})
 
 
-def _destination(packet: bytes) -> str:
+def _source(packet: bytes) -> tuple[str, int]:
     if packet[0] >> 4 == 6:
-        return socket.inet_ntop(socket.AF_INET6, packet[24:40])
-    return socket.inet_ntop(socket.AF_INET, packet[16:20])
+        return socket.inet_ntop(socket.AF_INET6, packet[8:24]), 0
+    return socket.inet_ntop(socket.AF_INET, packet[12:16]), 0
+
+
+def _destination(packet: bytes) -> tuple[str, int]:
+    if packet[0] >> 4 == 6:
+        return socket.inet_ntop(socket.AF_INET6, packet[24:40]), 0
+    return socket.inet_ntop(socket.AF_INET, packet[16:20]), 0
+
+
+def _nothing() -> None:
+    pass
 
 
 def _send(by: socket.socket, data: bytes, to: tuple[str, int]) -> None:

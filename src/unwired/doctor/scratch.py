@@ -6,11 +6,13 @@ import select
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TypeVar
 
 from unwired.dataplane.bpf_table import BPFFS
 
 Value = TypeVar("Value")
+_WAIT_S, _AGAIN_S = 0.5, 0.05
 _CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000
 _MS_REC, _MS_PRIVATE = 0x4000, 1 << 18
 
@@ -37,10 +39,26 @@ def _enter_and(work: Callable[[], Value]) -> Value:
     return work()
 
 
-def arrives(descriptor: int, is_it: Callable[[bytes], bool], within_s: float) -> bool:
-    """Whether such a packet can be read in time; others, as the kernel sends on new interfaces, are passed over."""
-    end = time.monotonic() + within_s
-    while (left := end - time.monotonic()) > 0 and select.select([descriptor], [], [], left)[0]:
-        if is_it(os.read(descriptor, 65_536)):
-            return True
-    return False
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """``send`` sends a packet; if it passes, it can be read from ``end``, where ``is_it`` knows it among others."""
+
+    send: Callable[[], object]
+    end: int
+    is_it: Callable[[bytes], bool]
+
+    def passes(self) -> bool:
+        """Sent more than once: an address or a route that is new is not used at once."""
+        deadline = time.monotonic() + _WAIT_S
+        while time.monotonic() < deadline:
+            self.send()
+            if self._arrives():
+                return True
+        return False
+
+    def _arrives(self) -> bool:
+        deadline = time.monotonic() + _AGAIN_S
+        while (left := deadline - time.monotonic()) > 0 and select.select([self.end], [], [], left)[0]:
+            if self.is_it(os.read(self.end, 65_536)):
+                return True
+        return False
