@@ -36,6 +36,7 @@ class ProbeSeries:
     received_at: Floats
     refused: Flags
     duplicated: int
+    family: str
 
     @property
     def lost(self) -> Flags:
@@ -68,6 +69,7 @@ def read_series(flow: FlowRecord) -> ProbeSeries:
         received_at=received_at[judged],
         refused=(sent[:, 2] != 0)[judged],
         duplicated=len(known) - len(numbers),
+        family=flow.family,
     )
 
 
@@ -84,6 +86,7 @@ def summarize(series: ProbeSeries) -> Probe:
         duplicated=series.duplicated,
         delay_median_ms=float(numpy.median(delays_ms)) if len(delays_ms) else None,
         delay_p99_ms=float(numpy.percentile(delays_ms, 99)) if len(delays_ms) else None,
+        family=series.family,
     )
 
 
@@ -116,6 +119,7 @@ def measure(series: ProbeSeries, mover: str, window: Window) -> DirectionOfMove:
         packets_late=int(late(series, mover, window).sum()),
         delay_before_ms=_ms(before_s),
         delay_after_ms=_ms(after_s),
+        family=series.family,
     )
 
 

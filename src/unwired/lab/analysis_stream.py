@@ -15,11 +15,12 @@ class Arrivals:
     destination: str
     at: list[float]
     bytes: list[int]
+    family: str
 
 
 def read_arrivals(flow: FlowRecord) -> Arrivals:
     rows = [(int(at) / 1e9, int(value)) for at, event, value in read_log(flow.sink_log).rows if event == "received"]
-    return Arrivals(flow.source, flow.destination, [at for at, _ in rows], [value for _, value in rows])
+    return Arrivals(flow.source, flow.destination, [at for at, _ in rows], [value for _, value in rows], flow.family)
 
 
 def summarize(flow: FlowRecord) -> Stream:
@@ -45,6 +46,7 @@ def summarize(flow: FlowRecord) -> Stream:
         bytes_corrupted=corrupted,
         resets=max(_count(source, "reset"), _count(sink, "reset")),
         longest_stall_ms=max(stalls, default=0.0) * 1e3,
+        family=flow.family,
     )
 
 

@@ -4,6 +4,7 @@ Every time is CLOCK_MONOTONIC in seconds (one clock for all namespaces of a host
 into seconds since 1970.
 """
 
+import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,10 @@ class FlowRecord:
     source_log: Path
     sink_log: Path
     interval_ms: float | None = None
+
+    @property
+    def family(self) -> str:
+        return f"IPv{ipaddress.ip_address(self.destination_address).version}"
 
 
 @dataclass(frozen=True, slots=True)

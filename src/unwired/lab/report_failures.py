@@ -8,6 +8,7 @@ import numpy
 from unwired.lab import report_tables
 from unwired.lab.analysis_failure import HEAL
 from unwired.lab.analysis_probe import ProbeSeries
+from unwired.lab.metric import Metric
 from unwired.lab.report_svg import Drawing, Scale, milliseconds, number
 from unwired.lab.report_view import View
 from unwired.lab.result import Expectation, Failure, Result
@@ -27,6 +28,10 @@ _WORDS = {
     FailureKind.NAT: "The NAT of {node} forgets its mappings",
     HEAL: "Mended: {node}",
 }
+_LIMITS: dict[str, tuple[Metric, ...]] = {
+    FailureKind.SITE: (Metric.SITE_OUTAGE_MEDIAN_MS, Metric.SITE_OUTAGE_MAX_MS),
+    FailureKind.NAT: (Metric.NAT_REBINDING_OUTAGE_MAX_MS,),
+}
 
 
 def words(failure: Failure) -> str:
@@ -37,16 +42,14 @@ def section(view: View, result: Result, probes: Sequence[ProbeSeries]) -> str:
     """Empty when nothing was broken."""
     if not result.failures:
         return ""
-    limit = limit_of(view, result)
     drawn = []
     for index, failure in enumerate(result.failures):
         times_s = [other.at_s for other in result.failures] + [move.at_s for move in result.handovers]
         ends_s = min((at_s for at_s in times_s if at_s > failure.at_s), default=view.duration_s)
         if failure.what == HEAL and not failure.packets_lost:
             continue
-        drawing = draw(
-            view, failure, ends_s, probes, limit.limit if limit and failure.what == FailureKind.SITE else None
-        )
+        limit = limit_of(view, result, failure)
+        drawing = draw(view, failure, ends_s, probes, limit.limit if limit is not None else None)
         if drawing is None:
             continue
         head = (
@@ -55,25 +58,27 @@ def section(view: View, result: Result, probes: Sequence[ProbeSeries]) -> str:
         card = f'<div class="card">{head}<div class="figure">{drawing}</div></div>'
         folded = index >= _OPEN
         drawn.append(f"<details><summary>{escape(words(failure))}</summary>{card}</details>" if folded else card)
-    return table(result, limit) + _false_detections(result) + "".join(drawn)
+    return table(view, result) + _false_detections(result) + "".join(drawn)
 
 
-def limit_of(view: View, result: Result) -> Expectation | None:
-    """What the scenario expects of an outage."""
+def limit_of(view: View, result: Result, failure: Failure) -> Expectation | None:
+    """What the scenario expects of the outage that a failure causes."""
+    metrics = _LIMITS.get(failure.what, ())
     pairs = zip(view.record.scenario.expect, result.expectations, strict=False)
-    return next((expectation for expect, expectation in pairs if "outage" in expect.metric.value), None)
+    return next((expectation for expect, expectation in pairs if expect.metric in metrics), None)
 
 
-def table(result: Result, limit: Expectation | None) -> str:
+def table(view: View, result: Result) -> str:
     rows = []
     for failure in result.failures:
+        limit = limit_of(view, result, failure)
         lost = max(0, failure.bindings_before - failure.bindings_after)
         rows.append(
             [
                 escape(words(failure)),
                 f"{failure.at_s:.2f} s",
                 milliseconds(failure.outage_ms),
-                milliseconds(limit.limit) if limit is not None and failure.what == FailureKind.SITE else "–",
+                milliseconds(limit.limit) if limit is not None else "–",
                 number(failure.packets_lost),
                 number(failure.resets),
                 number(failure.bindings_before),
@@ -152,7 +157,7 @@ def _draw_row(
     top: float,
 ) -> None:
     middle = top + _ROW / 2 - 4
-    drawing.text(0, middle + 4, f"{series.source} → {series.destination}", "lane small")
+    drawing.text(0, middle + 4, f"{series.source} → {series.destination}, {series.family}", "lane small")
     received = series.received_at[~series.lost] - at
     inside = received[(received >= time.low) & (received <= time.high)]
     drawing.segments(((time(x), middle - 8, time(x), middle + 8) for x in inside.tolist()), "arrival")

@@ -102,7 +102,8 @@ def _draw_interruption(drawing: Drawing, handover: Handover, series: ProbeSeries
         (
             direction.interruption_ms
             for direction in handover.directions
-            if (direction.source, direction.destination) == (series.source, series.destination)
+            if (direction.source, direction.destination, direction.family)
+            == (series.source, series.destination, series.family)
         ),
         None,
     )

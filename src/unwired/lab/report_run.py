@@ -82,7 +82,7 @@ def _draw_band(drawing: Drawing, view: View, time: Scale, top: float, end: tuple
 
 
 def _draw_probe(drawing: Drawing, view: View, time: Scale, top: float, series: ProbeSeries) -> None:
-    _draw_label(drawing, top, f"→ {series.destination}", f"probe from {series.source}")
+    _draw_label(drawing, top, f"→ {series.destination}", f"{series.family} probe from {series.source}")
     drawing.text(0, top + 47, "one-way delay, ms", "lane-detail")
     _draw_tints(drawing, view, time, top, _PROBE, series.source, series.destination)
     delay_ms = series.delay_s * 1e3
@@ -119,7 +119,7 @@ def _draw_tints(
 
 
 def _draw_stream(drawing: Drawing, view: View, time: Scale, top: float, arrivals: Arrivals) -> None:
-    _draw_label(drawing, top, f"→ {arrivals.destination}", f"TCP from {arrivals.source}")
+    _draw_label(drawing, top, f"→ {arrivals.destination}", f"{arrivals.family} TCP from {arrivals.source}")
     drawing.text(0, top + 47, "Mbit/s", "lane-detail")
     _draw_tints(drawing, view, time, top, _STREAM, arrivals.source, arrivals.destination)
     edges = numpy.arange(0, view.duration_s + _RATE_STEP_S, _RATE_STEP_S)

@@ -85,7 +85,7 @@ def handovers(result: Result) -> str:
 def streams(result: Result) -> str:
     rows = [
         [
-            escape(f"{item.source} → {item.destination}"),
+            escape(f"{item.source} → {item.destination}, {item.family}"),
             number(item.bytes),
             number(item.bytes_lost),
             number(item.bytes_duplicated),
@@ -102,7 +102,7 @@ def streams(result: Result) -> str:
 def probes(result: Result) -> str:
     rows = [
         [
-            escape(f"{item.source} → {item.destination}"),
+            escape(f"{item.source} → {item.destination}, {item.family}"),
             f"every {number(item.interval_ms)} ms",
             number(item.sent),
             number(item.received),

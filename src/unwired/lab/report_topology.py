@@ -47,7 +47,7 @@ def draw(view: View) -> str:
     visits = _visits(view)
     most = max((len(visit) for visit in visits.values()), default=0)
     bottom = _TOP + (len(rows) - 1) * _ROW
-    height = bottom + 28 + most * _VISIT_HEIGHT
+    height = bottom + 34 + most * _VISIT_HEIGHT
     drawing = Drawing(_WIDTH, height, f"Topology of {scenario.name}")
     places: dict[str, tuple[float, float]] = {}
     for row_number, row in enumerate(rows):
@@ -61,7 +61,7 @@ def draw(view: View) -> str:
         if name in networks:
             _draw_network(drawing, view, name, x, y)
             for line, visit in enumerate(visits.get(name, [])):
-                _draw_visit(drawing, visit, x, y + 42 + line * _VISIT_HEIGHT)
+                _draw_visit(drawing, visit, x, y + 48 + line * _VISIT_HEIGHT)
         else:
             _draw_node(drawing, scenario, name, x, y)
     return drawing.render()

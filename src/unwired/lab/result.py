@@ -51,7 +51,8 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class DirectionOfMove:
-    """One direction of a probe around one move. ``source`` and ``destination`` are node names.
+    """One direction of a probe around one move. ``source`` and ``destination`` are node names, ``family``
+    ``IPv4`` or ``IPv6``.
 
     ``interruption_ms``: from the new link being usable to the first packet that came through it (make-before-break: the
     longest silence at the receiver beyond the probe's interval); None when none came.
@@ -67,6 +68,7 @@ class DirectionOfMove:
     packets_late: int
     delay_before_ms: float | None
     delay_after_ms: float | None
+    family: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ class Stream:
     bytes_corrupted: int
     resets: int
     longest_stall_ms: float
+    family: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,7 @@ class Probe:
     duplicated: int
     delay_median_ms: float | None
     delay_p99_ms: float | None
+    family: str
 
 
 @dataclass(frozen=True, slots=True)
