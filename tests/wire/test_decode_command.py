@@ -22,6 +22,7 @@ from unwired.wire.mobility import UnknownMessage, UnknownOption, encode_mobility
 from unwired.wire.pcap import LINK_ETHERNET, LINK_RAW, Frame
 from unwired.wire.rfc4283 import MobileNodeIdentifier
 from unwired.wire.rfc4285 import MessageId, MobilityMessageAuthentication, ntp_timestamp
+from unwired.wire.rfc5845 import with_tlv_header
 from unwired.wire.rfc6275 import AlternateCareOfAddress, BindingAcknowledgement, BindingUpdate
 from unwired.wire.trace import find
 
@@ -276,6 +277,10 @@ def gre(flags: int, more: bytes, ethertype: int, packet: bytes) -> bytes:
     return flags.to_bytes(2) + ethertype.to_bytes(2) + more + packet
 
 
+def in_udp(payload: bytes) -> bytes:
+    return encode_ipv4(THERE, HERE, 17, encode_udp(THERE, HERE, UdpDatagram(5437, 5437, payload)))
+
+
 @pytest.mark.parametrize(
     ("packet", "encapsulation"),
     [
@@ -302,8 +307,16 @@ def gre(flags: int, more: bytes, ethertype: int, packet: bytes) -> bytes:
             ),
             ["IPv6 2001:db8:1::1 > 2001:db8:a::9", "IPv4 198.51.100.1 > 192.0.2.9", "UDP 4191 > 4191"],
         ),
+        (
+            in_udp(with_tlv_header(41, encode_packet(ACK))),
+            ["IPv4 198.51.100.1 > 192.0.2.9", "UDP 5437 > 5437"],
+        ),
+        (
+            in_udp(with_tlv_header(47, gre(0x2000, b"\0\0\0\x07", 0x86DD, encode_packet(ACK)))),
+            ["IPv4 198.51.100.1 > 192.0.2.9", "UDP 5437 > 5437", "GRE key 7"],
+        ),
     ],
-    ids=["udp", "ipv4", "gre-in-ipv4", "gre-in-ipv6", "between-home-agents"],
+    ids=["udp", "ipv4", "gre-in-ipv4", "gre-in-ipv6", "between-home-agents", "tlv", "gre-in-tlv"],
 )
 def test_every_kind_of_tunnel(capture: Path, packet: bytes, encapsulation: list[str]) -> None:
     for size in range(len(packet)):  # cut anywhere: a line that says so, or none

@@ -52,7 +52,7 @@ from unwired.wire.rfc5568 import (
     MobilityHeaderLinkLayerAddress,
 )
 from unwired.wire.rfc5648 import BindingIdentifier
-from unwired.wire.rfc5845 import GreKey
+from unwired.wire.rfc5845 import GreKey, tlv_payload, with_tlv_header
 from unwired.wire.rfc5846 import BindingRevocationAcknowledgement, BindingRevocationIndication
 from unwired.wire.rfc5847 import Heartbeat, RestartCounter
 from unwired.wire.rfc5949 import (
@@ -481,3 +481,13 @@ def test_header_length_rounded_down() -> None:
     )
     assert packet.checksum_ok
     assert packet.payload == decode_mobility(whole)
+
+
+def test_tlv_header() -> None:
+    """RFC 5845 section 7.2; IP itself is told by its first four bits."""
+    assert with_tlv_header(41, b"abc").hex() == "00290003" + b"abc".hex()
+    assert tlv_payload(b"xx" + with_tlv_header(47, b"abc"), 2) == (47, 6)
+    assert tlv_payload(bytes.fromhex("45000014"), 0) is None
+    assert tlv_payload(b"\0\0\0", 0) is None
+    with pytest.raises(ValueError, match="does not fit"):
+        with_tlv_header(41, bytes(1 << 16))

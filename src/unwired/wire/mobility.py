@@ -6,8 +6,9 @@ A message or option is one class, declared where its RFC is (``rfc6275.py``, ``r
     class AlternateCareOfAddress(MobilityOption):
         address: Address
 
-The layout is described in ``layout.py``; ``align`` is the RFC's alignment requirement xn+y as (x, y). Nothing else is
-to be written: decoding, encoding, padding, ``unwired decode`` and the documentation come from the declaration.
+The layout is described in ``layout.py``; ``align`` is the RFC's alignment requirement xn+y as (x, y), or where it has
+none, that of the natural boundaries of the fields (RFC 6275 section 6.2.1). Nothing else is to be written: decoding,
+encoding, padding, ``unwired decode`` and the documentation come from the declaration.
 
     +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
     | Payload Proto |  Header Len   |   MH Type     |   Reserved    |

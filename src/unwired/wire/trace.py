@@ -35,6 +35,7 @@ from unwired.wire.ipv6 import (
 from unwired.wire.locate import Part, part_at
 from unwired.wire.mobility import MOBILITY_HEADER, MobilityMessage, header_end, message_class
 from unwired.wire.pcap import Frame, ip_offset
+from unwired.wire.rfc5845 import tlv_payload
 
 GRE = 47
 PROXY_SIGNALLING_PORT = 5436
@@ -174,7 +175,12 @@ def _behind(frame: Frame, layers: list[Layer], headers: Headers) -> _Step:
         inner = Headers(headers.source, headers.destination, 0, 0, MOBILITY_HEADER, start, headers.end)
         layers.pop(-2)  # whose addresses are the packet's own
         return _decoded(frame, inner, layers, start, number_at=start + 2, has_checksum=False), None
-    return None, start if PORT in ports or PROXY_DATA_PORT in ports else None
+    if PORT not in ports and PROXY_DATA_PORT not in ports:
+        return None, None
+    protocol, start = tlv_payload(data, start) or (IPV6_IN_IPV6, start)
+    if protocol == GRE:
+        return None, _behind_gre(data, layers, start)
+    return None, start if protocol in (IPV6_IN_IPV6, IPV4_IN_IP) else None
 
 
 #   0                   1                   2                   3
