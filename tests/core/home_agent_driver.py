@@ -26,6 +26,7 @@ from unwired.core.subscribers import Subscribers
 from unwired.dataplane.table import MemoryTable
 from unwired.wire.address import Address, parse_address
 from unwired.wire.datagram import PORT, decode_datagram, encode_datagram
+from unwired.wire.icmpv6 import EchoRequest
 from unwired.wire.ipv6 import Outer, Packet
 from unwired.wire.mobility import MobilityOption, encode_mobility
 from unwired.wire.rfc4283 import MobileNodeIdentifier
@@ -85,6 +86,8 @@ class Driver:
         self.writes = True
         self.table = MemoryTable()
         self.sent: list[Send] = []
+        self.probes: list[Packet] = []
+        """Echo requests, which are in nothing else."""
         self.notices: list[Notice] = []
         self.defended: set[Address] = set()
         self.groups: set[Address] = set()
@@ -131,8 +134,12 @@ class Driver:
             assert not self.unwritten or action.token > self.unwritten[-1].token
             self.unwritten.append(action)
         elif isinstance(action, Send):
-            self.sent.append(replace(action, packet=decode_datagram(encode_datagram(action.packet))))
-            self.watch(self.sent[-1])
+            sent = replace(action, packet=decode_datagram(encode_datagram(action.packet)))
+            if isinstance(sent.packet.payload, EchoRequest):
+                self.probes.append(sent.packet)
+            else:
+                self.sent.append(sent)
+                self.watch(sent)
         elif isinstance(action, Notify):
             self.notices.append(action.notice)
         elif isinstance(action, DefendAddress):

@@ -11,6 +11,7 @@
 | ``discovery.py`` | home agent address discovery, mobile prefix discovery |
 | ``ipv4_assignment.py``, ``ipv4_pool.py`` | IPv4 home addresses and mobile prefixes: whose they are |
 | ``nat_traversal.py`` | mobile nodes behind NATs: mappings that we do not know, probes |
+| ``home_agent_paths.py``, ``path_probing.py`` | what the paths to mobile nodes in IPv4 networks carry |
 | ``tunnel_errors.py`` | ICMP errors from inside a tunnel |
 
 As a member of a home agent set besides:
@@ -63,6 +64,7 @@ from unwired.core.door import (
 from unwired.core.durability import Safekeeping
 from unwired.core.forwarding import Accept, Forward, Listen, SetMobilePrefix, SetTunnel, Unlisten
 from unwired.core.global_binding import BindingStore
+from unwired.core.home_agent_paths import HomeAgentPaths
 from unwired.core.home_agent_set import HomeAgentSet, Load
 from unwired.core.home_agent_switch import SwitchSender
 from unwired.core.home_link import HOP_LIMIT, HomeLink
@@ -91,6 +93,7 @@ from unwired.wire.address import (
     is_multicast,
 )
 from unwired.wire.icmpv6 import (
+    EchoReply,
     HomeAgentAddressDiscoveryRequest,
     IcmpMessage,
     MobilePrefixSolicitation,
@@ -194,7 +197,10 @@ class HomeAgent:
             self._merger.turned = switch.completed
             self._merger.is_current = lambda: members.is_current
         self._discovery = Discovery(settings, self.cache, self.members, self._outbox, entropy)
-        self._tunnel_errors = TunnelErrors(settings, self.cache, self._interception, self.members, self._outbox)
+        self._paths = HomeAgentPaths(self.roster, self.cache, self._interception, self._outbox, self._agenda, entropy)
+        self._tunnel_errors = TunnelErrors(
+            settings, self.cache, self._interception, self._paths, self.members, self._outbox
+        )
         self._answers = TokenBucket(rate=100.0, burst=100)
         self._anycast = tuple(
             dict.fromkeys(home_agents_anycast(prefix.prefix, prefix.length) for prefix in settings.home_prefixes)
@@ -409,6 +415,9 @@ class HomeAgent:
                 self._outbox.drop(Drop.NOT_OUR_ADDRESS)
         elif not self._serves(packet.destination) and not self._tells_of_a_member(packet, message):
             self._outbox.drop(Drop.NOT_OUR_ADDRESS)
+        elif isinstance(message, EchoReply):
+            if not self._paths.echoed(packet, message, now):
+                self._outbox.counters["path_probes_answered_late"] += 1
         elif not self._home_address_option_holds(packet, 0, now):
             return
         elif isinstance(message, MobilePrefixSolicitation):

@@ -9,7 +9,7 @@ Every member of a set has all of this for every binding: the tunnel that starts 
 the mobile node when the primary can't, and the row that sends packets to the primary as long as it can.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from unwired.core.binding_cache import Binding, BindingCache
 from unwired.core.binding_states import State
@@ -48,7 +48,10 @@ Block = Address | Prefix
 
 
 class Interception:
-    """Makes the rows for bindings; they are idempotent, so that everything may be said again at a restart."""
+    """Makes the rows for bindings; they are idempotent, so that everything may be said again at a restart.
+
+    ``placed`` is called when the tunnel of a binding has got another end or is there for the first time, ``ended`` when
+    there is none any more."""
 
     def __init__(
         self,
@@ -71,6 +74,8 @@ class Interception:
         self._outbox = outbox
         self._agenda = agenda
         self._tunnel_mtu: dict[int, int] = {}
+        self.placed: Callable[[Binding, Now], None] = lambda binding, now: None
+        self.ended: Callable[[Binding, Now], None] = lambda binding, now: None
 
     def tunnel_local(self, binding: Binding) -> Address:
         """Where the tunnel to the mobile node starts: at its primary home agent, whoever sends; at the one IPv4 address
@@ -99,6 +104,7 @@ class Interception:
         self._begin_ipv4(binding, held, now)
         if binding.link_local:
             self._home_link.defend(link_local_of(binding.home_address), now, times)
+        self.placed(binding, now)
 
     def turn(
         self, binding: Binding, care_of_address: Address, dual_stack: DualStack | None, primary: int, now: Now
@@ -132,6 +138,8 @@ class Interception:
         self._begin_ipv4(binding, news, now)
         if moved:
             self._keep_as_previous(binding, before, now)
+        if moved or changed:
+            self.placed(binding, now)
 
     def readdress(self, binding: Binding, dual_stack: DualStack | None) -> None:
         """What of IPv4 an entry that is not bound is to have: nothing is accepted any more for what it had else."""
@@ -153,6 +161,7 @@ class Interception:
 
     def end(self, binding: Binding, now: Now, at_once: bool) -> None:
         """Stop intercepting. What is in the tunnel already may still arrive, unless ``at_once``."""
+        self.ended(binding, now)
         held = self._held(binding)
         for address in _addresses(binding, held):
             self._outbox.actions.append(Unforward(PLANE, Direction.TO_HOME_ADDRESS, address))
@@ -172,8 +181,17 @@ class Interception:
         else:
             self._keep_as_previous(binding, _place(binding), now)
 
+    def set_mtu(self, binding: Binding, mtu: int) -> None:
+        """The path carries inner packets of at most ``mtu`` bytes, 0: of any size that the first link takes."""
+        if mtu != self.tunnel_mtu(binding):
+            if mtu:
+                self._tunnel_mtu[binding.tunnel] = mtu
+            else:
+                del self._tunnel_mtu[binding.tunnel]
+            self._set_tunnel(binding)
+
     def lower_mtu(self, binding: Binding, mtu: int, now: Now) -> None:
-        """The path carries inner packets of at most ``mtu`` bytes."""
+        """An error said that the path carries inner packets of at most ``mtu`` bytes: that is believed for a while."""
         known = self.tunnel_mtu(binding)
         if known and known <= mtu:
             return
@@ -203,8 +221,12 @@ class Interception:
                 self._outbox.actions.append(RemoveTunnel(binding.tunnel))
 
     def _set_tunnel(self, binding: Binding) -> None:
+        self._outbox.actions.append(SetTunnel(self.tunnel(binding)))
+
+    def tunnel(self, binding: Binding) -> Tunnel:
+        """The tunnel to the mobile node."""
         port = binding.care_of_port
-        tunnel = Tunnel(
+        return Tunnel(
             binding.tunnel,
             self.tunnel_local(binding),
             binding.care_of_address,
@@ -213,7 +235,6 @@ class Interception:
             local_port=PORT if port else 0,
             peer_port=port,
         )
-        self._outbox.actions.append(SetTunnel(tunnel))
 
     def _forward(self, binding: Binding, address: Address) -> Forward:
         member = 0 if binding.primary == self._own else binding.primary

@@ -127,6 +127,10 @@ class PathProber:
         queue, self._queue = self._queue, []
         return queue
 
+    @property
+    def is_searching(self) -> bool:
+        return self._phase is _Phase.SEARCH
+
     def deadline(self) -> float | None:
         return self._until
 

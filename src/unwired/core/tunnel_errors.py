@@ -10,12 +10,10 @@ home address in the tunnel to its care-of address, or in that to its primary hom
 the 64 bits that RFC 792 wants is therefore not heard.
 """
 
-from collections.abc import Callable
-from functools import partial
-
 from unwired.core.binding_cache import Binding, BindingCache
 from unwired.core.binding_states import State
 from unwired.core.door import Now
+from unwired.core.home_agent_paths import HomeAgentPaths
 from unwired.core.home_agent_set import HomeAgentSet
 from unwired.core.intercept import Interception
 from unwired.core.notices import Drop
@@ -54,12 +52,14 @@ class TunnelErrors:
         settings: HomeAgentSettings,
         cache: BindingCache,
         interception: Interception,
+        paths: HomeAgentPaths,
         members: HomeAgentSet | None,
         outbox: Outbox,
     ) -> None:
         self._settings = settings
         self._cache = cache
         self._interception = interception
+        self._paths = paths
         self._members = members
         self._outbox = outbox
         self._relays = TokenBucket(rate=100.0, burst=100)
@@ -73,21 +73,21 @@ class TunnelErrors:
         elif (binding := self._binding(original)) is not None:
             if path_mtu is not None:
                 mtu = inner_mtu(path_mtu, binding.encapsulation)
-                self._too_big(mtu, original, now, partial(self._interception.lower_mtu, binding))
+                self._too_big(self._paths.lower(binding, mtu, now), original, now)
             else:
                 self._outbox.counters["tunnel_unreachable"] += 1
                 self._relay(original, None, now)
         elif self._members is not None and (member := self._member(self._members, original)):
             if path_mtu is not None:
                 mtu = inner_mtu(path_mtu)
-                self._too_big(mtu, original, now, partial(self._members.lower_tunnel_mtu, member))
+                self._members.lower_tunnel_mtu(member, mtu, now)
+                self._too_big(mtu, original, now)
             else:
                 self._outbox.counters["member_tunnel_unreachable"] += 1
         else:
             self._outbox.drop(Drop.UNRELATED_ERROR)
 
-    def _too_big(self, mtu: int, original: Tunnelled, now: Now, lower: Callable[[int, Now], None]) -> None:
-        lower(mtu, now)
+    def _too_big(self, mtu: int, original: Tunnelled, now: Now) -> None:
         self._outbox.counters["tunnel_packets_too_big"] += 1
         # What is not larger, or may be fragmented, is from now on fragmented in the tunnel.
         if original.length > MINIMUM_MTU and original.dont_fragment:
