@@ -76,7 +76,7 @@ def everything(device: int) -> list[KernelObject]:
         HostRoute(MAIN_TABLE, parse_address("2001:db8:100::2000"), 128, device),
         HostRule(5200, 7700, HOME, 128),
         HostRule(5220, MAIN_TABLE, suppress_length=0),
-        HostRule(5230, 7701),
+        HostRule(5230, 7701, own_only=True),
         ProxyNeighbour(device, parse_address("2001:db8:100::2000")),
         AddressLabel(HOME, 128, 1),
         HostAddress(device, HOME_IPV4, 128),

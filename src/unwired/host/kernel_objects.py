@@ -36,6 +36,8 @@ _RTN_UNICAST, _RTN_THROW = 1, 9
 _RT_SCOPE_UNIVERSE, _RT_SCOPE_LINK, _RT_SCOPE_NOWHERE = 0, 253, 255
 _RTNH_F_ONLINK = 4
 _FR_ACT_TO_TBL = 1
+_OWN_PACKETS = "lo"
+"""The interface that packets of this host come in by, as rules see it."""
 _SYSCTL = Path("/proc/sys")
 
 
@@ -124,13 +126,15 @@ class HostRoute:
 @dataclass(frozen=True, slots=True)
 class HostRule:
     """Packets from ``source``/``length`` (no bits: all of the family) are routed by ``table``. ``suppress_length`` n:
-    routes of that table with a prefix of n bits or fewer (as IPv4 counts them) do not count; -1: all count."""
+    routes of that table with a prefix of n bits or fewer (as IPv4 counts them) do not count; -1: all count.
+    ``own_only``: packets that this host forwards are not concerned."""
 
     priority: int
     table: int
     source: Address = UNSPECIFIED
     length: int = 0
     suppress_length: int = -1
+    own_only: bool = False
     TAG: ClassVar[str] = "rule"
 
     def make(self, kernel: Netlink) -> None:
@@ -159,6 +163,8 @@ class HostRule:
             attributes["FRA_SRC"] = format_address(self.source)
         if self.suppress_length >= 0:
             attributes["FRA_SUPPRESS_PREFIXLEN"] = self.suppress_length
+        if self.own_only:
+            attributes["FRA_IIFNAME"] = _OWN_PACKETS
         return attributes
 
     def __str__(self) -> str:
@@ -277,6 +283,7 @@ def of_message(message: Message) -> NetlinkObject | None:
             _packed(message.get_attr("FRA_SRC"), anything),
             bits + message["src_len"],
             -1 if suppress is None or suppress == 2**32 - 1 else suppress,
+            message.get_attr("FRA_IIFNAME") == _OWN_PACKETS,
         )
     if kind in (netlink.RTM_NEWNEIGH, netlink.RTM_DELNEIGH) and message["flags"] & NTF_PROXY:
         return ProxyNeighbour(message["ifindex"], _packed(message.get_attr("NDA_DST")))

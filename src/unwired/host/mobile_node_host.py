@@ -159,11 +159,17 @@ class MobileNodeHost:
         rules = [HostRule(self._priority + _FROM_HOME, self._home_table, address, 128)]
         if any(is_ipv4(prefix) == is_ipv4(address) for prefix, _ in self._role.use_home_address_for):
             rules.append(self._nearer(address))
-            rules.append(HostRule(self._priority + _CHOICE, self._choice_table, *all_of_family(address)))
+            rules.append(self._choice(address))
         for wanted in (*ways, *rules):
             self._state.make(wanted)
         kept = {*ways, *self._mobile_prefixes.values()}
         self._state.unmake_where(entry for entry in self._ways_made(address) if entry not in kept)
+
+    def _choice(self, address: Address) -> HostRule:
+        """IPv6 that is forwarded, a CLAT's for one, has addresses of its own, which the home agent would refuse; IPv4
+        gets the address of where it leaves."""
+        anything = all_of_family(address)
+        return HostRule(self._priority + _CHOICE, self._choice_table, *anything, own_only=not is_ipv4(address))
 
     def _nearer(self, address: Address) -> HostRule:
         return HostRule(self._priority + _NEARER, MAIN_TABLE, *all_of_family(address), suppress_length=0)
@@ -235,7 +241,7 @@ class MobileNodeHost:
         self._home_addresses.discard(address)
         self._leave_home(address)
         self._state.unmake_where(self._ways_made(address))
-        self._state.unmake(HostRule(self._priority + _CHOICE, self._choice_table, *all_of_family(address)))
+        self._state.unmake(self._choice(address))
         self._state.unmake(self._nearer(address))
         self._state.unmake(HostRule(self._priority + _FROM_HOME, self._home_table, address, 128))
         self._state.unmake(HostAddress(self._tunnel, address, 128))
