@@ -42,6 +42,44 @@ What the members of a home agent set send each other is in [ha-ha.md](ha-ha.md).
 """
 
 
+_CHOICES = (
+    (
+        "RFC 5648, 4.2: the overwrite flag (O) of binding updates",
+        "IANA gave its bit to RFC 6602's bulk binding update flag (B): one field, `bulk_binding_update`, which means O "
+        "beside Binding Identifier options",
+    ),
+    (
+        "RFC 5568, 6.4.5: the length of Binding Authorization Data for FMIPv6 is the authenticator's",
+        "it counts the SPI too, as every option's length must for a receiver to find the next one",
+    ),
+    (
+        "RFC 5648, 4.3: the alignment of a Binding Identifier depends on what is in it",
+        "8n+2, which both cases allow",
+    ),
+    (
+        "RFC 6089, 4.2.1: sub-options are aligned from the start of the header",
+        "a Flow Identification is sent at 8n, where 2n is asked for: so they are",
+    ),
+    (
+        "RFC 6089, 4.2.1.2: the length of PadN is N, with N-2 bytes behind it",
+        "the length counts the bytes behind it, as that of RFC 6275's PadN",
+    ),
+    ("RFC 6909, 3.1: text and drawing place the option differently", "4n, as the text says"),
+    ("RFC 7411, 5.3, 5.4: the length counts units of four bytes", "so sent and read; other options count bytes"),
+    (
+        "RFC 7411, 5.4: nothing says whether the records are of MLD or IGMP",
+        "of the kind that fills the option exactly, MLD first",
+    ),
+    ("RFC 7563, 3.2: the group identifier has three octets in the text, two in length and drawing", "two"),
+    ("no alignment requirement in the RFC", "the natural boundaries of the fields (RFC 6275, 6.2.1)"),
+    (
+        "a Header Len rounded down (OpenAirInterface's gateway)",
+        "fewer than 8 bytes behind the mobility header belong to it; never sent",
+    ),
+    ("RFC 3810, 5.2.10: auxiliary data of multicast records", "skipped; never sent"),
+)
+
+
 def _modules(package: ModuleType) -> Iterator[ModuleType]:
     for info in pkgutil.iter_modules(package.__path__):
         yield importlib.import_module(f"{package.__name__}.{info.name}")
@@ -160,6 +198,7 @@ def page() -> str:
         ("message or option", "what tshark 4.0 does, and what is done about it"),
         sorted((cls.NAME, text) for cls, text in _differences()),  # type: ignore[attr-defined]
     )
+    made.table("Where the RFCs leave a choice, or peers differ", ("where", "what is done"), _CHOICES)
     return "\n".join(made.lines)
 
 
