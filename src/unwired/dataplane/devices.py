@@ -20,7 +20,7 @@ _TUNSETIFF = 0x400454CA
 _TUNSETPERSIST = 0x400454CB
 _TUNGETIFF = 0x800454D2
 _SIOCGIFFLAGS, _SIOCGIFINDEX = 0x8913, 0x8933
-_IFF_UP = 0x1
+_IFF_UP, _IFF_MULTICAST = 0x1, 0x1000
 _IFF_TUN = 0x0001
 _IFF_NO_PI = 0x1000
 _IFREQ = struct.Struct("16sH22x")
@@ -30,6 +30,8 @@ PUNT_QUEUE_PACKETS = 8192
 """Control packets that wait for the daemon before the device drops: a burst at full rate for a fifth of a second."""
 
 TUNNEL_SYSCTLS = {
+    # Also where the host has switched IPv6 off for all others: it is inside of tunnels.
+    "disable_ipv6": 0,
     "addr_gen_mode": 1,
     "accept_ra": 0,
     "autoconf": 0,
@@ -41,21 +43,24 @@ TUNNEL_SYSCTLS = {
     # bpf_fib_lookup answers only for a device that forwards.
     "forwarding": 1,
 }
-PUNT_SYSCTLS = {"disable_ipv6": 1}
+PUNT_SYSCTLS = {key: value for key, value in TUNNEL_SYSCTLS.items() if key != "forwarding"}
+"""What the daemon writes into it, tunnel packets that came in fragments, goes up the stack when it has been opened."""
 
 
 def create_tunnel_device(name: str, mtu: int) -> int:
     """Create or adopt the tunnel device, bring it up with ``mtu`` (of inner packets, in bytes); its ifindex."""
-    return _create(name, mtu, 1000, TUNNEL_SYSCTLS)
+    return _create(name, mtu, 1000, TUNNEL_SYSCTLS, _IFF_UP | _IFF_MULTICAST)
 
 
 def create_punt_device(name: str) -> int:
-    """Create or adopt the punt device and bring it up; its ifindex. Its MTU lets any packet through."""
-    return _create(name, 65535, PUNT_QUEUE_PACKETS, PUNT_SYSCTLS)
+    """Create or adopt the punt device and bring it up; its ifindex. Its MTU lets any packet through. Without multicast:
+    no groups are joined, so the daemon does not get the kernel's reports of them to read."""
+    return _create(name, 65535, PUNT_QUEUE_PACKETS, PUNT_SYSCTLS, _IFF_UP)
 
 
 def open_punt_device(name: str) -> int:
-    """A non-blocking file descriptor from which each read gives one whole IPv6 packet. Raises DataplaneError."""
+    """A non-blocking file descriptor from which each read gives one whole packet; each write is one that comes in by
+    the device. Raises DataplaneError."""
     return _attach(name)
 
 
@@ -114,7 +119,7 @@ def _link(ifindex: int) -> Any:
         return link
 
 
-def _create(name: str, mtu: int, queue_packets: int, sysctls: dict[str, int]) -> int:
+def _create(name: str, mtu: int, queue_packets: int, sysctls: dict[str, int], flags: int) -> int:
     with IPRoute() as netlink:
         if not netlink.link_lookup(ifname=name):
             descriptor = _attach(name)
@@ -129,7 +134,8 @@ def _create(name: str, mtu: int, queue_packets: int, sysctls: dict[str, int]) ->
             raise DataplaneError(f"{name} exists and is no TUN device: choose another name")
         for key, value in sysctls.items():
             _write_sysctl(name, key, value)
-        netlink.link("set", index=index, mtu=mtu, txqlen=queue_packets, state="up")
+        change = _IFF_UP | _IFF_MULTICAST
+        netlink.link("set", index=index, mtu=mtu, txqlen=queue_packets, flags=flags, change=change)
         return index
 
 

@@ -118,8 +118,13 @@ class HomeAgentConfig:
     to_copy: SubscribersFile | None = field(default=None, compare=False)
 
     @property
+    def uses_ipv4_networks(self) -> bool:
+        """Whether tunnels may come in IPv4."""
+        return self.settings.address_ipv4 is not None
+
+    @property
     def has_ipv4_home_addresses(self) -> bool:
-        """Whether IPv4 packets of mobile nodes are to be forwarded."""
+        """Whether IPv4 packets may come out of tunnels."""
         settings = self.settings
         if settings.home_prefixes_ipv4 or settings.mobile_prefix_pool_ipv4:
             return True
@@ -149,6 +154,14 @@ class MobileNodeConfig:
     settings: MobileNodeSettings
     use_home_address_for: tuple[Prefix, ...]
     use_care_of_address_for: tuple[Prefix, ...]
+
+    @property
+    def uses_ipv4_networks(self) -> bool:
+        return self.settings.home_agent_ipv4 is not None
+
+    @property
+    def has_ipv4_home_addresses(self) -> bool:
+        return self.settings.home_address_ipv4 is not None
 
 
 @dataclass(frozen=True, slots=True)

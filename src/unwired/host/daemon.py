@@ -14,6 +14,7 @@ import time
 import traceback
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from unwired.core.door import Engine, Event
@@ -29,7 +30,9 @@ from unwired.host.config import Config, HomeAgentConfig, MobileNodeConfig
 from unwired.host.control import ControlServer
 from unwired.host.driver import Driver, now
 from unwired.host.forwarding_plane import BpfPlane, ForwardingPlane, PlaneFactory
+from unwired.host.fragments import Reassembled
 from unwired.host.home_agent_host import HomeAgentHost, link_local_address
+from unwired.host.kernel_objects import Sysctl
 from unwired.host.kernel_state import KernelState
 from unwired.host.ledger import Ledger
 from unwired.host.links import Interface, Links, link_local_first
@@ -40,6 +43,7 @@ from unwired.host.notice_board import NoticeBoard
 from unwired.host.optimistic import NewLink
 from unwired.host.problems import ConfigError
 from unwired.host.ready import tell_supervisor
+from unwired.host.reverse_path import ReversePath
 from unwired.host.runtime import DaemonError, Runtime
 from unwired.host.set_host import SetHost
 from unwired.host.sockets import NeighborDiscovery, Sender
@@ -49,6 +53,7 @@ from unwired.plane.announcement import Announcer
 from unwired.plane.mesh import MeshCarrier
 from unwired.store.journal import Journal, JournalError
 from unwired.wire.address import Address
+from unwired.wire.datagram import PORT
 
 SWITCH_INTERVAL_S = 0.0005
 """How long the journal's thread may wait for the interpreter: Python's 5 ms would be most of a handover."""
@@ -111,6 +116,7 @@ class Daemon:
         self._loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
         self._loop.set_exception_handler(self._internal_error)
         daemon = self.config.daemon
+        _need_ipv6()
         self.runtime = Runtime(daemon.runtime)
         self.clock.end("modules")
         self.journal = Journal(daemon.journal)
@@ -121,6 +127,7 @@ class Daemon:
         ledger = Ledger(self.runtime.ledger)
         is_first = not ledger.entries
         self.state = KernelState(self.kernel, ledger)
+        self._reverse_path = ReversePath(self.state)
         self.plane: ForwardingPlane
         try:
             self.plane = self._open_plane(daemon, self._capacity())
@@ -145,7 +152,10 @@ class Daemon:
         self._discovery = NeighborDiscovery()
         self._sender = Sender(by_source=isinstance(self.config.role, MobileNodeConfig))
         self._prober = NatProber(self._tell)
-        self.driver = Driver(plane.table, plane.punted, self._sender, self._discovery, self.journal, self.board)
+        self._reassembled = Reassembled(plane.punt, plane.punted)
+        self.driver = Driver(
+            plane.table, plane.punted, self._sender, self._discovery, self._reassembled, self.journal, self.board
+        )
         ours = frozenset((daemon.tunnel_device, daemon.punt_device))
         is_mobile_node = isinstance(self.config.role, MobileNodeConfig)
         self.links = Links(self.kernel, ours, self._appeared, with_routers=is_mobile_node)
@@ -174,6 +184,8 @@ class Daemon:
         self._loop.call_later(WARNING_INTERVAL_S, self._warn)
         for reason in self.config.warnings():
             self.board.say("configuration_warning", Level.WARNING, reason=reason)
+        if self._reassembled.port_problem and self.config.role.uses_ipv4_networks:
+            self.board.say("udp_port_taken", Level.WARNING, port=PORT, reason=self._reassembled.port_problem)
 
     def _copy_subscribers(self) -> None:
         """For the next start. In a thread: it takes as long as some HELLOs."""
@@ -231,6 +243,7 @@ class Daemon:
         self.state.close()
         self.plane.remove()
         self._prober.close()
+        self._reassembled.close()
         self._discovery.close()
         self._sender.close()
         self._changes.close()
@@ -422,7 +435,8 @@ class Daemon:
     def _attach_uplinks(self) -> None:
         """Watch the ingress of every uplink, by configuration or all; also of one without carrier yet, so that it costs
         no time when its link comes up."""
-        chosen = self.config.daemon.uplinks
+        daemon = self.config.daemon
+        chosen = daemon.uplinks
         wanted = {
             interface.index
             for interface in self.links.interfaces.values()
@@ -435,9 +449,19 @@ class Daemon:
                 self.board.say("uplink_failed", Level.ERROR, interface=self.links.name_of(index), reason=str(error))
                 continue
             self.uplinks.add(index)
+            self._warn_without_ipv6(self.links.name_of(index))
         for index in self.uplinks - wanted:
             self.plane.detach(index)
             self.uplinks.discard(index)
+        if self.config.role.has_ipv4_home_addresses:
+            self._reverse_path.relax({self.links.name_of(index) for index in self.uplinks} | {daemon.punt_device})
+
+    def _warn_without_ipv6(self, interface: str) -> None:
+        """What is inside of a tunnel is IPv6 also where the network is IPv4, and comes by the tunnel's interface."""
+        disabled = Sysctl(f"net/ipv6/conf/{interface}/disable_ipv6", "1")
+        if not disabled.exists() or disabled.read() != "0":
+            is_named = interface in (self.config.daemon.uplinks or ())
+            self.board.say("ipv6_disabled", Level.WARNING if is_named else Level.INFO, interface=interface)
 
     # --- another configuration -------------------------------------------------------------------------------------
 
@@ -512,6 +536,15 @@ class Daemon:
         self._set_role()
         self._host.prepare(self.links)
         self._start_role_when_ready()
+
+
+def _need_ipv6() -> None:
+    """Raises DaemonError where the kernel does without."""
+    if not Path("/proc/sys/net/ipv6").exists():
+        raise DaemonError(
+            "this kernel runs without IPv6, which is inside of tunnels also where all networks are IPv4: boot it "
+            "without ipv6.disable=1 (an interface may have it switched off, by net.ipv6.conf.INTERFACE.disable_ipv6)"
+        )
 
 
 def _without_what_a_member_renews(config: Config) -> object:

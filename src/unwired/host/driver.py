@@ -30,6 +30,7 @@ from unwired.core.forwarding import ForwardingAction
 from unwired.core.notices import Drop
 from unwired.dataplane.punted import TooBig, decode_punted
 from unwired.dataplane.table import DataplaneError, ForwardingTable
+from unwired.host.fragments import Reassembled, send_in_fragments
 from unwired.host.notice_board import NoticeBoard
 from unwired.host.sockets import BATCH, NeighborDiscovery, Sender
 from unwired.store.journal import Journal
@@ -65,6 +66,7 @@ class Driver:
         punted: int,
         sender: Sender,
         discovery: NeighborDiscovery,
+        reassembled: Reassembled,
         journal: Journal,
         board: NoticeBoard,
     ) -> None:
@@ -72,6 +74,7 @@ class Driver:
         self._punted = punted
         self._sender = sender
         self._discovery = discovery
+        self._reassembled = reassembled
         self._journal = journal
         self._board = board
         self._loop = asyncio.get_running_loop()
@@ -91,6 +94,7 @@ class Driver:
 
     def drive(self, engine: Engine, host: HostRole) -> None:
         """From now on this engine."""
+        self._reassembled.listened.clear()
         self._engine = engine
         self._host = host
 
@@ -130,7 +134,13 @@ class Driver:
             except DecodeError:
                 self.drops[Drop.MALFORMED] += 1
                 continue
-            packet, via = (punted.error(), None) if isinstance(punted, TooBig) else punted
+            if isinstance(punted, TooBig):
+                if punted.goes_in_fragments:
+                    self._send_in_fragments(punted)
+                    continue
+                packet, via = punted.error(), None
+            else:
+                packet, via = punted
             receive(packet, 0, moment, via)
         self.perform()
 
@@ -192,6 +202,13 @@ class Driver:
             self.counters["send_failed"] += 1
             self._failed(action, error)
 
+    def _send_in_fragments(self, packet: TooBig) -> None:
+        try:
+            send_in_fragments(packet, self._sender)
+            self.counters["sent_in_fragments"] += 1
+        except OSError:
+            self.counters["fragments_failed"] += 1
+
     def _notify(self, action: Notify) -> None:
         self._board.publish(action.notice, time.time())
 
@@ -203,6 +220,7 @@ class Driver:
         try:
             if isinstance(action, ForwardingAction):
                 self._table.apply(action)
+                self._reassembled.observe(action)
             else:
                 self._host.carry_out(action)
         except (OSError, DataplaneError) as error:

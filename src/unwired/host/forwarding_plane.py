@@ -25,12 +25,14 @@ Result = TypeVar("Result")
 
 
 class ForwardingPlane(Protocol):
-    """``tunnel`` is the tunnel device's interface number; ``punted`` a descriptor that gives one packet a read.
+    """``tunnel`` and ``punt`` are the two devices' interface numbers; each read of the descriptor ``punted`` gives one
+    packet, and each write is a packet that comes in as by an uplink.
     ``adopted``: an earlier daemon has left its rows in the table, by which packets are forwarded."""
 
     table: ForwardingTable
     adopted: bool
     tunnel: int
+    punt: int
     punted: int
 
     def attach(self, interface: int) -> None:
@@ -76,14 +78,15 @@ class BpfPlane:
     def _open(self, program: Path, capacity: int) -> None:
         daemon = self._daemon
         # The punt device has one reader: when that is another daemon, nothing of its is touched.
-        self._punt = self._call(lambda: create_punt_device(daemon.punt_device))
+        self.punt = self._call(lambda: create_punt_device(daemon.punt_device))
         self.punted = open_punt_device(daemon.punt_device)
         self.tunnel = self._call(lambda: create_tunnel_device(daemon.tunnel_device, daemon.tunnel_mtu))
         self._table = self._call(lambda: BpfTable(daemon.name, program, capacity=capacity, shortcut=daemon.shortcut))
         self.table: ForwardingTable = self._table
         self.adopted = self._table.adopted
-        self._call(lambda: self._table.set_punt_device(self._punt))
+        self._call(lambda: self._table.set_punt_device(self.punt))
         self._call(lambda: self._table.attach_tunnel_device(self.tunnel))
+        self.attach(self.punt)
 
     def attach(self, interface: int) -> None:
         self._call(lambda: self._table.attach_uplink(interface))
@@ -92,7 +95,7 @@ class BpfPlane:
         self._call(lambda: self._table.detach_uplink(interface))
 
     def uplinks(self) -> set[int]:
-        return set(self._table.uplinks())
+        return set(self._table.uplinks()) - {self.punt}
 
     def problems(self, uplinks: Collection[int]) -> list[str]:
         tunnel, punt = self._daemon.tunnel_device, self._daemon.punt_device
@@ -101,9 +104,9 @@ class BpfPlane:
             found.append(f"the tunnel device {tunnel} is down, or is not the one that we made")
         if not reads(self.punted, punt):
             found.append(f"the punt device {punt} is gone: no control packet reaches us")
-        elif not is_up(punt, self._punt):
+        elif not is_up(punt, self.punt):
             found.append(f"the punt device {punt} is down: no control packet reaches us")
-        return found + self._call(lambda: self._table.problems(uplinks))
+        return found + self._call(lambda: self._table.problems({*uplinks, self.punt}))
 
     def set_tunnel_mtu(self, mtu: int) -> None:
         self._call(lambda: create_tunnel_device(self._daemon.tunnel_device, mtu))

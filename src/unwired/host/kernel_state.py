@@ -67,6 +67,10 @@ class KernelState:
     def wanted(self) -> tuple[KernelObject, ...]:
         return tuple(self._wanted)
 
+    def before(self, setting: Sysctl) -> str:
+        """The value that a setting has, or had before we changed it to this one."""
+        return self._ledger.entries.get(setting) or setting.read()
+
     def sweep(self) -> list[KernelObject]:
         """Remove what an earlier daemon made and this one has not asked for; what it was."""
         stale = [entry for entry in self._ledger.entries if entry not in self._wanted]
