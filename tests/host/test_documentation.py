@@ -55,7 +55,7 @@ def notices() -> Iterator[str]:
             if not isinstance(node, ast.Call):
                 continue
             name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-            if name in ("notify", "_notify", "say", "Notice") and node.args:
+            if name in ("notify", "_notify", "_tell", "say", "Notice") and node.args:
                 first = node.args[0]
                 if isinstance(first, ast.Constant) and isinstance(first.value, str):
                     yield first.value
