@@ -3,22 +3,17 @@
 #ifndef UNWIRED_DECAPSULATE_H
 #define UNWIRED_DECAPSULATE_H
 
+#include "clamp.h"
+#include "content.h"
 #include "counters.h"
-#include "parse.h"
+#include "tunnel.h"
 
+#define ECN 3
 #define ECN_NOT_CAPABLE 0
 #define ECN_CAPABLE_1 1
 #define ECN_CAPABLE_0 2
 #define ECN_CONGESTION_EXPERIENCED 3
 #define HOP_LIMIT_OF_THIS_LINK 255
-
-#define NOT_ACCEPTED (-2)
-
-/* The ECN field: bits 5 and 4 of the header's second byte. */
-static __always_inline __u8 ecn_of(const struct ipv6hdr *header)
-{
-	return header->flow_lbl[0] >> 4 & 3;
-}
 
 static __always_inline int refuse(enum counter reason)
 {
@@ -26,78 +21,81 @@ static __always_inline int refuse(enum counter reason)
 	return -1;
 }
 
-/* Whether a packet must not leave the link that it is on (RFC 4291 sections 2.5.6 and 2.7): in a tunnel it would come
- * from anywhere and pass for a neighbour's. */
-static __always_inline int is_of_one_link(const struct ipv6hdr *header)
+/* Whether a packet must not leave the link that it is on (RFC 4291 sections 2.5.6 and 2.7; RFC 3927 section 7, RFC 5771
+ * section 4, RFC 919): in a tunnel it would come from anywhere and pass for a neighbour's. */
+static __always_inline int is_of_one_link(const struct ip_header *header)
 {
-	const __u8 *source = header->saddr.s6_addr, *destination = header->daddr.s6_addr;
+	const __u8 *source = (const void *)&header->source, *destination = (const void *)&header->destination;
 
+	if (header->version == 4)
+		return (source[12] == 169 && source[13] == 254) || (destination[12] == 169 && destination[13] == 254) ||
+		       header->destination.word[3] == 0xffffffff ||
+		       (destination[12] == 224 && !destination[13] && !destination[14]);
 	return (source[0] == 0xfe && (source[1] & 0xc0) == 0x80) ||
 	       (destination[0] == 0xfe && (destination[1] & 0xc0) == 0x80) ||
 	       (destination[0] == 0xff && (destination[1] & 0x0f) <= 2);
 }
 
-/* Take `length` bytes of outer headers off the packet, which came in tunnel `number`. Afterwards `inner`, the header
- * behind them, is as the packet's header at `l2`. Returns -1 with the reason counted. */
-static __always_inline int take_off(struct __sk_buff *skb, const __u32 l2, const struct ipv6hdr *outer, __u32 length,
-				    struct ipv6hdr *inner, __u32 number)
+/* The ECN field of a packet that leaves a tunnel, -1 when it is to be dropped: RFC 6040 section 4.2, figure 4. */
+static __always_inline int ecn_out_of(__u8 outer, __u8 inner)
 {
-	const __u32 packets = packets_of(skb), inner_length = skb->len - l2 - length;
-	const __u8 outer_ecn = ecn_of(outer);
-	__u8 inner_ecn, changed = 0;
+	if (outer == ECN_CONGESTION_EXPERIENCED)
+		return inner == ECN_NOT_CAPABLE ? -1 : outer;
+	return outer == ECN_CAPABLE_1 && inner == ECN_CAPABLE_0 ? outer : inner;
+}
 
+/* Set the ECN field of the header at `at`. */
+static __always_inline int set_ecn(struct __sk_buff *skb, __u32 at, struct ip_header *header, __u8 ecn)
+{
+	const __u8 before = traffic_class_of(header), after = (before & ~ECN) | ecn;
+	__u8 first[2];
+
+	if (before == after)
+		return 0;
+	header->first_word = (header->first_word & ~TRAFFIC_CLASS) | bpf_htonl((__u32)after << 20);
+	if (header->version == 6)
+		return bpf_skb_store_bytes(skb, at, &header->first_word, sizeof(header->first_word),
+					   BPF_F_RECOMPUTE_CSUM);
+	first[0] = 0x40 | header->size / 4;
+	first[1] = after;
+	return bpf_l3_csum_replace(skb, at + offsetof(struct iphdr, check), bpf_htons(first[0] << 8 | before),
+				   bpf_htons(first[0] << 8 | after), 2) ||
+	       bpf_skb_store_bytes(skb, at, first, sizeof(first), 0);
+}
+
+/* Take `length` bytes of outer headers off the packet whose header `outer` is at `at`, and which came in tunnel `number`.
+ * Afterwards `inner`, the header behind them, is that at `at`. Other than 0: the reason has been counted. */
+__noinline int take_off(struct __sk_buff *skb, __u32 at_and_length, const struct ip_header *outer,
+			struct ip_header *inner, __u32 number)
+{
+	const __u32 at = at_and_length & 0xffff, length = at_and_length >> 16;
+	const struct settings *settings = read_settings();
+	const __u32 packets = packets_of(skb), inner_length = skb->len - at - length;
+	const __u8 hop_limit = HOP_LIMIT_OF_THIS_LINK - 1;
+	int ecn;
+
+	if (!settings || !outer || !inner)
+		return -1;
 	if (is_of_one_link(inner))
 		return refuse(COUNTER_LINK_SCOPE);
-
-	/* RFC 6040 section 4.2, figure 4. */
-	inner_ecn = ecn_of(inner);
-	if (outer_ecn == ECN_CONGESTION_EXPERIENCED && inner_ecn == ECN_NOT_CAPABLE)
+	ecn = ecn_out_of(traffic_class_of(outer) & ECN, traffic_class_of(inner) & ECN);
+	if (ecn < 0)
 		return refuse(COUNTER_ECN_DROPPED);
-
-	/* Segments keep their size, as in encapsulate.h. No flag about the family: it stays IPv6 (and the flag needs
-	 * kernel 6.3). */
-	if (bpf_skb_adjust_room(skb, -(__s32)length, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO))
+	if (take_room(skb, length, inner->version) || set_ecn(skb, at, inner, ecn))
 		return refuse(COUNTER_DECAPSULATE_FAILED);
-	if (outer_ecn == ECN_CONGESTION_EXPERIENCED ||
-	    (outer_ecn == ECN_CAPABLE_1 && inner_ecn == ECN_CAPABLE_0)) {
-		inner->flow_lbl[0] = (inner->flow_lbl[0] & ~0x30) | outer_ecn << 4;
-		changed = 1;
-	}
 	/* From now on the packet looks like one of this link, and neighbour discovery takes hop limit 255 as the proof
 	 * of that (RFC 4861 section 3.1): nobody may speak it from afar. */
-	if (inner->hop_limit == HOP_LIMIT_OF_THIS_LINK) {
-		inner->hop_limit--;
-		changed = 1;
+	if (inner->version == 6 && inner->hop_limit == HOP_LIMIT_OF_THIS_LINK) {
+		inner->hop_limit = hop_limit;
+		if (bpf_skb_store_bytes(skb, at + offsetof(struct ipv6hdr, hop_limit), &hop_limit, 1,
+					BPF_F_RECOMPUTE_CSUM))
+			return refuse(COUNTER_DECAPSULATE_FAILED);
 	}
-	if (changed && bpf_skb_store_bytes(skb, l2, inner, offsetof(struct ipv6hdr, saddr), BPF_F_RECOMPUTE_CSUM))
-		return refuse(COUNTER_DECAPSULATE_FAILED);
+	if (is_tcp_start(settings, skb, inner))
+		clamp(skb, at, inner, limit_of_number(skb, number));
 	count(COUNTER_DECAPSULATED);
 	count_received(number, packets, inner_length);
 	return 0;
-}
-
-/* Out of a tunnel with `length` bytes of outer headers, when a row allows it. `inner` gets the header behind them.
- * Returns the row's direction, NOT_ACCEPTED, or -1 with the reason counted. */
-static __always_inline int decapsulate(struct __sk_buff *skb, const __u32 l2, const struct settings *settings,
-				       const struct ipv6hdr *outer, __u32 length, struct ipv6hdr *inner)
-{
-	struct accept_key key = { .plane = settings->plane, .direction = FROM_HOME_ADDRESS };
-	const struct accept_row *accept = 0;
-
-	if (bpf_skb_load_bytes(skb, l2 + length, inner, sizeof(*inner)) || inner->version != 6)
-		return refuse(COUNTER_MALFORMED);
-	__builtin_memcpy(&key.outer_source, &outer->saddr, sizeof(key.outer_source));
-	__builtin_memcpy(&key.address, &inner->saddr, sizeof(key.address));
-	if (settings->flags & SETTING_ACCEPTS(FROM_HOME_ADDRESS))
-		accept = bpf_map_lookup_elem(&accepts, &key);
-	if (!accept && settings->flags & SETTING_ACCEPTS(TO_HOME_ADDRESS)) {
-		key.direction = TO_HOME_ADDRESS;
-		__builtin_memcpy(&key.address, &inner->daddr, sizeof(key.address));
-		accept = bpf_map_lookup_elem(&accepts, &key);
-	}
-	if (!accept)
-		return NOT_ACCEPTED;
-	return take_off(skb, l2, outer, length, inner, accept->tunnel) ? -1 : key.direction;
 }
 
 #endif

@@ -1,125 +1,130 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Into the tunnel: RFC 2473 section 3.1, with segmentation offload kept alive. */
+/* Into the tunnel: RFC 2473 section 3.1, RFC 4213 section 3, RFC 2003, RFC 5555 section 4.1. */
 #ifndef UNWIRED_ENCAPSULATE_H
 #define UNWIRED_ENCAPSULATE_H
 
-#include "counters.h"
-#include "parse.h"
-#include "route.h"
+#include "clamp.h"
+#include "too_big.h"
 
-#define EALREADY 114
-#define OUTER_HOP_LIMIT 64
-#define IPV6_PAYLOAD_MAX 65535
-#define TOO_BIG_QUOTED 1200 /* bytes of a packet that the daemon gets to tell its sender */
+/* Set on an offloaded packet that came out of one kind of tunnel while the kernel forwards it to the tunnel device. */
+#define MARK_WAS_SHIFT 27
+#define MARK_WAS (3U << MARK_WAS_SHIFT)
+
+/* The packet has not been forwarded by the kernel. What the kernel would answer with an ICMP error is then left to it
+ * (NO_VERDICT): it meets us again at the tunnel device's egress. */
+#define AT_INGRESS (1U << 8)
+#define VERDICT_TOO_BIG (-3) /* for tell_too_big */
+#define WAS(how) ((how) & 0xff) /* the kind of tunnel that it came out of, 0: none that we know */
 
 /* The outer flow label: stateless, from the inner addresses and label, or the ports where the sender sets no label;
  * never 0 (RFC 6437 section 3, RFC 6438 section 3). */
-static __always_inline __be32 outer_flow_label(struct __sk_buff *skb, __u32 l2, const struct ipv6hdr *inner)
+static __always_inline __be32 outer_flow_label(struct __sk_buff *skb, __u32 at, const struct ip_header *header)
 {
+	const __be32 label = header->first_word & FLOW_LABEL;
 	__u32 ports = 0;
 
-	if (!(first_word(inner) & FLOW_LABEL) && (inner->nexthdr == IPPROTO_UDP || inner->nexthdr == IPPROTO_TCP))
-		bpf_skb_load_bytes(skb, l2 + sizeof(*inner), &ports, sizeof(ports));
-	return bpf_htonl(flow_hash(inner, ports ^ inner->nexthdr) >> 12 ?: 1);
+	if (!label && !is_fragment(header) && (header->protocol == IPPROTO_UDP || header->protocol == IPPROTO_TCP))
+		bpf_skb_load_bytes(skb, at + header->size, &ports, sizeof(ports));
+	return bpf_htonl(flow_hash(&header->source, &header->destination, label ^ ports ^ header->protocol) >> 12 ?: 1);
 }
 
-/* Room for an outer IPv6 header behind the link header. A packet that was decapsulated on this host still has the mark
- * of a tunnel on it (skb->encapsulation survives even a veth) and EALREADY is the answer to a second encapsulation: the
- * mark and the segmentation type that are still there are then the ones that we need. */
-static __always_inline int grow(struct __sk_buff *skb)
+/* Write the start of the inner header, decremented, behind the outer ones; its length, or 0. */
+static __always_inline __u32 start_inner(struct __sk_buff *skb, __u32 at, const struct ip_header *header, __u8 *inner)
 {
-	const int length = sizeof(struct ipv6hdr);
-	int error = bpf_skb_adjust_room(skb, length, BPF_ADJ_ROOM_MAC,
-					BPF_F_ADJ_ROOM_ENCAP_L3_IPV6 | BPF_F_ADJ_ROOM_FIXED_GSO);
+	__u32 checksum;
 
-	if (error == -EALREADY)
-		error = bpf_skb_adjust_room(skb, length, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO);
-	return error;
+	if (bpf_skb_load_bytes(skb, at, inner, INNER_START_MAX))
+		return 0;
+	if (header->version == 6) {
+		inner[offsetof(struct ipv6hdr, hop_limit)]--;
+		return INNER_START_IPV6;
+	}
+	inner[offsetof(struct iphdr, ttl)]--; /* one less in that word is one more in the checksum (RFC 1624) */
+	checksum = inner[10] << 8 | inner[11];
+	checksum += 0x100;
+	checksum += checksum >= 0xffff;
+	inner[10] = checksum >> 8;
+	inner[11] = checksum;
+	return INNER_START_IPV4;
 }
 
-/* What becomes the packet's first bytes: the outer header, and the start of the inner one with its hop limit. */
-struct head {
-	struct ipv6hdr outer;
-	__u8 inner[8];
-};
-
-/* The tunnel carries no more than `limit` bytes, less than this packet has, and the kernel, which sends Packet Too Big,
- * does not know. The daemon says it in its place when it is told, at most once a jiffy: it gets the packet as
- * encapsulated, cut, with the MTU of the path as flow label and hop limit 0. The only other punts that start with a
- * tunnel's header are what comes from members, which never has that hop limit (members.h); host/driver.py tells the two
- * apart by it. */
-static __always_inline int tell_too_big(struct __sk_buff *skb, const struct settings *settings, struct head *head,
-					__u32 limit)
+/* The outer headers, and the start of the inner one at ingress, into the room made for them. */
+static __always_inline int store_head(struct __sk_buff *skb, __u32 at, const struct head *head, __u32 size)
 {
-	const __u64 now = bpf_jiffies64();
-	__u32 zero = 0;
-	__u64 *told_at = bpf_map_lookup_elem(&too_big_told_at, &zero);
-
-	count(COUNTER_TOO_BIG);
-	if (!told_at || *told_at == now || !settings->punt_interface || !limit)
-		return VERDICT_DROP;
-	*told_at = now;
-	*(__be32 *)&head->outer = VERSION_6 | bpf_htonl((limit + sizeof(head->outer)) & 0xfffff);
-	head->outer.payload_len = bpf_htons(TOO_BIG_QUOTED);
-	head->outer.hop_limit = 0;
-	if (skb->len < TOO_BIG_QUOTED || bpf_skb_change_tail(skb, TOO_BIG_QUOTED, 0) ||
-	    bpf_skb_change_head(skb, ETH_HLEN, 0) || grow(skb) ||
-	    bpf_skb_store_bytes(skb, ETH_HLEN, &head->outer, sizeof(head->outer), BPF_F_RECOMPUTE_CSUM))
-		return VERDICT_DROP;
-	return bpf_redirect(settings->punt_interface, 0);
+	if (!size || size > sizeof(*head))
+		return -1;
+	return bpf_skb_store_bytes(skb, at, head, size, BPF_F_RECOMPUTE_CSUM);
 }
 
-/* Encapsulate the packet whose IPv6 header `inner` is at `l2` (0: a device without link header) and send it.
- * `at_ingress`: the packet has not been forwarded by the kernel. What the kernel would answer with an ICMPv6 error is
- * then left to it (NO_VERDICT): it meets us again at the tunnel device's egress. */
-static __always_inline int encapsulate(struct __sk_buff *skb, const __u32 l2, const struct settings *settings,
-				       const struct ipv6hdr *inner, __u32 number, const int at_ingress)
+/* Encapsulate the packet whose header is at `at` (0: a device without link header) in tunnel `number` and send it; `how`
+ * is AT_INGRESS and the kind of tunnel that it came out of. Nothing has been done when it returns VERDICT_TOO_BIG, or
+ * NO_VERDICT: the kernel is to have it; without AT_INGRESS: it has to be cut into its segments first. */
+__noinline int encapsulate(struct __sk_buff *skb, __u32 at, const struct ip_header *header, __u32 number, __u32 how)
 {
-	const __u32 length = skb->len - l2;
-	const __u32 packets = packets_of(skb);
+	const __u32 length = skb->len - at, packets = packets_of(skb);
+	const struct settings *settings = read_settings();
 	const struct tunnel_row *tunnel = bpf_map_lookup_elem(&tunnels, &number);
 	const struct route *route;
+	__u32 limit, size, encapsulation, was = WAS(how), in_interface = skb->ifindex;
 	struct head head = {};
-	__u32 interface, limit;
+	__be32 first_word;
+	int error;
 
-	if (!tunnel || tunnel->encapsulation != ENCAPSULATION_IPV6_IN_IPV6)
+	if (!settings || !header)
+		return VERDICT_DROP;
+	if (!tunnel || !tunnel->encapsulation || tunnel->encapsulation > ENCAPSULATION_UDP)
 		return drop(COUNTER_NO_TUNNEL);
-	limit = tunnel->mtu;
-	interface = tunnel->interface;
+	encapsulation = tunnel->encapsulation;
+	size = overhead_of(encapsulation);
 	/* RFC 6040 section 4.1, normal mode: the whole traffic class is copied, congestion experienced included. */
-	*(__be32 *)&head.outer = VERSION_6 | (first_word(inner) & TRAFFIC_CLASS) |
-				 (bpf_htonl(tunnel->flow_label) & FLOW_LABEL ?: outer_flow_label(skb, l2, inner));
-	head.outer.payload_len = bpf_htons(length);
-	head.outer.nexthdr = PROTOCOL_IPV6;
-	head.outer.hop_limit = OUTER_HOP_LIMIT;
-	__builtin_memcpy(&head.outer.saddr, &tunnel->local, sizeof(head.outer.saddr));
-	__builtin_memcpy(&head.outer.daddr, &tunnel->peer, sizeof(head.outer.daddr));
-	__builtin_memcpy(head.inner, inner, sizeof(head.inner));
-	if (at_ingress)
-		head.inner[offsetof(struct ipv6hdr, hop_limit)]--;
-
-	route = find_route(skb, &head.outer);
+	first_word = VERSION_6 | (header->first_word & TRAFFIC_CLASS);
+	if (encapsulation == ENCAPSULATION_IPV6)
+		first_word |= bpf_htonl(tunnel->flow_label) & FLOW_LABEL ?: outer_flow_label(skb, at, header);
+	if (!(how & AT_INGRESS))
+		in_interface = settings->tunnel_interface; /* which forwards, as the lookup wants it */
+	route = find_tunnel_route(skb, tunnel, first_word, in_interface);
 	/* Bound to an interface: never by another one. It is a rule by source address that makes them agree. */
-	if (!route || (interface && route->out_interface != interface))
+	if (!route || (tunnel->interface && out_interface_of(route) != tunnel->interface))
 		return drop(COUNTER_NO_ROUTE);
-	if (route->out_interface == settings->tunnel_interface)
+	if (out_interface_of(route) == settings->tunnel_interface)
 		return drop(COUNTER_TUNNEL_LOOP);
 
 	/* At the tunnel device's egress the kernel has sent Packet Too Big already, by the MTU of the inner packet's
 	 * route; this catches the rest, as what is to go to a member: no route knows of that tunnel's MTU. */
-	if (at_ingress && (!limit || limit > settings->tunnel_mtu))
-		limit = settings->tunnel_mtu;
-	if (route->mtu && (!limit || limit > route->mtu - sizeof(head.outer)))
-		limit = route->mtu - sizeof(head.outer);
-	if (length > IPV6_PAYLOAD_MAX || (limit && length > limit && segment_length(skb, l2, inner->nexthdr) > limit))
-		return at_ingress ? NO_VERDICT : tell_too_big(skb, settings, &head, limit);
+	limit = limit_of(tunnel, route);
+	if (how & AT_INGRESS)
+		limit = at_most_device(settings, limit);
+	if (limit && length > limit && segment_length(skb, at, header) > limit)
+		return how & AT_INGRESS ? NO_VERDICT : VERDICT_TOO_BIG;
+	/* The outer header of an offloaded packet has its length, too. */
+	if (length + (encapsulation == ENCAPSULATION_IPV6 ? 0 : size) > IP_LENGTH_MAX)
+		return NO_VERDICT;
+	if (is_tcp_start(settings, skb, header))
+		clamp(skb, at, header, at_most_device(settings, limit));
 
-	/* bpf_redirect_neigh wants a link header to overwrite. */
-	if (!l2 && bpf_skb_change_head(skb, ETH_HLEN, 0))
+	write_outer(&head, tunnel, header->version, length, first_word);
+	if (how & AT_INGRESS) {
+		__u8 *inner = head.ipv6.inner;
+		__u32 start;
+
+		if (encapsulation == ENCAPSULATION_IPV4)
+			inner = head.ipv4.inner;
+		else if (encapsulation == ENCAPSULATION_UDP)
+			inner = head.udp.inner;
+		start = start_inner(skb, at, header, inner);
+		if (!start)
+			return drop(COUNTER_MALFORMED);
+		size += start;
+	}
+	if (!was && header->version == 6 && is_tunnel_protocol(header->protocol))
+		was = ENCAPSULATION_IPV6; /* a mobile node's tunnel, on its way to a member */
+	error = make_room(skb, encapsulation, was);
+	if (error == NOT_AGAIN)
+		return NO_VERDICT;
+	if (error || store_head(skb, at, &head, size))
 		return drop(COUNTER_ENCAPSULATE_FAILED);
-	if (grow(skb) ||
-	    bpf_skb_store_bytes(skb, ETH_HLEN, &head, at_ingress ? sizeof(head) : sizeof(head.outer),
-				BPF_F_RECOMPUTE_CSUM))
+	/* bpf_redirect_neigh wants a link header to overwrite. */
+	if (!at && bpf_skb_change_head(skb, ETH_HLEN, 0))
 		return drop(COUNTER_ENCAPSULATE_FAILED);
 	count(COUNTER_ENCAPSULATED);
 	count_sent(number, packets, length);

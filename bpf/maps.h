@@ -47,6 +47,14 @@ struct {
 } accepts SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, CAPACITY);
+	__type(key, struct mobile_prefix_key);
+	__type(value, struct mobile_prefix_row);
+} mobile_prefixes SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, CAPACITY);
@@ -92,11 +100,20 @@ struct {
 	__type(value, struct settings);
 } settings SEC(".maps");
 
+/* What the daemon is given: each has a limit of its own. */
+enum punted {
+	PUNTED_CONTROL,
+	PUNTED_NAT_PROBE,
+	PUNTED_NAT_UNKNOWN,
+	PUNTED_TO_FRAGMENT,
+	PUNTED_COUNT,
+};
+
 /* When this CPU's punts so far will have been earned, in ktime. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
+	__uint(max_entries, PUNTED_COUNT);
+	__type(key, enum punted);
 	__type(value, __u64);
 } punt_earned_at_ns SEC(".maps");
 

@@ -6,126 +6,53 @@
 #define UNWIRED_MEMBERS_H
 
 #include "decapsulate.h"
+#include "lookup.h"
 #include "punt.h"
 
 /* Set on a packet that came from a member while the kernel forwards it to the tunnel device. */
 #define MARK_FROM_MEMBER (1U << 29)
 
-/* Whose an address is. */
-enum owner {
-	OWNER_OTHER,
-	OWNER_SELF,
-	OWNER_SELF_FOR_MEMBERS, /* our locator */
-	OWNER_MEMBER,           /* another home agent, which is up; one that is not is us */
-};
-
-static __always_inline const struct member_row *find_member(const struct settings *settings, __u32 number)
+/* Whether a packet to an address of ours, with its header at `at`, is control: by itself, or in a tunnel in IPv4, where
+ * whoever opens it has to know by which mapping it came. */
+static __always_inline int is_for_daemon(struct __sk_buff *skb, __u32 at, const struct ip_header *header)
 {
-	const struct member_key key = { .plane = settings->plane, .number = number };
+	struct content content = {};
+	struct ip_header inner = {};
 
-	return bpf_map_lookup_elem(&members, &key);
-}
-
-static __always_inline const struct member_address_row *find_member_address(const struct settings *settings,
-									    enum member_address_kind kind,
-									    const struct in6_addr *address)
-{
-	struct member_address_key key = { .plane = settings->plane, .kind = kind };
-
-	__builtin_memcpy(&key.address, address, sizeof(key.address));
-	return bpf_map_lookup_elem(&member_addresses, &key);
-}
-
-/* Whose `address` is, as home agent; of a live member `tunnel` gets the tunnel to it. */
-static __always_inline enum owner find_member_owner(const struct settings *settings, const struct in6_addr *address,
-						    __u32 *tunnel)
-{
-	const struct member_address_row *found;
-	const struct member_row *member;
-
-	if (!(settings->flags & SETTING_MEMBERS))
-		return OWNER_OTHER;
-	found = find_member_address(settings, MEMBER_HOME_AGENT_ADDRESS, address);
-	if (!found)
-		return OWNER_OTHER;
-	member = find_member(settings, found->member);
-	if (!member)
-		return OWNER_OTHER;
-	if (!member->up)
-		return OWNER_SELF;
-	*tunnel = member->tunnel;
-	return OWNER_MEMBER;
-}
-
-static __always_inline enum owner find_owner(const struct settings *settings, const struct in6_addr *address,
-					     __u32 *tunnel)
-{
-	struct listen_key key = { .plane = settings->plane };
-	const struct listen_row *listen;
-
-	__builtin_memcpy(&key.address, address, sizeof(key.address));
-	listen = bpf_map_lookup_elem(&listens, &key);
-	if (!listen)
-		return find_member_owner(settings, address, tunnel);
-	return listen->flags & LISTEN_TO_MEMBERS ? OWNER_SELF_FOR_MEMBERS : OWNER_SELF;
-}
-
-static __always_inline int is_ours(const struct settings *settings, const struct in6_addr *address)
-{
-	__u32 tunnel;
-	const enum owner owner = find_owner(settings, address, &tunnel);
-
-	return owner == OWNER_SELF || owner == OWNER_SELF_FOR_MEMBERS;
-}
-
-static __always_inline const struct forward_row *find_forward(const struct settings *settings,
-							      enum direction direction,
-							      const struct in6_addr *address)
-{
-	struct forward_key key = { .plane = settings->plane, .direction = direction };
-
-	if (!(settings->flags & SETTING_FORWARDS(direction)))
+	if (!may_be_ours(header) || !is_ours(&header->destination) ||
+	    look_into(skb, at, header, &content))
 		return 0;
-	__builtin_memcpy(&key.address, address, sizeof(key.address));
-	return bpf_map_lookup_elem(&forwards, &key);
+	if (content.kind == CONTENT_CONTROL)
+		return 1;
+	return content.kind == CONTENT_TUNNEL && header->version == 4 &&
+	       !read_inner(skb, at, header, &content, &inner) && leads_to_control(skb, content.at, &inner) &&
+	       is_ours(&inner.destination);
 }
 
-/* The tunnel for what goes to a home address: to the binding's primary while that is up, else to the mobile node;
- * 0 when the address has no row. */
-static __always_inline __u32 tunnel_to(const struct settings *settings, const struct in6_addr *home_address,
-				       int from_member)
+/* What to do with a packet in a tunnel to our locator; `outer` is at `at`. A control packet inside for us goes to the daemon
+ * with its outer header, which says by which member it came. NO_VERDICT: it is to be opened, `inner` is the header inside,
+ * and `tunnel` gets the tunnel's number. */
+__noinline int look_from_member(struct __sk_buff *skb, __u32 at, const struct ip_header *outer, struct ip_header *inner,
+				__u32 *tunnel)
 {
-	const struct forward_row *forward = find_forward(settings, TO_HOME_ADDRESS, home_address);
-	const struct member_row *member;
+	const struct settings *settings = read_settings();
+	const struct member_address_row *from;
+	struct content content = {};
 
-	if (!forward)
-		return 0;
-	if (forward->member && !from_member) {
-		member = find_member(settings, forward->member);
-		if (member && member->up)
-			return member->tunnel;
-	}
-	return forward->tunnel;
-}
-
-/* Out of a member's tunnel: `outer` ends at our locator. A control packet inside for us goes to the daemon with its
- * outer header, which says by which member it came. NO_VERDICT: opened, and `inner` is the packet's header. */
-static __always_inline int open_from_member(struct __sk_buff *skb, const __u32 l2, const struct settings *settings,
-					    const struct ipv6hdr *outer, struct ipv6hdr *inner)
-{
-	const __u32 length = sizeof(*outer), at = l2 + length;
-	const struct member_address_row *from = find_member_address(settings, MEMBER_LOCATOR, &outer->saddr);
-
+	if (!settings || !outer || !inner || !tunnel)
+		return VERDICT_DROP;
+	from = find_member_address(settings, MEMBER_LOCATOR, &outer->source);
 	/* Members put nothing between their header and the packet. */
-	if (!from || outer->nexthdr != PROTOCOL_IPV6)
+	if (!from || outer->version != 6 || !is_tunnel_protocol(outer->protocol))
 		return drop(COUNTER_NOT_A_MEMBER);
-	/* Hop limit 0 is how tell_too_big marks its packets. */
-	if (!outer->hop_limit || bpf_skb_load_bytes(skb, at, inner, sizeof(*inner)) || inner->version != 6)
+	content.at = at + outer->size;
+	content.version = outer->protocol == PROTOCOL_IPV4 ? 4 : 6;
+	if (read_inner(skb, at, outer, &content, inner))
 		return drop(COUNTER_MALFORMED);
-	if (may_be_control(inner->nexthdr) && is_ours(settings, &inner->daddr) &&
-	    is_control(skb, at, walk_headers(skb, at + sizeof(*inner), inner->nexthdr)))
-		return punt(settings);
-	return take_off(skb, l2, outer, length, inner, from->tunnel) ? VERDICT_DROP : NO_VERDICT;
+	if (is_for_daemon(skb, content.at, inner))
+		return punt_control(settings);
+	*tunnel = from->tunnel;
+	return NO_VERDICT;
 }
 
 #endif

@@ -3,23 +3,7 @@
 #ifndef UNWIRED_PARSE_H
 #define UNWIRED_PARSE_H
 
-#include <stddef.h>
-
-#include <linux/if_ether.h>
-#include <linux/in.h>
-#include <linux/ipv6.h>
-#include <linux/tcp.h>
-#include <linux/udp.h>
-
-#include "maps.h"
-
-#define PROTOCOL_HOP_BY_HOP 0
-#define PROTOCOL_IPV6 41
-#define PROTOCOL_ROUTING 43
-#define PROTOCOL_FRAGMENT 44
-#define PROTOCOL_ICMPV6 58
-#define PROTOCOL_DESTINATION_OPTIONS 60
-#define PROTOCOL_MOBILITY 135
+#include "ip_header.h"
 
 #define OPTION_PAD1 0
 #define OPTION_HOME_ADDRESS 0xc9 /* RFC 6275 section 6.3 */
@@ -42,51 +26,12 @@ struct extension_header {
 	__u8 segments_left;
 };
 
-#define VERSION_6 bpf_htonl(0x60000000)
-#define TRAFFIC_CLASS bpf_htonl(0x0ff00000)
-#define FLOW_LABEL bpf_htonl(0x000fffff)
-
-/* The first 32 bits of an IPv6 header: version, traffic class, flow label. */
-static __always_inline __be32 first_word(const struct ipv6hdr *header)
-{
-	return *(const __be32 *)header;
-}
-
-static __always_inline int same_address(const struct address *a, const struct address *b)
-{
-	return a->half[0] == b->half[0] && a->half[1] == b->half[1];
-}
-
 /* Whether a next header value can lead to anything that the daemon wants to see. */
 static __always_inline int may_be_control(__u8 next_header)
 {
 	return next_header == PROTOCOL_MOBILITY || next_header == PROTOCOL_ICMPV6 ||
 	       next_header == PROTOCOL_DESTINATION_OPTIONS || next_header == PROTOCOL_ROUTING ||
 	       next_header == PROTOCOL_HOP_BY_HOP;
-}
-
-/* Global functions below: the verifier checks each once, whatever calls it. */
-
-/* The length of one packet on the wire: of each segment when this one is to be segmented. `protocol` is the next header
- * of the IPv6 header at `l2`. */
-__noinline int segment_length(struct __sk_buff *skb, __u32 l2, __u32 protocol)
-{
-	__u32 headers = sizeof(struct ipv6hdr);
-	__u8 inner_protocol, data_offset;
-
-	if (!skb->gso_size)
-		return skb->len - l2;
-	if (protocol == PROTOCOL_IPV6) { /* a mobile node's tunnel, on its way to a member */
-		if (bpf_skb_load_bytes(skb, l2 + headers + offsetof(struct ipv6hdr, nexthdr), &inner_protocol, 1))
-			return skb->len - l2;
-		protocol = inner_protocol;
-		headers += sizeof(struct ipv6hdr);
-	}
-	if (protocol == IPPROTO_UDP)
-		headers += sizeof(struct udphdr);
-	else if (protocol == IPPROTO_TCP && !bpf_skb_load_bytes(skb, l2 + headers + 12, &data_offset, 1))
-		headers += (data_offset >> 4) * 4;
-	return headers + skb->gso_size;
 }
 
 __noinline int has_home_address_option(struct __sk_buff *skb, __u32 offset, __u32 end)
@@ -131,17 +76,6 @@ __noinline int walk_headers(struct __sk_buff *skb, __u32 offset, __u32 next_head
 		offset += length;
 	}
 	return found | WALK_CUT;
-}
-
-/* The same for any packet, at no cost for one that has no headers to walk along. */
-static __always_inline __u32 walk_from(struct __sk_buff *skb, __u32 offset, __u8 next_header)
-{
-	return may_be_control(next_header) ? walk_headers(skb, offset, next_header) : next_header | offset << 16;
-}
-
-static __always_inline int leads_to_tunnel(__u32 walk)
-{
-	return !(walk & (WALK_CUT | WALK_FRAGMENT)) && WALK_PROTOCOL(walk) == PROTOCOL_IPV6;
 }
 
 #endif

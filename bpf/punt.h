@@ -1,80 +1,64 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Control packets go whole to the device that the daemon reads, before a stack without mobility support answers a Home
- * Address option or a type 2 routing header with an ICMPv6 error. */
+/* What is the daemon's goes whole to the device that it reads; each kind has its limit, so that a flood leaves the CPU to
+ * the data. */
 #ifndef UNWIRED_PUNT_H
 #define UNWIRED_PUNT_H
 
 #include "counters.h"
-#include "parse.h"
 
-#define MESSAGE_MIN 8 /* bytes, of a mobility header as of the ICMPv6 messages below */
-#define ICMPV6_DESTINATION_UNREACHABLE 1
-#define ICMPV6_PARAMETER_PROBLEM 4
-#define ICMPV6_HOME_AGENT_DISCOVERY_REQUEST 144
-#define ICMPV6_MOBILE_PREFIX_ADVERTISEMENT 147
+#define SECOND_NS 1000000000ULL
 
-/* Whether the ICMPv6 message at `offset` is the daemon's: discovery (RFC 6275 sections 6.5 to 6.8), or an error that
- * quotes a packet of a tunnel or of the mobility protocol sent by `destination` (RFC 2473 section 8). */
-__noinline int icmpv6_is_control(struct __sk_buff *skb, __u32 offset, __u32 header_offset)
+/* How many a second and CPU, and in a burst, of what has no setting: what a stranger can provoke (a few are enough to
+ * have the daemon ask), and what the daemon works on more than on a message. */
+#define NAT_PROBES_PER_SECOND 1000
+#define NAT_UNKNOWN_PER_SECOND 100
+#define TO_FRAGMENT_PER_SECOND 5000
+#define BURST_NS (SECOND_NS / 10)
+
+/* The generic cell rate algorithm: one clock per CPU, no locks. */
+static __always_inline int is_earned(enum punted kind, __u64 interval_ns, __u64 burst_ns)
 {
-	struct in6_addr destination;
-	struct ipv6hdr quoted;
-	__u8 type;
-	__u32 walk;
-
-	if (bpf_skb_load_bytes(skb, offset, &type, sizeof(type)))
-		return 0;
-	if (type >= ICMPV6_HOME_AGENT_DISCOVERY_REQUEST && type <= ICMPV6_MOBILE_PREFIX_ADVERTISEMENT)
-		return 1;
-	if (type < ICMPV6_DESTINATION_UNREACHABLE || type > ICMPV6_PARAMETER_PROBLEM)
-		return 0;
-	if (bpf_skb_load_bytes(skb, offset + 8, &quoted, sizeof(quoted)) ||
-	    bpf_skb_load_bytes(skb, header_offset + offsetof(struct ipv6hdr, daddr), &destination, sizeof(destination)))
-		return 0;
-	if (!same_address((void *)&quoted.saddr, (void *)&destination))
-		return 0;
-	walk = walk_headers(skb, offset + 8 + sizeof(quoted), quoted.nexthdr);
-	return walk & WALK_MOBILE || WALK_PROTOCOL(walk) == PROTOCOL_IPV6 || WALK_PROTOCOL(walk) == PROTOCOL_MOBILITY;
-}
-
-static __always_inline int is_control(struct __sk_buff *skb, __u32 header_offset, __u32 walk)
-{
-	if (walk & WALK_FRAGMENT)
-		return 0;
-	if (walk & WALK_MOBILE)
-		return 1;
-	if (walk & WALK_CUT || WALK_OFFSET(walk) + MESSAGE_MIN > skb->len)
-		return 0;
-	if (WALK_PROTOCOL(walk) == PROTOCOL_ICMPV6)
-		return icmpv6_is_control(skb, WALK_OFFSET(walk), header_offset);
-	return WALK_PROTOCOL(walk) == PROTOCOL_MOBILITY;
-}
-
-/* A flood must leave the CPU to the data: the generic cell rate algorithm, one clock per CPU, no locks. */
-static __always_inline int punt_is_earned(const struct settings *settings)
-{
-	__u32 zero = 0;
 	__u64 now_ns = bpf_ktime_get_ns();
-	__u64 *earned_at_ns = bpf_map_lookup_elem(&punt_earned_at_ns, &zero);
+	__u64 *earned_at_ns = bpf_map_lookup_elem(&punt_earned_at_ns, &kind);
 
 	if (!earned_at_ns)
 		return 0;
 	if (*earned_at_ns < now_ns)
 		*earned_at_ns = now_ns;
-	if (*earned_at_ns - now_ns > settings->punt_burst_ns)
+	if (*earned_at_ns - now_ns > burst_ns)
 		return 0;
-	*earned_at_ns += settings->punt_interval_ns;
+	*earned_at_ns += interval_ns;
 	return 1;
 }
 
-static __always_inline int punt(const struct settings *settings)
+static __always_inline int give_to_daemon(const struct settings *settings, enum counter counter)
 {
 	if (!settings->punt_interface)
 		return drop(COUNTER_PUNT_NO_DEVICE);
-	if (!punt_is_earned(settings))
-		return drop(COUNTER_PUNT_LIMITED);
-	count(COUNTER_PUNTED);
+	count(counter);
 	return bpf_redirect(settings->punt_interface, 0);
+}
+
+static __always_inline int punt_control(const struct settings *settings)
+{
+	if (!is_earned(PUNTED_CONTROL, settings->punt_interval_ns, settings->punt_burst_ns))
+		return drop(COUNTER_PUNT_LIMITED);
+	return give_to_daemon(settings, COUNTER_PUNTED);
+}
+
+static __always_inline int punt_nat_probe(const struct settings *settings)
+{
+	if (!is_earned(PUNTED_NAT_PROBE, SECOND_NS / NAT_PROBES_PER_SECOND, BURST_NS))
+		return drop(COUNTER_PUNT_LIMITED);
+	return give_to_daemon(settings, COUNTER_PUNTED);
+}
+
+/* What comes from a home address by another way than its own: a NAT may have changed its mapping, and the daemon asks. */
+static __always_inline int punt_nat_unknown(const struct settings *settings)
+{
+	if (!is_earned(PUNTED_NAT_UNKNOWN, SECOND_NS / NAT_UNKNOWN_PER_SECOND, BURST_NS))
+		return drop(COUNTER_REVERSE_CHECK);
+	return give_to_daemon(settings, COUNTER_NAT_UNKNOWN);
 }
 
 #endif

@@ -8,10 +8,13 @@
 #include <linux/bpf.h>
 #include <linux/types.h>
 
-#define ROWS_LAYOUT 2
+#define ROWS_LAYOUT 3
 
 struct address {
-	__u64 half[2];
+	union {
+		__u64 half[2];
+		__be32 word[4];
+	};
 };
 
 /* Which inner address a row is keyed by: unwired.core.forwarding.Direction. */
@@ -20,8 +23,11 @@ enum direction {
 	FROM_HOME_ADDRESS = 1, /* inner source: at the mobile node */
 };
 
+/* What is put around an inner packet of either family: unwired.core.forwarding.Encapsulation. */
 enum encapsulation {
-	ENCAPSULATION_IPV6_IN_IPV6 = 1,
+	ENCAPSULATION_IPV6 = 1,
+	ENCAPSULATION_IPV4 = 2,
+	ENCAPSULATION_UDP = 3, /* behind an IPv4 header */
 };
 
 struct forward_key {
@@ -40,11 +46,11 @@ struct tunnel_row {
 	struct address peer;
 	__u32 interface;  /* the only one the outer packet may leave by; 0: any */
 	__u32 mtu;        /* largest inner packet; 0: no limit of the tunnel's own */
-	__u32 flow_label; /* of every outer packet; 0: by inner flow */
+	__u32 flow_label; /* of every outer IPv6 header; 0: by inner flow */
 	__u32 flags;
 	__u16 encapsulation;
-	__u16 local_port; /* network order, 0 without UDP */
-	__u16 peer_port;
+	__be16 local_port; /* 0 without UDP */
+	__be16 peer_port;
 	__u16 unused;
 };
 
@@ -61,13 +67,25 @@ struct accept_key {
 	__u32 direction;
 	struct address address;
 	struct address outer_source;
-	__u32 outer_port; /* network order, 0 without UDP */
+	__be16 outer_port; /* 0 without UDP */
+	__u16 unused;
 	__u32 flags;
 };
 
 struct accept_row {
 	__u32 tunnel;
 	__u32 flags;
+};
+
+/* A prefix that moves with a home address (RFC 3963): what has no row of its own goes by that address's rows. */
+struct mobile_prefix_key {
+	__u32 length; /* bits: 32 of the plane and those of the prefix, of an IPv4 one in its v4-mapped form */
+	__u32 plane;
+	struct address prefix;
+};
+
+struct mobile_prefix_row {
+	struct address home_address;
 };
 
 struct listen_key {
@@ -115,6 +133,9 @@ struct member_address_row {
 #define SETTING_FORWARDS(direction) (1 << (1 + (direction)))
 #define SETTING_ACCEPTS(direction) (1 << (3 + (direction)))
 #define SETTING_MEMBERS (1 << 5)
+#define SETTING_MOBILE_PREFIXES (1 << 6)
+/* TCP connections that start through a tunnel are told what it carries. */
+#define SETTING_CLAMP_MSS (1 << 7)
 
 struct settings {
 	__u32 layout;         /* ROWS_LAYOUT of who made the maps */
@@ -123,6 +144,8 @@ struct settings {
 	__u32 flags;          /* SETTING_... */
 	__u32 tunnel_mtu;     /* of the tunnel device: the limit where a tunnel has none of its own */
 	__u32 tunnel_interface;
+	__u32 cutting_interface; /* of the pair beside the tunnel device: where offloaded packets are cut */
+	__u32 unused;
 	__u64 punt_interval_ns; /* each CPU punts one packet per interval ... */
 	__u64 punt_burst_ns;    /* ... and may be this far ahead of it */
 };
@@ -148,23 +171,23 @@ enum counter {
 	COUNTER_LINK_SCOPE,
 	COUNTER_NOT_A_MEMBER,
 	COUNTER_MEMBER_NO_FORWARD,
+	COUNTER_NAT_UNKNOWN,
+	COUNTER_TO_FRAGMENT,
+	COUNTER_FRAGMENTS_LIMITED,
+	COUNTER_CUT,
 	COUNTER_COUNT,
 };
 
-/* The programs' own: routes that they have found. */
-struct route_key {
+/* The programs' own: a route that they have asked for. */
+struct route {
 	__u64 jiffies; /* when; no older one is used */
 	struct address source;
 	struct address destination;
 	__be32 first_word; /* traffic class and flow label */
 	__u32 in_interface;
-};
-
-struct route {
-	struct route_key key;
-	__u32 out_interface;
+	__u32 protocol;
 	__u32 mtu; /* 0: not known */
-	struct address next_hop;
+	struct bpf_fib_lookup answer;
 };
 
 #endif

@@ -4,7 +4,8 @@ import struct
 
 from unwired.wire.address import parse_address
 
-ETHERNET = bytes(12) + b"\x86\xdd"
+ETHERNET, ETHERNET_IPV4 = bytes(12) + b"\x86\xdd", bytes(12) + b"\x08\x00"
+ICMPV4, IPV4 = 1, 4
 HOP_BY_HOP, TCP, UDP, IPV6, ROUTING, FRAGMENT, ICMPV6, NO_NEXT, DESTINATION, MOBILITY = (
     0, 6, 17, 41, 43, 44, 58, 59, 60, 135,
 )  # fmt: skip
@@ -77,7 +78,26 @@ def ipv4(
     addresses = parse_address(source)[12:] + parse_address(destination)[12:]
     fields = 0x40 | size // 4, type_of_service, size + len(payload), identification, flags, time_to_live, protocol
     header = struct.pack("!BBHHHBBH", *fields, 0) + addresses + options
-    total = sum(struct.unpack(f"!{size // 2}H", header))
+    return header[:10] + checksum(header).to_bytes(2) + header[12:] + payload
+
+
+def icmpv4(kind: int, body: bytes = b"", code: int = 0) -> bytes:
+    return struct.pack("!BBHI", kind, code, 0, 0) + body
+
+
+def tcp(source: str, destination: str, options: bytes = b"", flags: int = 2) -> bytes:
+    """A segment without data, its checksum right; the options as they are, filled up with zeros."""
+    options += bytes(-len(options) % 4)
+    size = 20 + len(options)
+    segment = struct.pack("!HHIIBBHHH", 1111, 2222, 1, 0, size // 4 << 4, flags, 65535, 0, 0) + options
+    ends = parse_address(source), parse_address(destination)
+    pseudo = b"".join(end if ":" in source else end[12:] for end in ends) + struct.pack("!II", size, TCP)
+    return segment[:16] + checksum(pseudo + segment).to_bytes(2) + segment[18:]
+
+
+def checksum(data: bytes) -> int:
+    """The complement of the one's complement sum; 0 for data that has its checksum in it."""
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
-    return header[:10] + (0xFFFF - total).to_bytes(2) + header[12:] + payload
+    return 0xFFFF - total

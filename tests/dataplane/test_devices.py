@@ -78,6 +78,16 @@ def test_path_mtu_is_a_route_with_a_lock(namespace: Namespace) -> None:
     path_mtu.clear_route(address, index)
     path_mtu.clear_route(address, index)
     assert namespace.run("ip -6 route show 2001:db8::1") == ""
+    path_mtu.set_route(address, index, 1252)  # no sender is told less than IPv6's minimum
+    assert "mtu lock 1280" in namespace.run("ip -6 route show 2001:db8::1")
+    ipv4 = parse_address("203.0.113.7")
+    path_mtu.set_route(ipv4, index, 1252)
+    assert "203.0.113.7 scope link linkdown mtu lock 1252" in " ".join(
+        namespace.run("ip -4 route show dev mip0").split()
+    ).replace("proto 78 ", "").replace("metric 32 ", "")
+    path_mtu.clear_route(ipv4, index)
+    path_mtu.clear_route(ipv4, index)
+    assert namespace.run("ip -4 route show dev mip0") == ""
     with pytest.raises(DataplaneError, match="path MTU: No such device"):
         path_mtu.set_route(address, 4711, 1300)
     path_mtu.set_device(index, 1200)

@@ -94,6 +94,7 @@ def test_a_tunnel_with_a_smaller_mtu(topology: Topology) -> None:
     table = topology.home_agent_table
     before = table.counters()
     table.apply(SetTunnel(replace(tunnel, mtu=1380)))
+    table.set_clamp_mss(False)
     try:
         said = topology.correspondent.run(f"ping -6 -n -c 1 -W 2 -M do -s 1400 {home_address(0)}", check=False)
         assert "mtu=1380" in said or "mtu: 1380" in said
@@ -103,6 +104,7 @@ def test_a_tunnel_with_a_smaller_mtu(topology: Topology) -> None:
         assert table.counters()["too_big"] == before["too_big"]
         assert "mtu lock 1380" in topology.home_agent.run(f"ip -6 route show {home_address(0)}")
     finally:
+        table.set_clamp_mss(True)
         table.apply(SetTunnel(tunnel))
         forget_path_mtu(topology.correspondent)
     assert topology.home_agent.run(f"ip -6 route show {home_address(0)}") == ""

@@ -183,7 +183,7 @@ def test_two_daemons(tmp_path: Path, network: Network) -> None:
     nobody = unwired("run", "-c", str(first), root=False, cwd="/")
     assert nobody.returncode == 4
     assert "needs root" in nobody.stderr
-    assert interfaces(network) == {"lo", "mip0", "mip0-ctl"}
+    assert interfaces(network) == {"lo", "mip0", "mip0-ctl", "mip0-cut", "mip0-back"}
     assert unwired("status", "-c", str(first)).returncode == 0
 
     daemon.kill()

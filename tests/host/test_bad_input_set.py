@@ -500,7 +500,7 @@ TUNNELS = [
         "data_plane.malformed",
     ),
     case("garbage for the daemon", between(packet(PEER, ADDRESSES[2], 135, bytes(7) + b"x")), "drops.bad_checksum"),
-    case("cut short for the daemon", between(packet(PEER, ADDRESSES[2], 135, bytes(40))[:60]), "drops.malformed"),
+    case("cut short", between(packet(PEER, ADDRESSES[2], 135, bytes(40))[:60]), "data_plane.malformed"),
     Case(
         "a binding update without authentication",
         lambda world: between(other_node(ADDRESSES[2]).update(key=None)),

@@ -61,12 +61,24 @@ class Namespace:
         for command in commands:
             self.run(f"ip -6 {command}")
 
+    def ipv4(self, *commands: str) -> None:
+        """Each argument is one ``ip -4`` command."""
+        for command in commands:
+            self.run(f"ip -4 {command}")
+
     def sysctl(self, **values: int) -> None:
         """``net.ipv6.conf`` settings: ``all__forwarding=1``."""
+        self._sysctl("ipv6", values)
+
+    def sysctl_ipv4(self, **values: int) -> None:
+        """``net.ipv4.conf`` settings."""
+        self._sysctl("ipv4", values)
+
+    def _sysctl(self, family: str, values: dict[str, int]) -> None:
         with self:
             for name, value in values.items():
                 device, _, key = name.partition("__")
-                (Path("/proc/sys/net/ipv6/conf") / device / key).write_text(str(value))
+                (Path("/proc/sys/net") / family / "conf" / device / key).write_text(str(value))
 
     def ifindex(self, device: str) -> int:
         return int(self.run(f"ip -o link show dev {device}").split(":")[0])

@@ -22,8 +22,10 @@ from unwired.core.forwarding import (
     Listen,
     ListenToMembers,
     RemoveMember,
+    RemoveMobilePrefix,
     RemoveTunnel,
     SetMember,
+    SetMobilePrefix,
     SetTunnel,
     Tunnel,
     Unaccept,
@@ -43,7 +45,7 @@ from unwired.wire.address import Address
 
 BPFFS = Path("/sys/fs/bpf")
 _BPFFS_MAGIC = 0xCAFE4A11
-_CAPACITIES = ("forwards", "tunnels", "accepts", "listens", "tunnel_counters")
+_CAPACITIES = ("forwards", "tunnels", "accepts", "listens", "mobile_prefixes", "tunnel_counters")
 _NANOSECONDS = 1_000_000_000
 _ZERO = bytes(4)
 
@@ -53,7 +55,8 @@ class BpfTable:
 
     ``capacity`` is the number of rows of each kind, of a table that is created; ``punt_per_second`` and ``punt_burst``
     limit the control packets that each processor gives to the daemon. ``shortcut`` forwards from ingress to egress
-    directly, which is faster and passes by netfilter's forward hooks. ``replace`` starts empty where the pins are of
+    directly, which is faster and passes by netfilter's forward hooks. ``clamp_mss`` lowers the maximum segment size of
+    TCP connections through a tunnel to what it carries. ``replace`` starts empty where the pins are of
     another layout (after an upgrade); otherwise that is a DataplaneError, as is whatever the kernel refuses.
     """
 
@@ -67,6 +70,7 @@ class BpfTable:
         punt_per_second: int = 50_000,
         punt_burst: int = 5_000,
         shortcut: bool = True,
+        clamp_mss: bool = True,
         replace: bool = False,
         allow_tcx: bool = True,
     ) -> None:
@@ -84,11 +88,15 @@ class BpfTable:
             raise DataplaneError(f"cannot set up {self.directory}: {error}") from error
         self._descriptors = {name: self._object.map_descriptor(name) for name in self._object.map_names()}
         self._attachments = Attachments(library, self.directory, allow_tcx)
+        cutting = self.directory / "cutting"
+        cutting.mkdir(exist_ok=True)
+        self._cutting = Attachments(library, cutting, allow_tcx)
         self._possible_cpus = library.possible_cpus()
         self._forwards = self._map("forwards", layout.FORWARD_KEY, layout.FORWARD_ROW)
         self._tunnels = self._map("tunnels", layout.TUNNEL_KEY, layout.TUNNEL_ROW)
         self._accepts = self._map("accepts", layout.ACCEPT_KEY, layout.ACCEPT_ROW)
         self._listens = self._map("listens", layout.LISTEN_KEY, layout.LISTEN_ROW)
+        self._mobile_prefixes = self._map("mobile_prefixes", layout.MOBILE_PREFIX_KEY, layout.MOBILE_PREFIX_ROW)
         self._members = MemberRows(
             self._map("members", layout.MEMBER_KEY, layout.MEMBER_ROW),
             self._map("member_addresses", layout.MEMBER_ADDRESS_KEY, layout.MEMBER_ADDRESS_ROW),
@@ -105,7 +113,9 @@ class BpfTable:
             Forward: self._set_forward,
             Unforward: lambda a: self._remove_forward(a.plane, a.direction, a.address),
             Accept: self._set_accept,
-            Unaccept: lambda a: self._accepts.remove(a.plane, a.direction, a.address, a.outer_source, 0, 0),
+            Unaccept: lambda a: self._accepts.remove(*_accept_key(a)),
+            SetMobilePrefix: self._set_mobile_prefix,
+            RemoveMobilePrefix: lambda a: self._mobile_prefixes.remove(*_mobile_prefix_key(a)),
             Listen: lambda a: listens.write((a.plane, 0, a.address), (0,)),
             Unlisten: lambda a: listens.remove(a.plane, 0, a.address),
             ListenToMembers: lambda a: listens.write((a.plane, 0, a.locator), (layout.LISTEN_TO_MEMBERS,)),
@@ -118,13 +128,16 @@ class BpfTable:
             "layout": layout.ROWS_LAYOUT,
             "plane": plane,
             "punt_interface": before["punt_interface"],
-            "flags": before["flags"] & ~layout.SETTING_SHORTCUT | (layout.SETTING_SHORTCUT if shortcut else 0),
+            "flags": before["flags"],
             "tunnel_mtu": before["tunnel_mtu"],
             "tunnel_interface": before["tunnel_interface"],
+            "cutting_interface": before["cutting_interface"],
+            "unused": 0,
             "punt_interval_ns": _NANOSECONDS // punt_per_second,
             "punt_burst_ns": punt_burst * (_NANOSECONDS // punt_per_second),
         }
-        self._write_settings()
+        self._switch(layout.SETTING_SHORTCUT, shortcut)
+        self._switch(layout.SETTING_CLAMP_MSS, clamp_mss)
 
     # --- rows ---------------------------------------------------------------------------------------------------------
 
@@ -136,14 +149,18 @@ class BpfTable:
             tuple(_tunnel(number, row) for (number,), row in self._tunnels.rows()),
             self._read_forwards(),
             tuple(
-                Accept(plane, Direction(direction), address, outer_source, tunnel)
-                for (plane, direction, address, outer_source, *_), (tunnel, _) in self._accepts.rows()
+                Accept(plane, Direction(direction), address, outer_source, tunnel, int.from_bytes(port))
+                for (plane, direction, address, outer_source, port, *_), (tunnel, _) in self._accepts.rows()
             ),
             tuple(
                 ListenToMembers(plane, address) if flags & layout.LISTEN_TO_MEMBERS else Listen(plane, address)
                 for (plane, _, address), (flags,) in self._listens.rows()
             ),
             self._members.rows(),
+            tuple(
+                SetMobilePrefix(plane, prefix, length - layout.PLANE_BITS, home_address)
+                for (length, plane, prefix), (home_address,) in self._mobile_prefixes.rows()
+            ),
         )
 
     def tunnel_of(self, plane: int, direction: Direction, address: Address) -> Tunnel | None:
@@ -152,7 +169,14 @@ class BpfTable:
         return _tunnel(number, row) if number and row else None
 
     def begin_adoption(self) -> None:
-        for rows in (self._forwards, self._accepts, self._listens, self._members, self._tunnels):
+        for rows in (
+            self._forwards,
+            self._accepts,
+            self._listens,
+            self._mobile_prefixes,
+            self._members,
+            self._tunnels,
+        ):
             rows.begin_adoption()
 
     def sweep(self) -> int:
@@ -163,6 +187,7 @@ class BpfTable:
             (self._forwards, self._remove_forward),
             (self._accepts, self._accepts.remove),
             (self._listens, self._listens.remove),
+            (self._mobile_prefixes, self._mobile_prefixes.remove),
             (self._tunnels, self._remove_tunnel),
         ):
             unclaimed = rows.unclaimed()
@@ -207,6 +232,8 @@ class BpfTable:
             ]
             if not self._attachments.is_attached(self._settings["tunnel_interface"], False):
                 found.append("the program at the tunnel device is gone")
+            if not any(self._cutting.is_attached(ifindex, True) for ifindex in self._cutting.interfaces(True)):
+                found.append("the program beside the tunnel device is gone: what is offloaded may be lost")
         except OSError as error:
             found = [f"the programs can't be looked at: {error}"]
         lost = [name for name in self._object.map_names() if not (self.directory / name).exists()]
@@ -217,12 +244,21 @@ class BpfTable:
     def attach_tunnel_device(self, ifindex: int) -> None:
         """Encapsulate what the kernel routes into this device. To be called again after ``create_tunnel_device`` has
         set another MTU."""
-        for other in self._attachments.interfaces(False):
-            if other != ifindex:
-                self._attachments.detach(other, False)
-        self._attachments.attach(self.program("tunnel_egress"), ifindex, False, "tunnel_egress")
+        cutting, segments = devices.cutting_pair(ifindex)
+        for attachments, device, ingress, name in (
+            (self._attachments, ifindex, False, "tunnel_egress"),
+            (self._cutting, segments, True, "cut_ingress"),
+        ):
+            for other in attachments.interfaces(ingress):
+                if other != device:
+                    attachments.detach(other, ingress)
+            attachments.attach(self.program(name), device, ingress, name)
         mtu = devices.mtu(ifindex)
-        self._settings |= {"tunnel_interface": ifindex, "tunnel_mtu": mtu}
+        self._settings |= {
+            "tunnel_interface": ifindex,
+            "tunnel_mtu": mtu,
+            "cutting_interface": cutting,
+        }
         self._write_settings()
         narrow = {number: mtu for (number,), (_, _, _, mtu, *_) in self._tunnels.rows() if mtu}
         self._narrow.use_device(ifindex, mtu, narrow)
@@ -234,9 +270,11 @@ class BpfTable:
 
     def set_shortcut(self, wanted: bool) -> None:
         """Forward from ingress to egress directly, or by the kernel's forwarding."""
-        flags = self._settings["flags"] & ~layout.SETTING_SHORTCUT
-        self._settings["flags"] = flags | (layout.SETTING_SHORTCUT if wanted else 0)
-        self._write_settings()
+        self._switch(layout.SETTING_SHORTCUT, wanted)
+
+    def set_clamp_mss(self, wanted: bool) -> None:
+        """Lower the maximum segment size of TCP connections through a tunnel to what it carries."""
+        self._switch(layout.SETTING_CLAMP_MSS, wanted)
 
     def program(self, name: str) -> int:
         """The file descriptor of a program of this process."""
@@ -252,8 +290,9 @@ class BpfTable:
     def remove(self) -> None:
         """Detach all programs and remove all rows."""
         for ingress in (True, False):
-            for ifindex in self._attachments.interfaces(ingress):
-                self._attachments.detach(ifindex, ingress)
+            for attachments in (self._attachments, self._cutting):
+                for ifindex in attachments.interfaces(ingress):
+                    attachments.detach(ifindex, ingress)
         self.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -349,9 +388,11 @@ class BpfTable:
 
     def _set_accept(self, action: Accept) -> None:
         self._use(layout.SETTING_ACCEPTS[action.direction])
-        self._accepts.write(
-            (action.plane, action.direction, action.address, action.outer_source, 0, 0), (action.tunnel, 0)
-        )
+        self._accepts.write(_accept_key(action), (action.tunnel, 0))
+
+    def _set_mobile_prefix(self, action: SetMobilePrefix) -> None:
+        self._mobile_prefixes.write(_mobile_prefix_key(action), (action.home_address,))
+        self._use(layout.SETTING_MOBILE_PREFIXES)
 
     def _set_member(self, action: SetMember) -> None:
         self._members.set(action)
@@ -360,8 +401,11 @@ class BpfTable:
     def _use(self, setting: int) -> None:
         """Switch a lookup on; it stays on."""
         if not self._settings["flags"] & setting:
-            self._settings["flags"] |= setting
-            self._write_settings()
+            self._switch(setting, True)
+
+    def _switch(self, setting: int, wanted: bool) -> None:
+        self._settings["flags"] = self._settings["flags"] & ~setting | (setting if wanted else 0)
+        self._write_settings()
 
     def _set_tunnel(self, action: SetTunnel) -> None:
         tunnel = action.tunnel
@@ -375,8 +419,8 @@ class BpfTable:
                 tunnel.flow_label,
                 0,
                 tunnel.encapsulation,
-                0,
-                0,
+                tunnel.local_port.to_bytes(2),
+                tunnel.peer_port.to_bytes(2),
                 0,
             ),
         )
@@ -400,8 +444,18 @@ class BpfTable:
 
 
 def _tunnel(number: int, row: tuple[Any, ...]) -> Tunnel:
-    local, peer, interface, mtu, flow_label, _, encapsulation, *_ = row
-    return Tunnel(number, local, peer, Encapsulation(encapsulation), interface, mtu, flow_label)
+    local, peer, interface, mtu, flow_label, _, encapsulation, local_port, peer_port, _ = row
+    ports = int.from_bytes(local_port), int.from_bytes(peer_port)
+    return Tunnel(number, local, peer, Encapsulation(encapsulation), interface, mtu, flow_label, *ports)
+
+
+def _accept_key(action: Accept | Unaccept) -> tuple[object, ...]:
+    port = action.outer_port.to_bytes(2)
+    return action.plane, action.direction, action.address, action.outer_source, port, 0, 0
+
+
+def _mobile_prefix_key(action: SetMobilePrefix | RemoveMobilePrefix) -> tuple[object, ...]:
+    return layout.PLANE_BITS + action.length, action.plane, action.prefix
 
 
 def mount_bpffs(directory: Path) -> None:

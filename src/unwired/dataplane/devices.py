@@ -1,5 +1,7 @@
 """The two TUN devices: the tunnel device, which the kernel routes into and nobody reads, and the punt device, which the
-daemon reads. Both are persistent: they, their routes and their programs outlive the daemon.
+daemon reads. Both are persistent: they, their routes and their programs outlive the daemon. Beside the tunnel device
+there is a pair of veths: the first cuts offloaded packets into segments (bpf/room.h says which), the second gives them
+back.
 
 Everything here acts in the network namespace of the calling thread.
 """
@@ -25,6 +27,7 @@ _IFF_TUN = 0x0001
 _IFF_NO_PI = 0x1000
 _IFREQ = struct.Struct("16sH22x")
 _NAME_MAX = 15
+_LARGEST_MTU = 65535
 
 PUNT_QUEUE_PACKETS = 8192
 """Control packets that wait for the daemon before the device drops: a burst at full rate for a fifth of a second."""
@@ -43,19 +46,48 @@ TUNNEL_SYSCTLS = {
     # bpf_fib_lookup answers only for a device that forwards.
     "forwarding": 1,
 }
+TUNNEL_SYSCTLS_IPV4 = {
+    "ignore_routes_with_linkdown": 0,
+    "forwarding": 1,
+    "accept_redirects": 0,
+}
 PUNT_SYSCTLS = {key: value for key, value in TUNNEL_SYSCTLS.items() if key != "forwarding"}
 """What the daemon writes into it, tunnel packets that came in fragments, goes up the stack when it has been opened."""
+_CUTTING = "-cut", "-back"
+"""What the names of the pair end in."""
+_CUT_FROM_BYTES = 576
+"""Offloaded packets are cut that are not smaller; the kernel allows no less than the room for TCP's headers."""
 
 
 def create_tunnel_device(name: str, mtu: int) -> int:
-    """Create or adopt the tunnel device, bring it up with ``mtu`` (of inner packets, in bytes); its ifindex."""
-    return _create(name, mtu, 1000, TUNNEL_SYSCTLS, _IFF_UP | _IFF_MULTICAST)
+    """Create or adopt the tunnel device, bring it up with ``mtu`` (of inner packets, in bytes); its ifindex. Beside it,
+    the cutting pair."""
+    index = _create(name, mtu, 1000, {"ipv6": TUNNEL_SYSCTLS, "ipv4": TUNNEL_SYSCTLS_IPV4}, _IFF_UP | _IFF_MULTICAST)
+    _create_cutting_pair(name)
+    return index
+
+
+def tunnel_devices(name: str) -> tuple[str, ...]:
+    """The names of all devices that are made with a tunnel device of this name, its own included."""
+    return name, *_cutting_names(name)
+
+
+def cutting_pair(ifindex: int) -> tuple[int, int]:
+    """The pair beside the tunnel device with this number: that which cuts, and that where the segments come back."""
+    name = str(_link(ifindex).get_attr("IFLA_IFNAME"))
+    with IPRoute() as netlink:
+        out, back = (_ifindex(netlink, each) for each in _cutting_names(name))
+    return out, back
+
+
+def _cutting_names(name: str) -> tuple[str, ...]:
+    return tuple(name[:10] + ending for ending in _CUTTING)
 
 
 def create_punt_device(name: str) -> int:
     """Create or adopt the punt device and bring it up; its ifindex. Its MTU lets any packet through. Without multicast:
     no groups are joined, so the daemon does not get the kernel's reports of them to read."""
-    return _create(name, 65535, PUNT_QUEUE_PACKETS, PUNT_SYSCTLS, _IFF_UP)
+    return _create(name, _LARGEST_MTU, PUNT_QUEUE_PACKETS, {"ipv6": PUNT_SYSCTLS}, _IFF_UP)
 
 
 def open_punt_device(name: str) -> int:
@@ -86,14 +118,15 @@ def reads(descriptor: int, name: str) -> bool:
 
 
 def remove_device(name: str) -> None:
-    """Remove a device made here; none is no error."""
+    """Remove a device made here, and the pair beside it; none is no error."""
     with IPRoute() as netlink:
-        for index in netlink.link_lookup(ifname=name):
-            try:
-                netlink.link("del", index=index)
-            except NetlinkError as error:
-                if error.code != ENODEV:
-                    raise DataplaneError(f"cannot remove {name}: {error}") from error
+        for each in tunnel_devices(name):
+            for index in netlink.link_lookup(ifname=each):
+                try:
+                    netlink.link("del", index=index)
+                except NetlinkError as error:
+                    if error.code != ENODEV:
+                        raise DataplaneError(f"cannot remove {each}: {error}") from error
 
 
 def is_raw(ifindex: int) -> bool:
@@ -119,7 +152,7 @@ def _link(ifindex: int) -> Any:
         return link
 
 
-def _create(name: str, mtu: int, queue_packets: int, sysctls: dict[str, int], flags: int) -> int:
+def _create(name: str, mtu: int, queue_packets: int, sysctls: dict[str, dict[str, int]], flags: int) -> int:
     with IPRoute() as netlink:
         if not netlink.link_lookup(ifname=name):
             descriptor = _attach(name)
@@ -132,11 +165,24 @@ def _create(name: str, mtu: int, queue_packets: int, sysctls: dict[str, int], fl
         information = link.get_attr("IFLA_LINKINFO")
         if information is None or information.get_attr("IFLA_INFO_KIND") != "tun":
             raise DataplaneError(f"{name} exists and is no TUN device: choose another name")
-        for key, value in sysctls.items():
-            _write_sysctl(name, key, value)
+        for family, values in sysctls.items():
+            for key, value in values.items():
+                _write_sysctl(family, name, key, value)
         change = _IFF_UP | _IFF_MULTICAST
         netlink.link("set", index=index, mtu=mtu, txqlen=queue_packets, flags=flags, change=change)
         return index
+
+
+def _create_cutting_pair(name: str) -> None:
+    out, back = _cutting_names(name)
+    with IPRoute() as netlink:
+        if not netlink.link_lookup(ifname=out):
+            netlink.link("add", ifname=out, kind="veth", peer={"ifname": back})
+        for each in (out, back):
+            _write_sysctl("ipv6", each, "disable_ipv6", 1)
+            netlink.link(
+                "set", index=_ifindex(netlink, each), mtu=_LARGEST_MTU, gso_max_size=_CUT_FROM_BYTES, state="up"
+            )
 
 
 def _attach(name: str) -> int:
@@ -162,8 +208,8 @@ def _ifindex(netlink: IPRoute, name: str) -> int:
     return int(found[0])
 
 
-def _write_sysctl(device: str, key: str, value: int) -> None:
-    path = Path("/proc/sys/net/ipv6/conf") / device / key
+def _write_sysctl(family: str, device: str, key: str, value: int) -> None:
+    path = Path("/proc/sys/net") / family / "conf" / device / key
     try:
         path.write_text(str(value))
     except OSError as error:

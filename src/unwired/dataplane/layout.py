@@ -4,7 +4,7 @@ import struct
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-ROWS_LAYOUT = 2
+ROWS_LAYOUT = 3
 """Increased with bpf/rows.h when a row changes its meaning without changing its size."""
 
 
@@ -38,11 +38,12 @@ TUNNEL_ROW = Layout(
         ("flow_label", "I"),
         ("flags", "I"),
         ("encapsulation", "H"),
-        ("local_port", "H"),
-        ("peer_port", "H"),
+        ("local_port", "2s"),
+        ("peer_port", "2s"),
         ("unused", "H"),
     ),
 )
+"""Ports are in network order."""
 TUNNEL_COUNTERS = Layout(
     "tunnel_counters",
     (("packets_sent", "Q"), ("bytes_sent", "Q"), ("packets_received", "Q"), ("bytes_received", "Q")),
@@ -54,7 +55,8 @@ ACCEPT_KEY = Layout(
         ("direction", "I"),
         ("address", "16s"),
         ("outer_source", "16s"),
-        ("outer_port", "I"),
+        ("outer_port", "2s"),
+        ("unused", "H"),
         ("flags", "I"),
     ),
 )
@@ -63,6 +65,10 @@ LISTEN_KEY = Layout("listen_key", (("plane", "I"), ("flags", "I"), ("address", "
 LISTEN_ROW = Layout("listen_row", (("flags", "I"),))
 LISTEN_TO_MEMBERS = 1
 """Flag of a listen row: tunnels to the address are opened for members only."""
+MOBILE_PREFIX_KEY = Layout("mobile_prefix_key", (("length", "I"), ("plane", "I"), ("prefix", "16s")))
+MOBILE_PREFIX_ROW = Layout("mobile_prefix_row", (("home_address", "16s"),))
+PLANE_BITS = 32
+"""What the length in a mobile prefix's key is more than the prefix's."""
 MEMBER_KEY = Layout("member_key", (("plane", "I"), ("number", "I")))
 MEMBER_ROW = Layout("member_row", (("tunnel", "I"), ("up", "I")))
 MEMBER_ADDRESS_KEY = Layout("member_address_key", (("plane", "I"), ("kind", "I"), ("address", "16s")))
@@ -76,6 +82,8 @@ SETTINGS = Layout(
         ("flags", "I"),
         ("tunnel_mtu", "I"),
         ("tunnel_interface", "I"),
+        ("cutting_interface", "I"),
+        ("unused", "I"),
         ("punt_interval_ns", "Q"),
         ("punt_burst_ns", "Q"),
     ),
@@ -87,6 +95,9 @@ SETTING_FORWARDS = (2, 4)
 SETTING_ACCEPTS = (8, 16)
 SETTING_MEMBERS = 32
 """There have been members."""
+SETTING_MOBILE_PREFIXES = 64
+SETTING_CLAMP_MSS = 128
+"""Lower the maximum segment size of TCP connections that start through a tunnel (bpf/clamp.h)."""
 MARK_FROM_MEMBER = 1 << 29
 """The bit of a packet's mark that says, on its way through the kernel, that it came from a member (bpf/members.h)."""
 LAYOUTS = (
@@ -98,6 +109,8 @@ LAYOUTS = (
     ACCEPT_ROW,
     LISTEN_KEY,
     LISTEN_ROW,
+    MOBILE_PREFIX_KEY,
+    MOBILE_PREFIX_ROW,
     MEMBER_KEY,
     MEMBER_ROW,
     MEMBER_ADDRESS_KEY,
@@ -141,7 +154,7 @@ class Counter(IntEnum):
     ECN_DROPPED = 11
     """Congestion experienced outside, not ECN-capable inside (RFC 6040 section 4.2)."""
     MALFORMED = 12
-    """No IPv6 header where there must be one."""
+    """No IP header where there must be one, or lengths in it that cannot be."""
     FRAGMENT = 13
     """A fragment to an address of ours, left to the kernel."""
     ENCAPSULATE_FAILED = 14
@@ -154,3 +167,11 @@ class Counter(IntEnum):
     """In a tunnel to our locator that is no member's."""
     MEMBER_NO_FORWARD = 18
     """From a member, neither for us nor for a home address that has a row: it goes to no other member."""
+    NAT_UNKNOWN = 19
+    """In UDP from where nobody is known, with a home address inside that is: given to the daemon, which asks."""
+    TO_FRAGMENT = 20
+    """Too big, and has to pass all the same: given to the daemon whole, to be sent in fragments."""
+    FRAGMENTS_LIMITED = 21
+    """The same, dropped because more came than the limit lets through."""
+    CUT = 22
+    """Offloaded packets cut before they were encapsulated: they had come out of another kind of tunnel."""

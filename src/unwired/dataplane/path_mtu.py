@@ -12,14 +12,15 @@ import struct
 from errno import EEXIST, ENODEV, ESRCH
 
 from unwired.dataplane.table import DataplaneError
-from unwired.wire.address import Address
+from unwired.wire.address import Address, is_ipv4
 
 PROTOCOL = 78
 """Marks these routes, apart from the daemon's others."""
 METRIC = 32
 """Lower than that of any other route to the same address, the one that intercepts it on a real home link included."""
 MTU_MIN = 1280
-"""IPv6's minimum: the kernel takes IPv6 off a device that has less (RFC 8200 section 5)."""
+"""IPv6's minimum: the kernel takes IPv6 off a device that has less (RFC 8200 section 5), and no sender is told less
+(RFC 2473 section 7.1)."""
 
 _NETLINK_ROUTE = 0
 _RTM_NEWROUTE, _RTM_DELROUTE = 24, 25
@@ -27,7 +28,7 @@ _NLMSG_ERROR = 2
 _REQUEST_ACK, _CREATE_REPLACE = 0x5, 0x500
 _RTA_DST, _RTA_OIF, _RTA_PRIORITY, _RTA_METRICS = 1, 4, 6, 8
 _RTAX_LOCK, _RTAX_MTU = 1, 2
-_TABLE_MAIN, _SCOPE_UNIVERSE, _TYPE_UNICAST = 254, 0, 1
+_TABLE_MAIN, _SCOPE_UNIVERSE, _SCOPE_LINK, _TYPE_UNICAST = 254, 0, 253, 1
 _SIOCGIFNAME, _SIOCSIFMTU = 0x8910, 0x8922
 _HEADER = struct.Struct("=IHHII")
 _ROUTE = struct.Struct("=BBBBBBBBI")
@@ -43,7 +44,10 @@ class PathMtu:
         self._sequence = 0
 
     def set_route(self, address: Address, ifindex: int, mtu: int) -> None:
-        """Packets to ``address`` larger than ``mtu`` bytes are answered with Packet Too Big. Raises DataplaneError."""
+        """Packets to ``address`` larger than ``mtu`` bytes are answered with Packet Too Big, or fragmented where IPv4
+        allows it. Raises DataplaneError."""
+        if not is_ipv4(address):
+            mtu = max(mtu, MTU_MIN)
         metrics = _attribute(_RTAX_MTU, struct.pack("=I", mtu)) + _attribute(
             _RTAX_LOCK, struct.pack("=I", 1 << _RTAX_MTU)
         )
@@ -70,11 +74,13 @@ class PathMtu:
         self, kind: int, flags: int, address: Address, ifindex: int, more: bytes, harmless: tuple[int, ...]
     ) -> None:
         self._sequence += 1
-        body = _ROUTE.pack(
-            socket.AF_INET6, 128, 0, 0, _TABLE_MAIN, PROTOCOL, _SCOPE_UNIVERSE, _TYPE_UNICAST, 0
-        ) + b"".join(
+        family, scope, destination = socket.AF_INET6, _SCOPE_UNIVERSE, address
+        if is_ipv4(address):
+            family, scope, destination = socket.AF_INET, _SCOPE_LINK, address[12:]
+        route = family, 8 * len(destination), 0, 0, _TABLE_MAIN, PROTOCOL, scope, _TYPE_UNICAST, 0
+        body = _ROUTE.pack(*route) + b"".join(
             (
-                _attribute(_RTA_DST, address),
+                _attribute(_RTA_DST, destination),
                 _attribute(_RTA_OIF, struct.pack("=I", ifindex)),
                 _attribute(_RTA_PRIORITY, struct.pack("=I", METRIC)),
                 more,

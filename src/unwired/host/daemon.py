@@ -23,6 +23,7 @@ from unwired.core.home_agent import HomeAgent
 from unwired.core.mobile_node import MobileNode
 from unwired.core.notices import Level
 from unwired.core.subscribers import Subscribers
+from unwired.dataplane.devices import tunnel_devices
 from unwired.dataplane.table import DataplaneError
 from unwired.host import config as configuration
 from unwired.host import health, subscriber_copy
@@ -156,7 +157,7 @@ class Daemon:
         self.driver = Driver(
             plane.table, plane.punted, self._sender, self._discovery, self._reassembled, self.journal, self.board
         )
-        ours = frozenset((daemon.tunnel_device, daemon.punt_device))
+        ours = frozenset((*tunnel_devices(daemon.tunnel_device), daemon.punt_device))
         is_mobile_node = isinstance(self.config.role, MobileNodeConfig)
         self.links = Links(self.kernel, ours, self._appeared, with_routers=is_mobile_node)
         self._control = ControlServer(self.runtime.control_socket, Verbs(self).table(), self.board)
@@ -491,6 +492,8 @@ class Daemon:
             self.plane.set_tunnel_mtu(fresh.daemon.tunnel_mtu)
         if fresh.daemon.shortcut != before.daemon.shortcut:
             self.plane.set_shortcut(fresh.daemon.shortcut)
+        if fresh.daemon.clamp_mss != before.daemon.clamp_mss:
+            self.plane.set_clamp_mss(fresh.daemon.clamp_mss)
         self._attach_uplinks()
         if self.member is not None:
             self._renew_member(self.member)  # also with the same [bgp]: BIRD may take today what it refused

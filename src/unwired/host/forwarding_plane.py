@@ -52,6 +52,9 @@ class ForwardingPlane(Protocol):
     def set_shortcut(self, wanted: bool) -> None:
         """Whether packets are forwarded past the kernel's forwarding and its netfilter hooks."""
 
+    def set_clamp_mss(self, wanted: bool) -> None:
+        """Whether TCP connections that start through a tunnel are told what it carries."""
+
     def close(self) -> None:
         """Let go: packets go on being forwarded."""
 
@@ -81,7 +84,11 @@ class BpfPlane:
         self.punt = self._call(lambda: create_punt_device(daemon.punt_device))
         self.punted = open_punt_device(daemon.punt_device)
         self.tunnel = self._call(lambda: create_tunnel_device(daemon.tunnel_device, daemon.tunnel_mtu))
-        self._table = self._call(lambda: BpfTable(daemon.name, program, capacity=capacity, shortcut=daemon.shortcut))
+        self._table = self._call(
+            lambda: BpfTable(
+                daemon.name, program, capacity=capacity, shortcut=daemon.shortcut, clamp_mss=daemon.clamp_mss
+            )
+        )
         self.table: ForwardingTable = self._table
         self.adopted = self._table.adopted
         self._call(lambda: self._table.set_punt_device(self.punt))
@@ -114,6 +121,9 @@ class BpfPlane:
 
     def set_shortcut(self, wanted: bool) -> None:
         self._table.set_shortcut(wanted)
+
+    def set_clamp_mss(self, wanted: bool) -> None:
+        self._table.set_clamp_mss(wanted)
 
     def close(self) -> None:
         os.close(self.punted)
