@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
-from home_agent_driver import PREFIX, SUBSCRIBERS
+from home_agent_driver import HOME_AGENT_IPV4, PREFIX, SUBSCRIBERS
 from set_carrier import CarrierMaker, MemoryCarrier, TestedCarrier
 
 from unwired.core.authentication import sign
@@ -42,12 +42,15 @@ from unwired.core.settings import (
 )
 from unwired.core.subscribers import Subscribers
 from unwired.dataplane.table import MemoryTable
-from unwired.wire.address import Address, parse_address
-from unwired.wire.ipv6 import Packet, decode_packet, encode_packet
+from unwired.wire.address import Address, is_ipv4, parse_address
+from unwired.wire.datagram import PORT, decode_datagram, encode_datagram
+from unwired.wire.icmpv6 import EchoRequest
+from unwired.wire.ipv6 import Outer, Packet
 from unwired.wire.mobility import MobilityOption, encode_mobility
 from unwired.wire.rfc4283 import MobileNodeIdentifier
 from unwired.wire.rfc4285 import MessageId, ntp_timestamp
 from unwired.wire.rfc5142 import HomeAgentSwitch
+from unwired.wire.rfc5555 import Ipv4CareOfAddress
 from unwired.wire.rfc6275 import AlternateCareOfAddress, BindingAcknowledgement, BindingUpdate
 
 THIRD_HOME = parse_address("2001:db8:100::3000")
@@ -68,6 +71,10 @@ def locator_of(number: int) -> Address:
 
 def care_of(number: int) -> Address:
     return parse_address(f"2001:db8:a{number:x}::1")
+
+
+def care_of_ipv4(number: int) -> Address:
+    return parse_address(f"192.0.2.{number}")
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,7 @@ class Site:
         self.table = MemoryTable()
         self.notices: list[Notice] = []
         self.sent: list[Packet] = []
+        self.probes = 0
         self.announced = False
         self.left = False
         self.writes = True
@@ -186,8 +194,10 @@ class Site:
             self.carrier.share_key(action.epoch, action.key)
         elif isinstance(action, SendHello):
             self.world.hello(self.number, action)
+        elif isinstance(action, Send) and isinstance(action.packet.payload, EchoRequest):
+            self.probes += 1
         elif isinstance(action, Send):
-            self._send(decode_packet(encode_packet(action.packet)))
+            self._send(decode_datagram(encode_datagram(action.packet)))
         elif isinstance(action, Notify):
             self.notices.append(action.notice)
         elif isinstance(action, Announce):
@@ -250,7 +260,7 @@ class Site:
         self.settle()
 
     def receive(self, packet: Packet, via: Address | None = None) -> None:
-        self.running.receive(decode_packet(encode_packet(packet)), 1, self.now(), via)
+        self.running.receive(decode_datagram(encode_datagram(packet)), 1, self.now(), via)
         self.settle()
 
     # --- what can be seen ---
@@ -438,12 +448,17 @@ class World:
         care_of_address: Address,
         ago_s: float = 0.0,
         key: SecurityAssociation | None = None,
+        nat: tuple[Address, int] | None = None,
+        extra: tuple[MobilityOption, ...] = (),
     ) -> Packet:
-        """A binding update to member ``to``, made ``ago_s`` ago, as a node that counts for each home agent apart."""
+        """A binding update to member ``to``, made ``ago_s`` ago, as a node that counts for each home agent apart. With
+        an IPv4 care-of address it comes in UDP, by ``nat`` if there is one."""
         subscriber = next(one for one in ALL if one.home_address == home)
         destination = address_of(to)
         sequence = self._sequences[home, destination] = self._sequences.get((home, destination), 7 * to) + 1
-        options: list[MobilityOption] = [AlternateCareOfAddress(care_of_address)]
+        in_ipv4 = is_ipv4(care_of_address)
+        place = Ipv4CareOfAddress(care_of_address) if in_ipv4 else AlternateCareOfAddress(care_of_address)
+        options: list[MobilityOption] = [place, *extra]
         if subscriber.associations:
             options.append(MobileNodeIdentifier(subscriber.identifier))
             options.append(MessageId(ntp_timestamp(self.wall - ago_s)))
@@ -451,6 +466,9 @@ class World:
         data = encode_mobility(update)
         for association in subscriber.associations:
             update, data = sign(update, key or association, care_of_address, home)
+        if in_ipv4:
+            source, port = nat or (care_of_address, PORT)
+            return Packet(home, destination, update, data=data, outer=Outer(source, HOME_AGENT_IPV4, port, PORT))
         return Packet(care_of_address, destination, update, home_address=home, data=data)
 
     def update(
@@ -461,9 +479,11 @@ class World:
         care_of_address: Address | None = None,
         lifetime_units: int = 100,
         ago_s: float = 0.0,
+        nat: tuple[Address, int] | None = None,
+        extra: tuple[MobilityOption, ...] = (),
     ) -> Packet:
         """Send a binding update for member ``to``, which the Internet takes to member ``at``; the packet."""
-        packet = self.packet(home, lifetime_units, to, care_of_address or care_of(1), ago_s)
+        packet = self.packet(home, lifetime_units, to, care_of_address or care_of(1), ago_s, nat=nat, extra=extra)
         self.deliver(packet, to if at is None else at)
         return packet
 

@@ -5,18 +5,33 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from home_agent_driver import DUAL_STACK, HOME_AGENT_IPV4
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from set_carrier import CarrierMaker, MemoryCarrier, MeshCarrier
-from set_world import HOMES, World, address_of, care_of
+from set_world import HOMES, Site, World, address_of, care_of, care_of_ipv4
 
+from unwired.core.binding_cache import Binding, is_binding_key
 from unwired.core.binding_states import State
 from unwired.core.replica import Replica, memory_s
+from unwired.core.set_peer import MEMBER_TUNNEL
 from unwired.core.settings import Durability
+from unwired.wire.address import is_ipv4, parse_address
+from unwired.wire.rfc5555 import Ipv4HomeAddress
 from unwired.wire.rfc6275 import LIFETIME_UNIT_S
 
 MEMBERS = 3
 CLOCKS_DIFFER_S = 14.0
+ASK = Ipv4HomeAddress()
+ASK_PREFIX = Ipv4HomeAddress(prefix_length=24, request_prefix=True)
+NAME = Ipv4HomeAddress(parse_address("203.0.113.130"))
+"""An address that several mobile nodes may ask for, at members that do not reach each other."""
+NATS = {"nat": (parse_address("192.0.2.200"), 40_000), "nat again": (parse_address("192.0.2.200"), 40_001)}
+IPV4 = DUAL_STACK | {
+    # So few that they run out and are taken back.
+    "pool_ipv4": ((parse_address("203.0.113.128"), 96 + 29),),
+    "mobile_prefix_pool_ipv4": ((parse_address("10.64.0.0"), 96 + 22),),
+}
 numbers = st.integers(1, MEMBERS)
 event = st.one_of(
     st.tuples(
@@ -27,6 +42,8 @@ event = st.one_of(
         st.integers(1, 4),
         st.sampled_from((100, 100, 100, 60, 3, 0)),
         st.sampled_from((0.0, 0.0, 0.0, 0.3, -0.3, 5.0)),
+        st.sampled_from(("ipv6", "ipv6", "ipv4", "nat", "nat again")),
+        st.sampled_from(((), (ASK,), (ASK, ASK_PREFIX), (NAME,))),
     ),
     st.tuples(st.just("run"), st.sampled_from((0.005, 0.015, 0.1, 1.0, 5.0, 30.0))),
     st.tuples(st.just("split"), numbers),
@@ -45,7 +62,7 @@ class Story:
     """A world and what happens in it."""
 
     def __init__(self, carrier: CarrierMaker, durability: Durability, seed: int) -> None:
-        self.world = World(MEMBERS, durability, carrier, seed, hello_interval_s=1.0)
+        self.world = World(MEMBERS, durability, carrier, seed, hello_interval_s=1.0, **IPV4)
         self.world.reordering_s = 0.4 if seed % 2 else 0.0
         self.destroyed = durability == Durability.LOCAL
         self.packets: list[Any] = []
@@ -53,8 +70,19 @@ class Story:
     def tell(self, what: str, *how: Any) -> None:
         getattr(self, what)(*how)
 
-    def update(self, home: bytes, to: int, at: int, place: int, lifetime_units: int, ago_s: float) -> None:
-        packet = self.world.packet(home, lifetime_units, to, care_of(place), ago_s)
+    def update(
+        self,
+        home: bytes,
+        to: int,
+        at: int,
+        place: int,
+        lifetime_units: int,
+        ago_s: float,
+        access: str,
+        extra: tuple[Ipv4HomeAddress, ...],
+    ) -> None:
+        address = care_of(place) if access == "ipv6" else care_of_ipv4(place)
+        packet = self.world.packet(home, lifetime_units, to, address, ago_s, nat=NATS.get(access), extra=extra)
         self.packets.append(packet)
         self.world.deliver(packet, at)
 
@@ -143,7 +171,8 @@ class Story:
                 if binding is None or binding.state != State.BOUND:
                     assert site.route(home) is None
                     continue
-                assert site.route(home) == (address_of(binding.primary), binding.care_of_address)
+                start = HOME_AGENT_IPV4 if is_ipv4(binding.care_of_address) else address_of(binding.primary)
+                assert site.route(home) == (start, binding.care_of_address)
                 assert site.member_of(home) == (0 if binding.primary == site.number else binding.primary)
         for site in world.sites:
             cache, store = site.running.cache, site.running.binding_store
@@ -155,7 +184,27 @@ class Story:
             for binding in cache:
                 again.count(binding)
             assert again.digests() == store.digests()
-            assert len(site.journal) == len(cache)
+            assert sum(is_binding_key(key) for key in site.journal) == len(cache)
+            self.check_ipv4(site, bound)
+
+    def check_ipv4(self, site: Site, bound: list[Binding]) -> None:
+        """Of those that name an address or a prefix the one with the greatest home address has the rows, and nobody
+        else has any."""
+        named: dict[Any, list[Binding]] = {}
+        for binding in bound:
+            for block in (binding.home_address_ipv4, binding.mobile_prefix):
+                if block is not None:
+                    named.setdefault(block, []).append(binding)
+        holders = {block: max(claims, key=lambda one: one.home_address) for block, claims in named.items()}
+        rows = site.table.rows()
+        tunnels = {row.address: row.tunnel for row in rows.forwards if is_ipv4(row.address)}
+        assert tunnels == {block: one.tunnel for block, one in holders.items() if not isinstance(block, tuple)}
+        accepts = {(row.address, row.outer_source, row.tunnel) for row in rows.accepts if is_ipv4(row.address)}
+        assert accepts == {(address, holders[address].care_of_address, tunnel) for address, tunnel in tunnels.items()}
+        prefixes = {(row.prefix, row.length): row.home_address for row in rows.mobile_prefixes}
+        assert prefixes == {block: one.home_address for block, one in holders.items() if isinstance(block, tuple)}
+        peers = {row.number: (row.peer, row.peer_port) for row in rows.tunnels if not row.number & MEMBER_TUNNEL}
+        assert peers == {one.tunnel: (one.care_of_address, one.care_of_port) for one in bound}
 
 
 @pytest.mark.parametrize("carrier", [MemoryCarrier, MeshCarrier])

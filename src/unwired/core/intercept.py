@@ -74,6 +74,8 @@ class Interception:
         self._outbox = outbox
         self._agenda = agenda
         self._tunnel_mtu: dict[int, int] = {}
+        self._contested: dict[Block, set[Address]] = {}
+        """Who else names an IPv4 home address or a mobile prefix that is held."""
         self.placed: Callable[[Binding, Now], None] = lambda binding, now: None
         self.ended: Callable[[Binding, Now], None] = lambda binding, now: None
 
@@ -110,8 +112,7 @@ class Interception:
         self, binding: Binding, care_of_address: Address, dual_stack: DualStack | None, primary: int, now: Now
     ) -> None:
         """The mobile node is at another care-of address, or behind another port of a NAT, or has another primary home
-        agent, or other IPv4 addresses. Its version is already that of the change: which of two bindings has an IPv4
-        address depends on it."""
+        agent, or other IPv4 addresses."""
         before, held_before = _place(binding), self._held(binding)
         changed = primary != binding.primary
         binding.care_of_address = care_of_address
@@ -121,7 +122,7 @@ class Interception:
         moved = place != before
         for block in held_before:
             if block not in _blocks(binding):
-                self._release(block, (before, *_previous(binding)))
+                self._release(block, (before, *_previous(binding)), now)
         self._claim(binding, now)
         held = self._held(binding)
         news = [block for block in held if block not in held_before]
@@ -167,9 +168,9 @@ class Interception:
             self._outbox.actions.append(Unforward(PLANE, Direction.TO_HOME_ADDRESS, address))
             self._home_link.release(address)
         for block in held:
-            self._cache.let_go(block)
             if isinstance(block, tuple):
                 self._outbox.actions.append(RemoveMobilePrefix(PLANE, *block))
+            self._let_go(block, now)
         self._assignments.in_use(binding.home_address, None, None, now)
         if binding.link_local:
             self._home_link.release(link_local_of(binding.home_address))
@@ -260,19 +261,24 @@ class Interception:
         return [block for block in _blocks(binding) if self._cache.holder(block) is binding]
 
     def _claim(self, binding: Binding, now: Now) -> None:
-        """Take what the binding names, unless the configuration has it otherwise or a newer binding names it too: two
-        members that did not reach each other may have given one address to two mobile nodes."""
+        """Take what the binding names, unless the configuration has it otherwise. Two members that did not reach each
+        other may have given one address to two mobile nodes: then the one with the greater home address has it, at
+        every member."""
         for block in _blocks(binding):
             holder = self._cache.holder(block)
             if holder is binding or not self._is_servable(binding, block):
                 continue
             if holder is not None:
-                if (holder.version, holder.home_address) > (binding.version, binding.home_address):
-                    self._outbox.counters["ipv4_conflicts"] += 1
-                    continue
-                self._release(block, (_place(holder), *_previous(holder)))
                 self._outbox.counters["ipv4_conflicts"] += 1
+                self._contested.setdefault(block, set()).update((holder.home_address, binding.home_address))
+                if holder.home_address > binding.home_address:
+                    continue
+                self._remove_rows(block, (_place(holder), *_previous(holder)))
             self._cache.hold(block, binding)
+        self._note_use(binding, now)
+
+    def _note_use(self, binding: Binding, now: Now) -> None:
+        """Tell the assignments what is in the binding."""
         held = self._held(binding)
         address = next(iter(_single(held)), None)
         prefix = next((block for block in held if isinstance(block, tuple)), None)
@@ -295,9 +301,29 @@ class Interception:
             else:
                 self._home_link.defend(block, now)
 
-    def _release(self, block: Block, places: Iterable[Place]) -> None:
+    def _release(self, block: Block, places: Iterable[Place], now: Now) -> None:
         """It is in a binding no more that packets are taken from these places for."""
+        self._remove_rows(block, places)
+        self._let_go(block, now)
+
+    def _let_go(self, block: Block, now: Now) -> None:
+        """Nobody holds it any more, unless there is somebody else who names it."""
         self._cache.let_go(block)
+        others = [self._cache.get(home_address) for home_address in self._contested.pop(block, ())]
+        naming = [one for one in others if one is not None and one.state == State.BOUND and block in _blocks(one)]
+        if not naming:
+            return
+        if len(naming) > 1:
+            self._contested[block] = {one.home_address for one in naming}
+        binding = max(naming, key=lambda one: one.home_address)
+        self._cache.hold(block, binding)
+        self._note_use(binding, now)
+        self._accept(_single([block]), _place(binding), binding.tunnel)
+        for address in _single([block]):
+            self._outbox.actions.append(self._forward(binding, address))
+        self._begin_ipv4(binding, [block], now)
+
+    def _remove_rows(self, block: Block, places: Iterable[Place]) -> None:
         if isinstance(block, tuple):
             self._outbox.actions.append(RemoveMobilePrefix(PLANE, *block))
             return
