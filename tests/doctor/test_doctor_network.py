@@ -87,6 +87,54 @@ def test_a_mobile_node(patient: Patient, harm: Harm, code: str, level: Level) ->
     assert {found for found, _ in patient.complaints()} <= {code, "firewall.incoming"}
 
 
+IPV4 = 'address_ipv4 = "203.0.113.2"\nhome_prefixes_ipv4 = ["198.51.100.0/24"]\npool_ipv4 = ["198.51.100.128/25"]'
+
+
+def ipv4_setting(name: str, value: int) -> Harm:
+    def harm(patient: Patient) -> None:
+        with patient.inside:
+            Path("/proc/sys/net/ipv4/conf", name).write_text(str(value))
+
+    return harm
+
+
+def forwards_ipv4_except_on_one(patient: Patient) -> None:
+    ipv4_setting("all/forwarding", 1)(patient)
+    ipv4_setting("eth1/forwarding", 0)(patient)
+
+
+@pytest.mark.parametrize(
+    ("harm", "code", "level"),
+    [
+        (lambda patient: None, "", Level.OK),
+        (lambda patient: patient.run("ip -4 route del default"), "network.addresses", Level.FAIL),
+        (lambda patient: patient.run("ip -6 route del default"), "network.addresses", Level.WARN),
+        (forwards_ipv4_except_on_one, "network.forwarding", Level.FAIL),
+        (ipv4_setting("eth1/rp_filter", 1), "network.reverse_path", Level.FAIL),
+        (lambda patient: patient.run("ip address add 198.51.100.9/25 dev eth1"), "network.home_prefix", Level.FAIL),
+        (rule("output", "udp dport 4191 drop"), "firewall.outgoing", Level.FAIL),
+        (rule("input", "udp dport 4191 drop"), "firewall.incoming", Level.WARN),
+        (rule("input", "icmp type destination-unreachable drop"), "firewall.incoming", Level.WARN),
+        (rule("forward", "ip saddr 198.51.100.0/24 drop"), "firewall.forwarded", Level.WARN),
+    ],
+)
+def test_a_home_agent_in_both_internets(patient: Patient, harm: Harm, code: str, level: Level) -> None:
+    patient.home_agent(keys=IPV4)
+    patient.run("ip address add 203.0.113.2/24 dev eth0")
+    patient.run("ip route add default via 203.0.113.1")
+    harm(patient)
+    assert patient.complaints() == ({(code, level)} if code else set())
+
+
+def test_a_mobile_node_with_an_ipv4_home_address(patient: Patient) -> None:
+    patient.mobile_node(keys='home_agent_ipv4 = "203.0.113.2"\nhome_address_ipv4 = "198.51.100.77"')
+    patient.run("ip address add 192.0.2.2/24 dev eth0")
+    patient.run("ip route add default via 192.0.2.1")
+    assert patient.complaints() == set()
+    rule("prerouting", "meta nfproto ipv4 fib saddr . iif oif missing drop")(patient)
+    assert patient.complaints() == {("firewall.replies", Level.FAIL)}
+
+
 def test_a_filter_that_lets_answers_in_is_no_problem(patient: Patient) -> None:
     """What comes back to the home address belongs to a connection, as it does without a tunnel."""
     patient.mobile_node()

@@ -46,9 +46,9 @@ def _of(host: Host, *ways: Way) -> Iterator[Result]:
 @cache
 def _tried(host: Host) -> Result | list[tuple[Way, Result | None]]:
     """What became of each passage, None where it passed; or why nothing was tried."""
-    uplink = next((interface for interface in host.uplinks if interface.routable(ipv4=False)), None)
+    uplink = _uplink(host)
     if uplink is None:
-        return unknown("there is no IPv6 address of this host to try it with", "see network.addresses")
+        return unknown("there is no address of this host to try it with", "see network.addresses")
     try:
         rules = read_rules()
         return in_scratch(lambda: list(_try_all(host, uplink, rules)))
@@ -67,15 +67,15 @@ def _try_all(host: Host, uplink: Interface, rules: Rules) -> Iterator[tuple[Way,
         model.close()
 
 
+def _uplink(host: Host) -> Interface | None:
+    """One with an IPv6 address, if there is any."""
+    reached = [each for each in host.uplinks if each.routable(ipv4=False) or each.routable(ipv4=True)]
+    return max(reached, key=lambda each: bool(each.routable(ipv4=False)), default=None)
+
+
 def _place(host: Host, uplink: Interface) -> Place:
-    agent, node = host.home_agent, host.mobile_node
-    return Place(
-        tuple(interface for interface in host.interfaces if interface.name != host.tunnel_device),
-        uplink.name,
-        host.tunnel_device,
-        () if node is None else (node.settings.home_address,),
-        () if agent is None else tuple((home.prefix, home.length) for home in agent.settings.home_prefixes),
-    )
+    others = tuple(interface for interface in host.interfaces if interface.name != host.tunnel_device)
+    return Place(others, uplink.name, host.tunnel_device, host.home_addresses, host.home_prefixes)
 
 
 def _dropped(passage: Passage, rules: Rules, send: Callable[[], object]) -> Result:

@@ -15,7 +15,7 @@ from unwired.doctor.host import Interface
 from unwired.doctor.scratch import Trial
 from unwired.host import netlink
 from unwired.host.netlink import NLM_F_CREATE, NLM_F_REPLACE, Netlink
-from unwired.wire.address import UNSPECIFIED, Address, format_address, is_ipv4
+from unwired.wire.address import IPV4_BITS, UNSPECIFIED, Address, format_address, is_ipv4
 
 PORT = 7777
 """UDP port of both ends of the connection whose replies are tried."""
@@ -63,15 +63,21 @@ class Model:
         self._uplink = devices.open_punt_device(place.uplink)
         self._tunnel = devices.open_punt_device(place.tunnel_device)
         numbers = {each.name: self._make(each.name, each.addresses) for each in place.interfaces}
-        numbers[place.tunnel_device] = tunnel = self._make(place.tunnel_device, dict.fromkeys(place.own, 128))
+        numbers[place.tunnel_device] = tunnel = self._make(
+            place.tunnel_device, {each: 32 if is_ipv4(each) else 128 for each in place.own}
+        )
         for family in (socket.AF_INET6, socket.AF_INET):
             self._route(family, UNSPECIFIED, 0, numbers[place.uplink])
         for prefix, length in place.prefixes:
-            self._route(socket.AF_INET6, prefix, length, tunnel)
+            if is_ipv4(prefix):
+                self._route(socket.AF_INET, prefix, length - IPV4_BITS, tunnel)
+            else:
+                self._route(socket.AF_INET6, prefix, length, tunnel)
         for address in place.own:
-            fields = {"family": socket.AF_INET6, "src_len": 128, "table": _HOME_TABLE, "action": _TO_TABLE}
+            family, bits = (socket.AF_INET, 32) if is_ipv4(address) else (socket.AF_INET6, 128)
+            fields = {"family": family, "src_len": bits, "table": _HOME_TABLE, "action": _TO_TABLE}
             self._kernel.change(netlink.RTM_NEWRULE, NLM_F_CREATE, fields, {"FRA_SRC": format_address(address)})
-            self._route(socket.AF_INET6, UNSPECIFIED, 0, tunnel, _HOME_TABLE)
+            self._route(family, UNSPECIFIED, 0, tunnel, _HOME_TABLE)
 
     def close(self) -> None:
         self._kernel.close()

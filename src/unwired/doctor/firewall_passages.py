@@ -1,18 +1,18 @@
 """Which packets have to pass a host's packet filter, by what the host is to be."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from unwired.doctor.finding import Level
 from unwired.doctor.firewall_model import PORT, Way
 from unwired.doctor.host import Host, Interface, Role
 from unwired.doctor.packets import tcp_syn, udp
-from unwired.host.config import HomeAgentConfig, MobileNodeConfig
-from unwired.wire.address import Address, format_address, parse_address
+from unwired.host.config_set import HomeAgentSetConfig
+from unwired.wire.address import Address, format_address, format_prefix, is_ipv4, parse_address
 from unwired.wire.datagram import PORT as NAT_TRAVERSAL
 from unwired.wire.datagram import encode_datagram
 from unwired.wire.icmpv6 import PacketTooBig
-from unwired.wire.ipv4 import IPV4_IN_IP, Icmpv4Message, UdpDatagram
+from unwired.wire.ipv4 import IPV4_IN_IP, Icmpv4Message
 from unwired.wire.ipv6 import IPV6_IN_IPV6, NO_NEXT_HEADER, Packet, Payload, UnknownPayload
 from unwired.wire.rfc6275 import BindingRefreshRequest
 
@@ -42,28 +42,33 @@ class Passage:
 
 
 def passages(host: Host, uplink: Interface) -> Iterator[Passage]:
-    """``uplink`` has an IPv6 address."""
-    here, peer = uplink.routable(ipv4=False)[0], _ELSEWHERE
+    """Of the address families that ``uplink`` has."""
+    for here in uplink.routable(ipv4=False)[:1]:
+        yield from _ipv6(here, Role.HOME_AGENT in host.roles)
+    for here in uplink.routable(ipv4=True)[:1]:
+        yield from _ipv4(here, Level.FAIL if host.uses_ipv4 else Level.WARN)
+    if host.home_agent is not None:
+        yield from _forwarded(host.home_prefixes, host.uses_shortcut)
+        if host.home_agent.home_agent_set is not None:
+            yield from _members(host.home_agent.home_agent_set)
+    yield from map(_reply, host.home_addresses)
+
+
+def _ipv6(here: Address, routes: bool) -> Iterator[Passage]:
     what, match = "mobility headers (protocol 135)", ("meta l4proto 135", "-p 135")
     yield Passage(Way.OUT, what, _packet(here, _CALLED, BindingRefreshRequest()), *match)
-    yield Passage(Way.IN, what, _packet(peer, here, BindingRefreshRequest()), *match, Level.WARN, _BEFORE)
-    yield from _tunnels(here, peer)
+    yield Passage(Way.IN, what, _packet(_ELSEWHERE, here, BindingRefreshRequest()), *match, Level.WARN, _BEFORE)
+    yield from _tunnels(_ELSEWHERE, here)
     what = "Packet Too Big messages (ICMPv6 type 2)"
     match = "icmpv6 type packet-too-big", "-p icmpv6 --icmpv6-type packet-too-big"
-    ours = udp(here, _CALLED, PORT, PORT, bytes(8))
-    yield Passage(Way.IN, what, _packet(peer, here, PacketTooBig(1400, ours)), *match, Level.WARN, _STALL, ours)
-    if Role.HOME_AGENT in host.roles:
-        theirs = udp(peer, here, PORT, PORT, bytes(8))
-        yield Passage(Way.OUT, what, _packet(here, peer, PacketTooBig(1400, theirs)), *match)
-    if uplink.routable(ipv4=True):
-        yield from _ipv4(uplink.routable(ipv4=True)[0], Level.FAIL if host.uses_ipv4 else Level.WARN)
-    if host.home_agent is not None:
-        yield from _home_agent(host.home_agent, here, host.uses_shortcut)
-    if host.mobile_node is not None:
-        yield _reply(host.mobile_node)
+    ours = _udp(here, _CALLED)
+    yield Passage(Way.IN, what, _packet(_ELSEWHERE, here, PacketTooBig(1400, ours)), *match, Level.WARN, _STALL, ours)
+    if routes:
+        theirs = _udp(_ELSEWHERE, here)
+        yield Passage(Way.OUT, what, _packet(here, _ELSEWHERE, PacketTooBig(1400, theirs)), *match)
 
 
-def _tunnels(here: Address, peer: Address) -> Iterator[Passage]:
+def _tunnels(peer: Address, here: Address) -> Iterator[Passage]:
     for protocol in (IPV6_IN_IPV6, IPV4_IN_IP):
         packet = _packet(peer, here, UnknownPayload(protocol, _packet(peer, here, UnknownPayload(NO_NEXT_HEADER, b""))))
         match = f"meta l4proto {protocol}", f"-p {protocol}"
@@ -71,52 +76,40 @@ def _tunnels(here: Address, peer: Address) -> Iterator[Passage]:
 
 
 def _ipv4(here: Address, level: Level) -> Iterator[Passage]:
-    peer = _ELSEWHERE_IPV4
-    yield from _tunnels(here, peer)
+    yield from _tunnels(_ELSEWHERE_IPV4, here)
     what = f"UDP port {NAT_TRAVERSAL}, which passes NATs,"
     match = f"udp dport {NAT_TRAVERSAL}", f"-p udp --dport {NAT_TRAVERSAL}"
-    datagram = UdpDatagram(NAT_TRAVERSAL, NAT_TRAVERSAL, bytes(8))
-    ours = _packet(here, _CALLED_IPV4, datagram)
+    ours = _udp(here, _CALLED_IPV4, NAT_TRAVERSAL)
     yield Passage(Way.OUT, what, ours, *match, level)
-    yield Passage(Way.IN, what, _packet(peer, here, datagram), *match, Level.WARN, _BEFORE)
-    needed = Icmpv4Message(3, 4, 1400, ours)
-    what, match = "fragmentation needed messages (ICMP type 3 code 4)", ("icmp type destination-unreachable", "-p icmp")
-    yield Passage(Way.IN, what, _packet(peer, here, needed), *match, Level.WARN, _STALL, ours)
+    yield Passage(Way.IN, what, _udp(_ELSEWHERE_IPV4, here, NAT_TRAVERSAL), *match, Level.WARN, _BEFORE)
+    what = "fragmentation needed messages (ICMP type 3 code 4)"
+    match = "icmp type destination-unreachable", "-p icmp --icmp-type fragmentation-needed"
+    code = Icmpv4Message.FRAGMENTATION_NEEDED
+    needed = _packet(_ELSEWHERE_IPV4, here, Icmpv4Message(Icmpv4Message.DESTINATION_UNREACHABLE, code, 1400, ours))
+    yield Passage(Way.IN, what, needed, *match, Level.WARN, _STALL, ours)
 
 
-def _home_agent(agent: HomeAgentConfig, here: Address, uses_shortcut: bool) -> Iterator[Passage]:
-    level, but = (Level.WARN, _SHORTCUT) if uses_shortcut else (Level.FAIL, "")
-    home = agent.settings.home_prefixes[0]
-    prefix, node = f"{format_address(home.prefix)}/{home.length}", home.prefix[:-1] + b"\xfe"
-    to, of = f"packets to {prefix}", f"packets from {prefix}, which come by the uplink out of tunnels,"
-    yield Passage(
-        Way.TO_HOME, to, udp(_ELSEWHERE, node, PORT, PORT, bytes(8)), f"ip6 daddr {prefix}", f"-d {prefix}", level, but
-    )
-    yield Passage(
-        Way.FROM_HOME,
-        of,
-        udp(node, _CALLED, PORT, PORT, bytes(8)),
-        f"ip6 saddr {prefix}",
-        f"-s {prefix}",
-        level,
-        but,
-    )
-    if agent.home_agent_set is None:
-        return
-    port = agent.home_agent_set.port
-    for protocol, packet in (
-        ("udp", udp(_ELSEWHERE, here, PORT, port, bytes(8))),
-        ("tcp", tcp_syn(_ELSEWHERE, here, PORT, port)),
-    ):
+def _forwarded(home_prefixes: Iterable[tuple[Address, int]], uses_shortcut: bool) -> Iterator[Passage]:
+    judged = (Level.WARN, _SHORTCUT) if uses_shortcut else (Level.FAIL, "")
+    for prefix, length in home_prefixes:
+        text, node, ip = format_prefix(prefix, length), prefix[:-1] + b"\xfe", "ip" if is_ipv4(prefix) else "ip6"
+        sender, called = (_ELSEWHERE_IPV4, _CALLED_IPV4) if is_ipv4(prefix) else (_ELSEWHERE, _CALLED)
+        to, of = f"packets to {text}", f"packets from {text}, which come by the uplink out of tunnels,"
+        yield Passage(Way.TO_HOME, to, _udp(sender, node), f"{ip} daddr {text}", f"-d {text}", *judged)
+        yield Passage(Way.FROM_HOME, of, _udp(node, called), f"{ip} saddr {text}", f"-s {text}", *judged)
+
+
+def _members(ours: HomeAgentSetConfig) -> Iterator[Passage]:
+    here, port = ours.settings.self.locator, ours.port
+    for protocol, packet in (("udp", _udp(_ELSEWHERE, here, port)), ("tcp", tcp_syn(_ELSEWHERE, here, PORT, port))):
         match = f"{protocol} dport {port}", f"-p {protocol} --dport {port}"
         yield Passage(Way.IN, f"what other members send to {protocol.upper()} port {port}", packet, *match)
 
 
-def _reply(node: MobileNodeConfig) -> Passage:
-    home = node.settings.home_address
-    text = format_address(home)
+def _reply(home: Address) -> Passage:
+    text, ip, peer = format_address(home), *(("ip", _ELSEWHERE_IPV4) if is_ipv4(home) else ("ip6", _ELSEWHERE))
     what = f"replies to {text}, which come by the uplink out of the tunnel,"
-    return Passage(Way.REPLY, what, udp(_ELSEWHERE, home, PORT, PORT, bytes(8)), f"ip6 daddr {text}", f"-d {text}")
+    return Passage(Way.REPLY, what, _udp(peer, home), f"{ip} daddr {text}", f"-d {text}")
 
 
 # --- packets ----------------------------------------------------------------------------------------------------------
@@ -124,3 +117,7 @@ def _reply(node: MobileNodeConfig) -> Passage:
 
 def _packet(source: Address, destination: Address, payload: Payload) -> bytes:
     return encode_datagram(Packet(source, destination, payload))
+
+
+def _udp(source: Address, destination: Address, port: int = PORT) -> bytes:
+    return udp(source, destination, PORT, port, bytes(8))

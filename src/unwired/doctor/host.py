@@ -10,11 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from unwired.core.settings import Prefix
 from unwired.host import netlink
 from unwired.host.config import Config, HomeAgentConfig, MobileNodeConfig
 from unwired.host.config_models import DaemonSection
 from unwired.host.netlink import Message, Netlink
-from unwired.wire.address import Address, is_ipv4, is_unicast_routable, parse_address
+from unwired.wire.address import IPV4_BITS, UNSPECIFIED_IPV4, Address, is_ipv4, is_unicast_routable, parse_address
 
 _IFF_UP, _IFF_LOOPBACK = 0x1, 0x8
 _MAIN_TABLE = 254
@@ -47,6 +48,13 @@ class Interface:
     has_xdp: bool
     addresses: dict[Address, int] = field(default_factory=dict)
 
+    def networks(self) -> Iterator[Prefix]:
+        """Its addresses, each with the length of the prefix that is on the link; v4-mapped, as everywhere."""
+        for address, length in self.addresses.items():
+            bits = length + IPV4_BITS if is_ipv4(address) else length
+            if bits < 128:
+                yield address, bits
+
     def routable(self, ipv4: bool) -> list[Address]:
         return [address for address in self.addresses if is_ipv4(address) == ipv4 and is_unicast_routable(address)]
 
@@ -68,6 +76,29 @@ class Host:
     def mobile_node(self) -> MobileNodeConfig | None:
         role = None if self.config is None else self.config.role
         return role if isinstance(role, MobileNodeConfig) else None
+
+    @property
+    def home_prefixes(self) -> tuple[Prefix, ...]:
+        """Those that a home agent serves; empty for a mobile node."""
+        if self.home_agent is None:
+            return ()
+        settings = self.home_agent.settings
+        return *((home.prefix, home.length) for home in settings.home_prefixes), *settings.home_prefixes_ipv4
+
+    @property
+    def home_addresses(self) -> tuple[Address, ...]:
+        """Those that a mobile node knows before it has registered; empty for a home agent."""
+        if self.mobile_node is None:
+            return ()
+        settings = self.mobile_node.settings
+        given = settings.home_address_ipv4
+        return (settings.home_address,) if given in (None, UNSPECIFIED_IPV4) else (settings.home_address, given)
+
+    @property
+    def has_ipv4_home_addresses(self) -> bool:
+        if self.home_agent is not None:
+            return self.home_agent.has_ipv4_home_addresses
+        return self.mobile_node is not None and self.mobile_node.settings.home_address_ipv4 is not None
 
     @property
     def uses_ipv4(self) -> bool:

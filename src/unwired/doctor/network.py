@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from unwired.core.forwarding import Encapsulation
 from unwired.doctor.finding import Result, fail, ok, warn
-from unwired.doctor.host import Host, Interface, Role
-from unwired.wire.address import Address, format_address, in_prefix, is_ipv4, network
+from unwired.doctor.host import Host, Interface
+from unwired.wire.address import Address, format_address, format_prefix, in_prefix, network
 
 MTU_MIN = 1280
 """RFC 8200 section 5."""
@@ -51,32 +51,28 @@ def ipv6(host: Host) -> Iterator[Result]:
 
 
 def addresses(host: Host) -> Iterator[Result]:
-    """Of both families: either is enough for a home agent, and a mobile node looks for one wherever it comes."""
+    """Of both families: IPv4 matters where the configuration says so, and then IPv6 may be missing."""
     for ipv4, family in ((False, "IPv6"), (True, "IPv4")):
         found = [
             f"{format_address(address)} on {interface.name}"
             for interface in host.uplinks
             for address in interface.routable(ipv4)
         ]
-        routed = bool(host.default_routes[ipv4])
         option = "-4" if ipv4 else "-6"
-        if found and routed:
-            yield ok(f"{', '.join(found)}; a default route", family)
-        elif not found:
+        if not found:
             lacking = f"no interface has an {family} address that the Internet could reach"
-            yield from _no_family(host, ipv4, lacking, f"ip {option} address add ADDRESS/LENGTH dev NAME", family)
+            fix = f"ip {option} address add ADDRESS/LENGTH dev NAME"
+        elif not host.default_routes[ipv4]:
+            lacking, fix = f"there is no {family} default route", f"ip {option} route add default via ROUTER dev NAME"
         else:
-            lacking = f"there is no {family} default route"
-            yield from _no_family(host, ipv4, lacking, f"ip {option} route add default via ROUTER dev NAME", family)
-
-
-def _no_family(host: Host, ipv4: bool, lacking: str, fix: str, family: str) -> Iterator[Result]:
-    if ipv4:
-        yield ok(f"{lacking}: nothing is done by IPv4 here", family)
-    elif Role.HOME_AGENT in host.roles and host.config is not None:
-        yield fail(f"{lacking}: no mobile node can reach this home agent", fix, family)
-    else:
-        yield warn(f"{lacking} just now", fix, family)
+            yield ok(f"{', '.join(found)}; a default route", family)
+            continue
+        if ipv4 and not host.uses_ipv4:
+            yield ok(f"{lacking}, and nothing here asks for one", family)
+        elif host.home_agent is not None and ipv4 == host.uses_ipv4:
+            yield fail(f"{lacking}: mobile nodes in {family} networks can't reach this home agent", fix, family)
+        else:
+            yield warn(f"{lacking} just now", fix, family)
 
 
 def native_ipv6(host: Host) -> Iterator[Result]:
@@ -118,21 +114,22 @@ def mtu(host: Host) -> Iterator[Result]:
 
 
 def forwarding(host: Host) -> Iterator[Result]:
-    everywhere = host.sysctl("net/ipv6/conf/all/forwarding")
-    if everywhere != "1":
-        yield ok("off, as on any host: the daemon turns it on while it runs")
-        return
-    found = False
-    for interface in host.uplinks:
-        if host.sysctl(f"net/ipv6/conf/{interface.name}/forwarding") == "0":
-            found = True
+    families = ("ipv6", "ipv4") if host.has_ipv4_home_addresses else ("ipv6",)
+    for family in families:
+        everywhere = host.sysctl(f"net/{family}/conf/all/forwarding") == "1"
+        left_out = [
+            interface
+            for interface in host.uplinks
+            if everywhere and host.sysctl(f"net/{family}/conf/{interface.name}/forwarding") == "0"
+        ]
+        for interface in left_out:
             yield fail(
                 f"on, but off for what arrives by {interface.name}: the daemon would not touch that",
-                f"sysctl -w net.ipv6.conf.{interface.name}.forwarding=1",
+                f"sysctl -w net.{family}.conf.{interface.name}.forwarding=1",
                 interface.name,
             )
-    if not found:
-        yield ok("on")
+        if not left_out:
+            yield ok("on" if everywhere else "off, as on any host: the daemon turns it on while it runs", family)
 
 
 def settings_writable(host: Host) -> Iterator[Result]:
@@ -154,7 +151,7 @@ def reverse_path(host: Host) -> Iterator[Result]:
         own = host.sysctl(f"net/ipv4/conf/{interface.name}/rp_filter") or "0"
         if max(everywhere, own) == "1":
             strict.append(interface)
-            yield (fail if host.uses_ipv4 else warn)(
+            yield (fail if host.has_ipv4_home_addresses else warn)(
                 "strict (rp_filter 1): IPv4 packets out of a tunnel, or to an anycast address, are dropped if the way "
                 f"back to their source is not by {interface.name}",
                 f"sysctl -w net.ipv4.conf.{interface.name}.rp_filter=2",
@@ -195,33 +192,23 @@ def express_data_path(host: Host) -> Iterator[Result]:
 
 
 def home_prefix(host: Host) -> Iterator[Result]:
-    """On a virtual home link no wire may have the prefix: its addresses would be looked for by neighbour discovery."""
-    agent = host.home_agent
-    if agent is None:
-        return
+    """On a virtual home link no wire may have the prefix: neighbours there would be asked for home addresses."""
+    link = None if host.home_agent is None else host.home_agent.home_link
     overlaps = False
-    for home in agent.settings.home_prefixes:
-        for interface, address, length in _on_link(host):
-            if interface.name == agent.home_link or not _overlap((home.prefix, home.length), (address, length)):
-                continue
-            overlaps = True
-            text = f"{format_address(home.prefix)}/{home.length}"
-            yield fail(
-                f"the home prefix {text} is also the network of {interface.name} "
-                f"({format_address(network(address, length))}/{length})",
-                f'have another prefix routed to this host, or say home_link = "{interface.name}" if it is a real one',
-                interface.name,
-            )
+    for interface in host.interfaces:
+        for address, length in interface.networks():
+            for home in host.home_prefixes:
+                if interface.name in (link, host.tunnel_device) or not _overlap(home, (address, length)):
+                    continue
+                overlaps = True
+                yield fail(
+                    f"the home prefix {format_prefix(*home)} is also the network of {interface.name} "
+                    f"({format_prefix(network(address, length), length)})",
+                    f'have another prefix routed here; or, if it is the home link, say home_link = "{interface.name}"',
+                    interface.name,
+                )
     if not overlaps:
         yield ok("on no other link of this host")
-
-
-def _on_link(host: Host) -> Iterator[tuple[Interface, Address, int]]:
-    ours = host.config.daemon.tunnel_device if host.config else ""
-    for interface in host.interfaces:
-        for address, length in interface.addresses.items():
-            if not is_ipv4(address) and length < 128 and interface.name != ours:
-                yield interface, address, length
 
 
 def _overlap(one: tuple[Address, int], other: tuple[Address, int]) -> bool:

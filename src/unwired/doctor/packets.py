@@ -1,9 +1,9 @@
-"""IPv6 packets that no engine sends and the codecs leave to others: UDP and TCP."""
+"""Packets that no engine sends, so that the codecs leave them to others: UDP and TCP in IPv6."""
 
-from unwired.wire.address import Address
+from unwired.wire.address import Address, is_ipv4
 from unwired.wire.checksum import filled
 from unwired.wire.datagram import encode_datagram
-from unwired.wire.ipv4 import UDP, UDP_HEADER_SIZE
+from unwired.wire.ipv4 import UDP, UDP_HEADER_SIZE, UdpDatagram
 from unwired.wire.ipv6 import Packet, UnknownPayload
 
 TCP = 6
@@ -13,6 +13,9 @@ five words of header, SYN, window, checksum, urgent pointer."""
 
 
 def udp(source: Address, destination: Address, source_port: int, port: int, data: bytes) -> bytes:
+    """Of the addresses' family."""
+    if is_ipv4(source):
+        return encode_datagram(Packet(source, destination, UdpDatagram(source_port, port, data)))
     header = b"".join(number.to_bytes(2) for number in (source_port, port, UDP_HEADER_SIZE + len(data), 0))
     payload = UnknownPayload(UDP, filled(source, destination, UDP, header + data, 6))
     return encode_datagram(Packet(source, destination, payload))

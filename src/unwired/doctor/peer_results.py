@@ -38,13 +38,10 @@ def peer_results(host: Host, exchange: Exchange) -> Iterator[CodedResult]:
 
 
 def _is_needed(host: Host, probe: Probe) -> bool:
-    agent, node = host.home_agent, host.mobile_node
-    match probe.code:
-        case "peer.ipv4_tunnels":
-            given = agent is not None and bool(agent.settings.home_prefixes_ipv4)
-            return given or (node is not None and node.settings.home_address_ipv4 is not None)
-        case "peer.members_port":
-            return agent is not None and agent.home_agent_set is not None
+    if probe.code == "peer.ipv4_tunnels":
+        return host.has_ipv4_home_addresses
+    if probe.code == "peer.members_port":
+        return host.home_agent is not None and host.home_agent.home_agent_set is not None
     return True
 
 
