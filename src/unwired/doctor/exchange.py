@@ -4,8 +4,9 @@ so that one kind of packet that passes is enough to hear about all others. No so
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from unwired.doctor.packets import addresses
 from unwired.doctor.probe import TOLD_TOO_BIG, Message, Probe, find_message
-from unwired.wire.address import UNSPECIFIED, V4_MAPPED, Address
+from unwired.wire.address import Address
 from unwired.wire.datagram import decode_datagram
 from unwired.wire.errors import DecodeError
 from unwired.wire.icmpv6 import PacketTooBig
@@ -81,12 +82,3 @@ class Exchange:
         ours = {number for number, probe in self.of_this_family() if probe.size <= self.mtu}
         theirs = {number for number, probe in self.of_this_family() if probe.size <= self.peer_mtu}
         return self.was_heard and ours <= self.peer_received and theirs <= self.received
-
-
-def addresses(packet: bytes) -> tuple[Address, Address]:
-    """Source and destination of a packet of either family; of what is none, the unspecified address."""
-    if packet[:1] >= b"\x60" and len(packet) >= 40:
-        return packet[8:24], packet[24:40]
-    if packet[:1] < b"\x50" and len(packet) >= 20:
-        return V4_MAPPED + packet[12:16], V4_MAPPED + packet[16:20]
-    return UNSPECIFIED, UNSPECIFIED

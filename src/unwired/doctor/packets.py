@@ -1,6 +1,6 @@
-"""Packets that no engine sends, so that the codecs leave them to others: UDP and TCP in IPv6."""
+"""Packets that no engine sends, so that the codecs leave them to others, and the addresses of any packet."""
 
-from unwired.wire.address import Address, is_ipv4
+from unwired.wire.address import UNSPECIFIED, V4_MAPPED, Address, is_ipv4
 from unwired.wire.checksum import filled
 from unwired.wire.datagram import encode_datagram
 from unwired.wire.ipv4 import UDP, UDP_HEADER_SIZE, UdpDatagram
@@ -26,3 +26,12 @@ def tcp_syn(source: Address, destination: Address, source_port: int, port: int) 
     return encode_datagram(
         Packet(source, destination, UnknownPayload(TCP, filled(source, destination, TCP, segment, 16)))
     )
+
+
+def addresses(packet: bytes) -> tuple[Address, Address]:
+    """Source and destination of a packet of either family; of what is none, the unspecified address."""
+    if packet[:1] >= b"\x60" and len(packet) >= 40:
+        return packet[8:24], packet[24:40]
+    if packet[:1] < b"\x50" and len(packet) >= 20:
+        return V4_MAPPED + packet[12:16], V4_MAPPED + packet[16:20]
+    return UNSPECIFIED, UNSPECIFIED

@@ -6,8 +6,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from unwired.doctor.exchange import Exchange, addresses
+from unwired.doctor.exchange import Exchange
 from unwired.doctor.host import Host
+from unwired.doctor.packets import addresses
 from unwired.doctor.probe import Probe, find_message, probes
 from unwired.doctor.wire_tap import WireTap
 from unwired.host import netlink

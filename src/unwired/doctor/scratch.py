@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from unwired.dataplane.bpf_table import BPFFS
@@ -36,6 +37,8 @@ def _enter_and(work: Callable[[], Value]) -> Value:
     # What is mounted from here on is seen by this thread alone.
     check(libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None), "mounts can't be made private")
     check(libc.mount(b"bpf", os.fsencode(BPFFS), b"bpf", 0, None), f"no BPF file system can be mounted at {BPFFS}")
+    for which in ("all", "default"):  # a new namespace takes these settings over from the first one
+        Path(f"/proc/sys/net/ipv4/conf/{which}/rp_filter").write_text("0")
     return work()
 
 
