@@ -10,6 +10,10 @@ from unwired.cli.output import print_json, print_table
 _COLUMNS = (
     "home_address",
     "care_of_address",
+    "care_of_port",
+    "encapsulation",
+    "home_address_ipv4",
+    "mobile_prefix_ipv4",
     "state",
     "identifier",
     "home_agent",
@@ -35,7 +39,7 @@ def bindings(config: ConfigOption = None, socket: SocketOption = None, as_json: 
     if not rows:
         print("no bindings")
         return
-    columns = [name for name in _COLUMNS if name in rows[0]]
+    columns = [name for name in _COLUMNS if any(row.get(name) is not None for row in rows)]
     print_table(
         [name.replace("_", " ") for name in columns], [[_plain(row.get(name)) for name in columns] for row in rows]
     )

@@ -31,6 +31,8 @@ PROBES_MAX = 4096
 PROBES_OF_ONE_SOURCE_MAX = 8
 """Answers to probes that wait for their time: mobile nodes behind one NAT have one source address in common."""
 PROBES_PER_S = 100
+PROBE_DELAY_MAX_S = 900
+"""No answer waits longer, however rare keepalives may be: those of strangers must make room again."""
 
 
 class NatTraversal:
@@ -92,7 +94,7 @@ class NatTraversal:
             self._outbox.drop(Drop.NOT_FOR_THIS_ROLE)
         elif not is_unicast_routable(packet.source) or not datagram.source_port:
             self._outbox.drop(Drop.FORGED_SOURCE)
-        elif probe.delay_s > self._settings.nat_keepalive_s:
+        elif probe.delay_s > min(self._settings.nat_keepalive_s, PROBE_DELAY_MAX_S):
             self._outbox.drop(Drop.NAT_PROBE_TOO_LONG)
         elif self._waiting_total >= PROBES_MAX or self._waiting[packet.source] >= PROBES_OF_ONE_SOURCE_MAX:
             self._outbox.drop(Drop.TABLE_FULL)
