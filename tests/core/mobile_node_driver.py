@@ -26,7 +26,7 @@ from unwired.core.settings import MobileNodeSettings, SecurityAssociation
 from unwired.wire.address import ALL_NODES, IPV4_BITS, Address, is_ipv4, parse_address
 from unwired.wire.datagram import PORT, decode_datagram, encode_datagram
 from unwired.wire.icmpv6 import IcmpMessage, RouterAdvertisement
-from unwired.wire.ipv6 import Outer, Packet
+from unwired.wire.ipv6 import Outer, Packet, UnknownPayload
 from unwired.wire.mobility import MobilityMessage, MobilityOption
 from unwired.wire.nd_options import AdvertisementInterval, NdOption, PrefixInformation, SourceLinkLayerAddress
 from unwired.wire.rfc4283 import MobileNodeIdentifier
@@ -92,7 +92,7 @@ class Driver:
         for action in self.node.actions():
             self.actions.append(action)
             if isinstance(action, Send):
-                self.sent.append((self.time, decode_datagram(encode_datagram(action.packet)), action.interface))
+                self.sent.append((self.time, _through_the_codec(action.packet), action.interface))
 
     def happens(self, *events: Event) -> None:
         for event in events:
@@ -286,6 +286,14 @@ class Driver:
     def clear(self) -> None:
         self.actions.clear()
         self.sent.clear()
+
+
+def _through_the_codec(packet: Packet) -> Packet:
+    """As it comes out of its tunnel at the other end: of an IPv6 one the data plane opens it, not the codec."""
+    decoded = decode_datagram(encode_datagram(packet))
+    if packet.outer is not None and isinstance(decoded.payload, UnknownPayload):
+        return replace(decode_datagram(decoded.payload.data), outer=packet.outer)
+    return decoded
 
 
 def _back(outer: Outer | None) -> Outer | None:

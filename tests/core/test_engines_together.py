@@ -233,7 +233,7 @@ def test_stop_away_leaves_nothing_behind() -> None:
     world.run(20)
     rows = world.mobile.table.rows()
     assert not (rows.tunnels or rows.forwards or rows.accepts or rows.listens)
-    assert not world.mobile.holds_home_address and not world.mobile.routes
+    assert not world.mobile.held and not world.mobile.routes
     assert world.care_of_address_at_home_agent() is None
     assert not world.agent.table.rows().forwards
 

@@ -17,14 +17,18 @@ from unwired.core.door import (
     Event,
     LinkDown,
     LinkUp,
+    NatProbed,
     Now,
     Persist,
     Persisted,
     RouterAdded,
     RouterRemoved,
     Send,
+    TunnelCounted,
 )
-from unwired.core.mobile_node_machine import RECORD_KEY, Fields, MobileNodeMachine
+from unwired.core.forwarding import Encapsulation
+from unwired.core.mobile_node_journal import RECORD_KEY
+from unwired.core.mobile_node_machine import Fields, MobileNodeMachine
 from unwired.core.mobile_node_states import Input, State
 from unwired.core.mobile_node_switch import Wish, agents_to_try
 from unwired.core.movement import Movement
@@ -34,10 +38,12 @@ from unwired.core.places import AtHome, Attachment, Away
 from unwired.core.rate_limit import TokenBucket
 from unwired.core.recognized import is_recognized
 from unwired.core.settings import Family, MobileNodeSettings
+from unwired.core.tunnel_watch import Finding
 from unwired.wire.address import UNSPECIFIED, Address, format_address, is_multicast, is_unicast_routable
 from unwired.wire.errors import DecodeError
 from unwired.wire.icmpv6 import (
     DestinationUnreachable,
+    EchoReply,
     HomeAgentAddressDiscoveryReply,
     MobilePrefixAdvertisement,
     NeighborAdvertisement,
@@ -144,6 +150,7 @@ class MobileNode:
                 self._switch(packet, payload)
             case BindingRefreshRequest():
                 if self._is_from_home_agent(packet):
+                    self.machine.watch.asked_to_register(self.machine.now.monotonic)
                     self.machine.input(Input.REFRESH)
                 else:
                     self._outbox.drop(Drop.FORGED_SOURCE)
@@ -153,6 +160,9 @@ class MobileNode:
                 self._parameter_problem(payload)
             case PacketTooBig():
                 self._packet_too_big(payload)
+            case EchoReply():
+                if not self.machine.watch.echoed(payload, now.monotonic):
+                    self._outbox.drop(Drop.UNKNOWN_PAYLOAD)
             case Icmpv4Message():
                 self._icmpv4_error(payload)
             case DestinationUnreachable() | TimeExceeded():
@@ -191,6 +201,10 @@ class MobileNode:
                 self.movement.router_added(event.interface, event.router)
             case RouterRemoved():
                 self.movement.router_removed(event.interface, event.router)
+            case TunnelCounted():
+                self.machine.watch.counted(event, now.monotonic)
+            case NatProbed():
+                self.machine.watch.nat_probed(event.token, now.monotonic)
             case Persisted():
                 pass  # nothing of ours waits for the journal: a lost sequence number is corrected by status 135
             case ActionFailed():
@@ -207,6 +221,7 @@ class MobileNode:
             self.machine.neighbors.announce_at,
             self.machine.prefixes.next_at,
             self.machine.repair.at,
+            self.machine.watch.deadline(),
         ):
             if time is not None:
                 times.append(time)
@@ -226,6 +241,7 @@ class MobileNode:
                 break  # the timers may be others now; deadline() asks for the rest at once
         if self.machine.prefixes.next_at is not None and self.machine.prefixes.next_at <= now.monotonic:
             self.machine.solicit_prefixes(again=True)
+        self._look_after_tunnel()
         if self.machine.repair.is_due(now.monotonic):
             self.machine.say_again()
         self._settle()
@@ -332,6 +348,37 @@ class MobileNode:
         if not passing:
             self.machine.repair.failed(self.machine.now.monotonic)
 
+    def _look_after_tunnel(self) -> None:
+        found = self.machine.watch.wake(self.machine.now.monotonic)
+        if found is Finding.ASK:
+            self.machine.input(Input.REFRESH)
+        elif found is not None:
+            self._tunnel_is_silent(found)
+
+    def _tunnel_is_silent(self, found: Finding) -> None:
+        """Nothing passes while the link is up. Where what is not in UDP may be kept out, UDP is tried (RFC 5555 section
+        4.4.1); else another place, if there is one; else all that is left is to ask the home agent."""
+        machine, now = self.machine, self.machine.now.monotonic
+        place, tunnel = machine.entry.place, machine.rows.tunnel
+        if machine.state not in (State.REGISTERED, State.REFRESHING) or place is None or tunnel is None:
+            return
+        self._notify(
+            "tunnel_silent",
+            Level.WARNING,
+            care_of_address=format_address(place.care_of_address),
+            interface=self.movement.name(place.interface),
+            encapsulation=tunnel.encapsulation.name.lower(),
+        )
+        if tunnel.encapsulation is Encapsulation.IPV4 and not machine.registration.udp_refused:
+            self.movement.networks.of(place).udp_only = True
+            machine.point_at(place)
+        elif found is Finding.BLOCKED:
+            return  # the home agent does not want UDP, and may only not answer echo requests
+        elif self.movement.has_other(place, now):
+            self.movement.networks.silent(place, now)
+            return  # the other one is found by who looks where we are
+        machine.input(Input.REFRESH)
+
     def _acknowledged(self, packet: Packet, message: BindingAcknowledgement) -> None:
         machine = self.machine
         entry = machine.entry_of(packet.source)
@@ -433,7 +480,7 @@ class MobileNode:
 
     def _too_big(self, path_mtu: int) -> None:
         self.counters["tunnel_packets_too_big"] += 1
-        self.machine.path_too_big(path_mtu)
+        self.machine.watch.too_big(path_mtu, self.machine.now.monotonic)
 
     def _agents_discovered(self, reply: HomeAgentAddressDiscoveryReply) -> None:
         search = self.machine.search

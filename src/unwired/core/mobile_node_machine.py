@@ -21,13 +21,14 @@ from unwired.core.binding_update_list import (
     SavedEntry,
     SequenceNumbers,
 )
-from unwired.core.door import Action, DropHomeAddress, HoldHomeAddress, Now, Persist
+from unwired.core.door import Action, DropHomeAddress, HoldHomeAddress, Now
 from unwired.core.forwarding import Encapsulation
 from unwired.core.home_agent_search import HomeAgentSearch
 from unwired.core.home_neighbors import HomeNeighbors
 from unwired.core.home_placement import HomePlacement
 from unwired.core.host_repair import HostRepair
 from unwired.core.ipv4_home_address import Ipv4HomeAddresses
+from unwired.core.mobile_node_journal import MobileNodeJournal
 from unwired.core.mobile_node_registration import Answer, HomeRegistration, Verdict
 from unwired.core.mobile_node_states import Do, Input, State, transition
 from unwired.core.mobile_node_switch import HomeAgentSwitches
@@ -36,11 +37,11 @@ from unwired.core.mobile_prefix_discovery import MobilePrefixDiscovery
 from unwired.core.movement import Movement
 from unwired.core.notices import Level
 from unwired.core.outbox import Outbox
-from unwired.core.path_mtu import inner_mtu
 from unwired.core.places import AtHome, Attachment, Away
 from unwired.core.refusals import Refusals
 from unwired.core.settings import Family, MobileNodeSettings
 from unwired.core.tunnel_rows import TunnelRows
+from unwired.core.tunnel_watch import TunnelWatch
 from unwired.wire.address import Address, format_address, is_ipv4
 from unwired.wire.rfc6275 import BindingStatus
 
@@ -51,8 +52,6 @@ SILENT_BESIDE_ANSWERS_AFTER = 2
 """The same where the home agent answers what we send from another place."""
 ASK_AGAIN_S = 1.0
 """When to ask for another IPv4 home address after the one we named was refused."""
-RECORD_KEY = b"mobile-node/"
-"""The journal's key is this and the home address."""
 Fields = dict[str, str | int | float | bool | None]
 
 
@@ -93,11 +92,11 @@ class MobileNodeMachine:
         self.updates = BindingUpdates(
             settings, movement, self.registration, self.rows, self.ipv4, self.prefixes, outbox, self._persist
         )
-        self._token = 0
-        self._saved: SavedEntry | None = None
+        self.journal = MobileNodeJournal(settings, movement, self.rows, self.placement, self.ipv4, outbox)
         self._answer: Answer | None = None
         self._wait_s = 0.0
         self.refusals = Refusals(settings.home_address, outbox)
+        self.watch = TunnelWatch(settings.home_address, self.rows, movement.networks, outbox, entropy)
         self._runner_up = False
         """In this attempt another place than the one that is wanted was acknowledged."""
 
@@ -105,21 +104,18 @@ class MobileNodeMachine:
 
     def take_up(self, saved: SavedEntry) -> None:
         """What an earlier run left in the journal; before the first input."""
-        self._saved = saved
+        self.journal.saved = saved
         self.entry.sequence = saved.sequence
         self.switches.last = saved.switch_timestamp
         configured = self.settings.home_agent
-        if saved.configured_home_agent == configured and (configured is None or self._is_bound(saved)):
+        if saved.configured_home_agent == configured and (configured is None or self.journal.has_binding(self.now)):
             # Whom we were sent to or have found; another home agent in the configuration wins.
             self.entry.home_agent = saved.home_agent
 
     def start(self) -> None:
-        saved = self._saved
-        bound = saved is not None and self._is_bound(saved) and saved.home_agent == self.entry.home_agent
+        saved = self.journal.saved
+        bound = saved is not None and self.journal.has_binding(self.now) and saved.home_agent == self.entry.home_agent
         self.input(Input.RESTORED if bound else Input.START)
-
-    def _is_bound(self, saved: SavedEntry) -> bool:
-        return saved.expires_wall is not None and saved.expires_wall > self.now.wall
 
     def input(self, given: Input) -> None:
         """One step of the state machine."""
@@ -233,11 +229,6 @@ class MobileNodeMachine:
             link = self._movement.links.get(self.placement.interface)
             self.placement.place_ipv4(self.ipv4.address, link)
 
-    def path_too_big(self, path_mtu: int) -> None:
-        tunnel = self.rows.tunnel
-        if tunnel is not None:
-            self.rows.limit(inner_mtu(path_mtu, tunnel.encapsulation))
-
     def say_again(self) -> None:
         """Ask the host again for everything that should be; all of it is idempotent."""
         self._emit(HoldHomeAddress(self.settings.home_address))
@@ -258,11 +249,11 @@ class MobileNodeMachine:
     def _do_hold(self) -> None:
         self._emit(HoldHomeAddress(self.settings.home_address))
         self.rows.open()
-        self.ipv4.start(self._saved, bound=False)
+        self.ipv4.start(self.journal.saved, bound=False)
         self._started()
 
     def _do_adopt(self) -> None:
-        saved, entry = self._saved, self.entry
+        saved, entry = self.journal.saved, self.entry
         self._emit(HoldHomeAddress(self.settings.home_address))
         self.rows.open()
         if saved is not None and saved.expires_wall is not None and saved.care_of_address is not None:
@@ -280,7 +271,7 @@ class MobileNodeMachine:
 
     def link_came_up(self, interface: int, name: str) -> None:
         """An earlier run left the home address on this link: keep it there until a router advertisement says better."""
-        saved = self._saved
+        saved = self.journal.saved
         if saved is None or self.placement.interface is not None or self.state is not State.DETACHED:
             return
         if (interface, name) == (saved.home_interface, saved.home_interface_name):
@@ -296,6 +287,7 @@ class MobileNodeMachine:
         self._emit_all(self.neighbors.leave())
         self.prefixes.stop()
         self._end_candidate()
+        self.watch.stop()
         entry.tries = 0
         usable = {other.care_of_address for other in self._movement.places(place, now)}
         entry.settle(keep=usable - {place.care_of_address})
@@ -420,6 +412,9 @@ class MobileNodeMachine:
         )
         self._movement.networks.answered(place)
         self._point(place, answer.encapsulation)
+        if entry.home_agent is not None:
+            link_mtu = self._movement.mtu(place.interface)
+            self.watch.registered(place, entry.home_agent, entry.bound, link_mtu, now - sent, now)
         self._notify(
             "registered",
             home_agent=_text(entry.home_agent),
@@ -441,6 +436,9 @@ class MobileNodeMachine:
             self.entry.interface, self.entry.router = place.interface, place.router
             # Said again even when it is the same: a host forgets the routes of a link that went down.
             self.rows.use(place.care_of_address, place.interface, place.router, again=True)
+            if self.entry.home_agent is not None and self.entry.bound is not None:
+                link_mtu, now = self._movement.mtu(place.interface), self.now.monotonic
+                self.watch.registered(place, self.entry.home_agent, self.entry.bound, link_mtu, 1.0, now)
 
     def _do_wait(self) -> None:
         self.entry.settle()
@@ -449,6 +447,7 @@ class MobileNodeMachine:
 
     def _do_pause(self) -> None:
         self._end_candidate()
+        self.watch.stop()
         self.entry.retransmit_at = None
         self.prefixes.stop()
         if self.search is not None:
@@ -493,6 +492,7 @@ class MobileNodeMachine:
             # It may have our binding by now; the one that had it for sure is the one to wait for.
             self.updates.send_one(self.candidate, None, 0, self.now, place.interface)
             self._end_candidate()
+        self.watch.stop()
         entry.settle()
         self.prefixes.stop()
         if self.search is not None:
@@ -542,6 +542,7 @@ class MobileNodeMachine:
         self._end_candidate()
         self._persist()
         self._emit_all(self.neighbors.leave())
+        self.watch.stop()
         self.ipv4.close()
         self.rows.close()
         self._emit(DropHomeAddress(self.settings.home_address))
@@ -660,22 +661,7 @@ class MobileNodeMachine:
         self.updates.send(solicit(entry.care_of_address, entry.home_agent, self.now.monotonic))
 
     def _persist(self) -> None:
-        self._token += 1
-        interface = self.placement.interface or 0
-        tunnel = self.rows.tunnel
-        record = SavedEntry.of(
-            self.entry,
-            self.settings.home_agent,
-            self.switches.last,
-            interface,
-            self._movement.name(interface),
-            self.placement.router,
-            Encapsulation.IPV6 if tunnel is None else tunnel.encapsulation,
-            self.ipv4.address if self.ipv4.dynamic else None,
-            self.ipv4.prefix,
-            self.now,
-        )
-        self._emit(Persist(self._token, RECORD_KEY + self.settings.home_address, record.encode()))
+        self.journal.write(self.entry, self.switches.last, self.now)
 
     def _link_layer_address(self, interface: int) -> bytes:
         link = self._movement.links.get(interface)

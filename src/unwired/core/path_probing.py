@@ -21,8 +21,8 @@ TRIES = 3
 """MAX_PROBES (section 5.1.2): so often a size goes unanswered before it is too large."""
 DEAD_RETRY_S = 15.0
 """When to begin again after not even the base was answered."""
-BELIEVE_S = 5.0
-"""From one error that is believed to the next one: each costs a search, and anybody can send them."""
+SEARCH_INTERVAL_S = 5.0
+"""From one search because of an error to the next one: anybody can send errors."""
 PRECISION = 8
 """Bytes; the search ends when it knows the size to this."""
 
@@ -47,13 +47,13 @@ class PathProber:
 
     __slots__ = (
         "_base",
-        "_deaf_until",
         "_fails",
         "_largest",
         "_passes",
         "_phase",
         "_queue",
         "_retry_s",
+        "_searches_from",
         "_tries",
         "_until",
         "_waiting",
@@ -75,7 +75,7 @@ class PathProber:
         """The size whose answer decides."""
         self._tries = 0
         self._retry_s = DEAD_RETRY_S
-        self._deaf_until = 0.0
+        self._searches_from = 0.0
         self._until: float | None = None
         self._queue: list[int] = []
 
@@ -84,7 +84,7 @@ class PathProber:
         self._largest, self._base = largest, min(base, largest)
         self.mtu = self.confirmed = 0
         self._retry_s = DEAD_RETRY_S
-        self._deaf_until = now
+        self._searches_from = now
         self._search(now)
 
     def doubt(self, now: float) -> None:
@@ -102,10 +102,14 @@ class PathProber:
         """An error said that the path carries inner packets of ``size`` only. That may be forged: it is believed down
         to the base, and the search finds out what is true (section 4.6.2)."""
         size = max(size, self._base)
-        if self._phase is not _Phase.IDLE and size < (self.mtu or self._largest) and now >= self._deaf_until:
-            self._deaf_until = now + BELIEVE_S
-            self.mtu = size
+        if self._phase is _Phase.IDLE or size >= (self.mtu or self._largest):
+            return
+        self.mtu = size
+        if now >= self._searches_from:
+            self._searches_from = now + SEARCH_INTERVAL_S
             self._search(now)
+        elif self._phase is not _Phase.SEARCH:
+            self._phase, self._until = _Phase.SETTLED, self._searches_from
 
     def answered(self, size: int, now: float) -> None:
         """A probe of this size came through."""
@@ -121,6 +125,13 @@ class PathProber:
             self.mtu = self._limit(size)
         if self._phase is _Phase.SEARCH and size >= self._waiting:
             self._next(now)
+
+    @property
+    def silent_tries(self) -> int:
+        """How often in this search nothing at all was answered in time; ``TRIES`` at most."""
+        if self._phase is _Phase.DEAD:
+            return TRIES
+        return self._tries - 1 if self._phase is _Phase.SEARCH and not self._passes else 0
 
     def probes(self) -> list[int]:
         """The sizes to send now, each given once."""

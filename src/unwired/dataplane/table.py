@@ -1,7 +1,7 @@
 """The forwarding table as engines' rows see it, and its implementation in memory for the simulator and for tests."""
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 from unwired.core.forwarding import (
@@ -184,10 +184,9 @@ class MemoryTable:
         unknown = "member_no_forward" if from_member else "no_forward"
         self._count("encapsulated" if tunnel else "no_tunnel" if number else unknown)
         if tunnel:
-            carried = self._carried.get(tunnel.number, TunnelCounters())
-            self._carried[tunnel.number] = TunnelCounters(
-                carried.packets_sent + 1, carried.bytes_sent + length, carried.packets_received, carried.bytes_received
-            )
+            carried = self.tunnel_counters(tunnel.number)
+            packets, size = carried.packets_sent + 1, carried.bytes_sent + length
+            self._carried[tunnel.number] = replace(carried, packets_sent=packets, bytes_sent=size)
         return tunnel
 
     def accepts(
@@ -196,12 +195,14 @@ class MemoryTable:
         """Whether a packet from ``source`` to ``destination`` may leave a tunnel that comes from ``outer_source``, and
         from this UDP port where it is not 0."""
         ends = (outer_source, outer_port)
-        accepted = (
-            self._row(self._accepts, plane, Direction.FROM_HOME_ADDRESS, source, *ends) is not None
-            or self._row(self._accepts, plane, Direction.TO_HOME_ADDRESS, destination, *ends) is not None
+        row = self._row(self._accepts, plane, Direction.FROM_HOME_ADDRESS, source, *ends) or self._row(
+            self._accepts, plane, Direction.TO_HOME_ADDRESS, destination, *ends
         )
-        self._count("decapsulated" if accepted else "reverse_check")
-        return accepted
+        self._count("decapsulated" if row else "reverse_check")
+        if row:
+            carried = self.tunnel_counters(row.tunnel)
+            self._carried[row.tunnel] = replace(carried, packets_received=carried.packets_received + 1)
+        return row is not None
 
     def accepts_from_member(self, plane: int, outer_source: Address) -> bool:
         """Whether a tunnel from ``outer_source`` to a locator that members are listened to at is opened: it is a

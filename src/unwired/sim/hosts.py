@@ -2,10 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from unwired.core.door import (
     Action,
     AddressAdded,
+    AddressRemoved,
     Announce,
     BindingsKept,
     CountTunnel,
@@ -24,18 +26,23 @@ from unwired.core.door import (
     LeaveSet,
     LinkDown,
     LinkUp,
+    NatProbed,
     Notify,
     Persist,
     Persisted,
     ProbeNat,
     Publish,
     ReleaseAddress,
+    RouterAdded,
+    RouterRemoved,
     Send,
     SendHello,
     ShareKey,
+    TunnelCounted,
     UseCareOfAddress,
     Withdraw,
 )
+from unwired.core.forwarding import Direction, Tunnel
 from unwired.core.home_agent import HomeAgent
 from unwired.core.mobile_node import MobileNode
 from unwired.core.notices import Notice
@@ -43,18 +50,25 @@ from unwired.core.settings import HomeAgentSettings, MobileNodeSettings, Subscri
 from unwired.core.subscribers import Subscribers
 from unwired.dataplane.table import MemoryTable
 from unwired.sim.network import Datagram, Link, Network
-from unwired.wire.address import Address, is_multicast
-from unwired.wire.icmpv6 import NeighborSolicitation, RouterAdvertisement
-from unwired.wire.ipv6 import Packet
+from unwired.wire.address import IPV4_BITS, Address, is_ipv4, is_multicast
+from unwired.wire.datagram import PORT, decode_datagram, route_of
+from unwired.wire.icmpv6 import EchoReply, EchoRequest, NeighborSolicitation, RouterAdvertisement
+from unwired.wire.ipv4 import UdpDatagram
+from unwired.wire.ipv6 import IPV6_IN_IPV6, NO_NEXT_HEADER, Outer, Packet, UnknownPayload
+from unwired.wire.mobility import MobilityMessage
+from unwired.wire.nat_probe import NatProbe, decode_nat_probe
 from unwired.wire.nd_options import PrefixInformation
 
 JOURNAL_DELAY_S = 0.001
 ADDRESS_DELAY_S = 0.001
 """From a router advertisement to an optimistic address."""
+LEASE_DELAY_S = 0.02
+"""From carrier to what DHCP brings."""
 DETECTION_S = 1.0
 """Duplicate address detection: until an optimistic address is an ordinary one."""
 SWEEP_AFTER_S = 10.0
 """How long after its start a daemon removes rows that only the one before it wanted."""
+PROBE_PORT = 50_000
 WAKES_MAX = 100
 """An engine that wants to be woken more often at one instant is stuck."""
 PLANE = 0
@@ -117,7 +131,30 @@ class Host(ABC):
 
     @abstractmethod
     def send(self, packet: Packet, interface: int) -> None:
-        """Put a packet of the engine's on its way."""
+        """Put a packet of the engine's, or of the host's own, on its way."""
+
+    def opens(self, packet: Packet) -> Packet | None:
+        """What the data plane does with a packet that came in a tunnel: the inner one, if it is the host's; None when
+        it is not accepted. What is no tunnel stays as it is. (Data travels as datagrams, and is no packet here.)"""
+        inner = _out_of_tunnel(packet)
+        outer = inner.outer
+        if outer is None or isinstance(inner.payload, MobilityMessage):
+            return inner
+        if not self.table.listens(PLANE, outer.destination):
+            return None
+        ends = (outer.source, outer.source_port)
+        return inner if self.table.accepts(PLANE, inner.source, inner.destination, *ends) else None
+
+    def answers_echo(self, packet: Packet) -> bool:
+        """The kernel's answer to an echo request that came in a tunnel, which goes back into the one for its source."""
+        request = packet.payload
+        if not isinstance(request, EchoRequest):
+            return False
+        reply = EchoReply(request.identifier, request.sequence, request.echoed)
+        tunnel = self.table.forward_for(PLANE, packet.destination, packet.source)
+        if tunnel is not None:
+            self.send(Packet(packet.destination, packet.source, reply, outer=_outer(tunnel)), tunnel.interface)
+        return True
 
     @abstractmethod
     def perform(self, action: Action) -> None:
@@ -224,7 +261,18 @@ class HomeAgentHost(Host):
     def hears(self, packet: Packet) -> None:
         if packet.destination in self._defended and not isinstance(packet.payload, NeighborSolicitation):
             return  # for a mobile node that is away: data, which travels as datagrams here
-        self.receives(packet, self.INTERFACE)
+        inner = self.opens(packet)
+        if inner is None:
+            self._refused(_out_of_tunnel(packet))
+        elif inner.outer is None or not self.answers_echo(inner):
+            self.receives(inner, self.INTERFACE)
+
+    def _refused(self, packet: Packet) -> None:
+        """A packet in a tunnel that is not accepted: by UDP from somebody whom we serve it may be by another mapping of
+        a NAT, so the daemon is told."""
+        known = self.table.tunnel_of(PLANE, Direction.TO_HOME_ADDRESS, packet.source) is not None
+        if known and packet.outer is not None and packet.outer.source_port:
+            self.receives(packet, self.INTERFACE)
 
     def owns(self, address: Address) -> bool:
         return (
@@ -244,10 +292,14 @@ class HomeAgentHost(Host):
         if datagram.outer is None:
             tunnel = self.table.forward_for(PLANE, datagram.source, datagram.destination)
             if tunnel is not None:
-                outer = (tunnel.local, tunnel.peer)
-                self.network.carry_datagram(_with(datagram, outer), self.link)
-        elif self.table.accepts(PLANE, datagram.source, datagram.destination, datagram.outer[0]):
-            self.network.carry_datagram(_with(datagram, None), self.link)
+                self.network.carry_datagram(replace(datagram, outer=_outer(tunnel)), self.link)
+            return
+        outer = datagram.outer
+        if self.table.accepts(PLANE, datagram.source, datagram.destination, outer.source, outer.source_port):
+            self.network.carry_datagram(replace(datagram, outer=None), self.link)
+        else:
+            data = UnknownPayload(NO_NEXT_HEADER, b"")
+            self._refused(Packet(datagram.source, datagram.destination, data, outer=outer))
 
     def send(self, packet: Packet, interface: int) -> None:
         self.link.send(packet, self)
@@ -273,14 +325,37 @@ class Interface:
         self.identifier = bytes.fromhex("0000 00ff fe00 02") + bytes((index,))
         self.link_local = bytes.fromhex("fe80") + bytes(6) + self.identifier
         self.addresses: set[Address] = set()
+        self.lease: tuple[Address, Address] | None = None
+        """The IPv4 address and the router that DHCP brought."""
         self.link: Link | None = None
+        self._attachments = 0
 
     def attach(self, link: Link) -> None:
         """Plug into a link, out of the one before. Addresses stay: their lifetimes are not over."""
         self.detach()
         self.link = link
         link.stations.append(self)
+        self._attachments += 1
+        attached = self._attachments
         self.host.happens(LinkUp(self.index, self.name, self.link_layer_address))
+        self.host.network.timeline.after(LEASE_DELAY_S, lambda: self._ask_for_lease(attached))
+
+    def _ask_for_lease(self, attached: int) -> None:
+        """The DHCP client has its answer: what it had is confirmed, or gives way to another, or to nothing."""
+        link, before = self.link, self.lease
+        if link is None or attached != self._attachments:
+            return
+        address = link.ipv4[0][0][:-1] + bytes((5 + self.index,)) if link.ipv4 else None
+        self.lease = None if address is None else (address, link.router_ipv4)
+        if before is not None and before != self.lease:
+            self.host.happens(RouterRemoved(self.index, before[1]))
+            self.host.happens(AddressRemoved(self.index, before[0]))
+        self._tell_lease()
+
+    def _tell_lease(self) -> None:
+        if self.lease is not None:
+            self.host.happens(AddressAdded(self.index, self.lease[0], IPV4_BITS + 24))
+            self.host.happens(RouterAdded(self.index, self.lease[1]))
 
     def detach(self) -> None:
         if self.link is not None:
@@ -301,16 +376,18 @@ class Interface:
             self.host.happens(LinkUp(self.index, self.name, self.link_layer_address))
         for address in (self.link_local, *sorted(self.addresses)):
             self.host.happens(AddressAdded(self.index, address, 64))
+        self._tell_lease()
 
     def hears(self, packet: Packet) -> None:
-        self.host.receives(packet, self.index)
+        self.host.hears(packet, self.index)
         if isinstance(packet.payload, RouterAdvertisement):
             for option in packet.payload.options:
                 if isinstance(option, PrefixInformation) and option.autonomous and option.valid_lifetime_s:
                     self._configure(option.prefix[:8] + self.identifier)
 
     def owns(self, address: Address) -> bool:
-        return address in self.addresses or address == self.link_local or self.host.is_home_on(self, address)
+        own = address in self.addresses or address == self.link_local
+        return own or (self.lease is not None and address == self.lease[0]) or self.host.is_home_on(self, address)
 
     def takes(self, datagram: Datagram) -> None:
         self.host.takes(datagram)
@@ -337,10 +414,13 @@ class MobileHost(Host):
         super().__init__(network, "mobile node", clock_error_s)
         self.settings = settings
         self.interfaces = {name: Interface(self, 2 + at, name) for at, name in enumerate(interfaces)}
-        self.holds_home_address = False
+        self.held: set[Address] = set()
+        """The home addresses and prefixes that the daemon has put on the host."""
         self.home_interface: int | None = None
         self.routes: dict[Address, int] = {}
         self.arrived: list[Datagram] = []
+        self._probe = (PROBE_PORT, 0)
+        """The port that the last NAT probe was sent from, and its token."""
         self.restart()
 
     def restart(self) -> None:
@@ -358,11 +438,30 @@ class MobileHost(Host):
         if datagram.outer is None:
             self.arrived.append(datagram)
             return
-        source, local = datagram.outer
-        if self.table.listens(PLANE, local) and self.table.accepts(
-            PLANE, datagram.source, datagram.destination, source
+        outer = datagram.outer
+        if self.table.listens(PLANE, outer.destination) and self.table.accepts(
+            PLANE, datagram.source, datagram.destination, outer.source, outer.source_port
         ):
             self.arrived.append(datagram)
+
+    def hears(self, packet: Packet, interface: int) -> None:
+        if isinstance(packet.payload, UdpDatagram) and packet.outer is None:
+            self._nat_probed(packet.payload)
+            return
+        inner = self.opens(packet)
+        if inner is not None and (inner.outer is None or not self.answers_echo(inner)):
+            self.receives(inner, interface)
+
+    def _probe_nat(self, question: ProbeNat) -> None:
+        self._probe = (self._probe[0] + 1, question.token)
+        data = NatProbe(question.token, question.delay_s).encode()
+        datagram = UdpDatagram(self._probe[0], PORT, data)
+        self.send(Packet(question.care_of_address, question.peer, datagram), 0)
+
+    def _nat_probed(self, datagram: UdpDatagram) -> None:
+        answer = decode_nat_probe(datagram.data)
+        if (datagram.destination_port, answer.token) == self._probe and answer.is_answer:
+            self.happens(NatProbed(answer.token))
 
     def application_sends(self, datagram: Datagram) -> None:
         """Data from the home address: on the home link, or into the tunnel."""
@@ -376,27 +475,40 @@ class MobileHost(Host):
             return
         origin = self._link(self.routes.get(tunnel.local, 0))
         if origin is not None:
-            self.network.carry_datagram(_with(datagram, (tunnel.local, tunnel.peer)), origin)
+            self.network.carry_datagram(replace(datagram, outer=_outer(tunnel)), origin)
 
     def send(self, packet: Packet, interface: int) -> None:
-        index = interface or self.routes.get(packet.source, 0)
+        source, destination = route_of(packet)
+        index = interface or self.routes.get(source, 0)
         for station in self.interfaces.values():
             if station.index == index and station.link is not None:
-                if not is_multicast(packet.destination) and not self._may_send(packet, station):
+                if not is_multicast(destination) and not self._may_send(source, station):
                     raise ValueError(f"{self.name} has no such source address: {packet}")
                 station.link.send(packet, station)
 
     def perform(self, action: Action) -> None:
         match action:
             case HoldHomeAddress():
-                self.holds_home_address = True
-            case DropHomeAddress():
-                self.holds_home_address = False
-                self.home_interface = None
+                self.held.add(action.address)
+            case DropHomeAddress(address):
+                self.held.discard(address)
+                if address == self.settings.home_address:
+                    self.home_interface = None
+            case HoldMobilePrefix(prefix, _):
+                self.held.add(prefix)
+            case DropMobilePrefix(prefix, _):
+                self.held.discard(prefix)
+            case GoAway(address) | GoHome(address) if is_ipv4(address):
+                pass  # the home link of the simulator is IPv6's
             case GoAway():
                 self.home_interface = None
             case GoHome(_, _, interface, _):
                 self.home_interface = interface
+            case CountTunnel(number):
+                carried = self.table.tunnel_counters(number)
+                self.happens(TunnelCounted(number, carried.packets_sent, carried.packets_received))
+            case ProbeNat():
+                self._probe_nat(action)
             case UseCareOfAddress(address, interface, _):
                 self.routes[address] = interface
             case ForgetCareOfAddress(address):
@@ -404,8 +516,9 @@ class MobileHost(Host):
             case _:
                 raise TypeError(f"not a mobile node's action: {action}")
 
-    def _may_send(self, packet: Packet, station: Interface) -> bool:
-        return packet.source in (*station.addresses, station.link_local, self.settings.home_address)
+    def _may_send(self, source: Address, station: Interface) -> bool:
+        lease = () if station.lease is None else station.lease[:1]
+        return source in (*station.addresses, *lease, station.link_local, self.settings.home_address)
 
     def _link(self, index: int) -> Link | None:
         for station in self.interfaces.values():
@@ -435,5 +548,13 @@ def every(network: Network, interval_s: float, until: float, callback: Callable[
         count += 1
 
 
-def _with(datagram: Datagram, outer: tuple[Address, Address] | None) -> Datagram:
-    return Datagram(datagram.number, datagram.source, datagram.destination, datagram.sent_at, outer)
+def _outer(tunnel: Tunnel) -> Outer:
+    return Outer(tunnel.local, tunnel.peer, tunnel.local_port, tunnel.peer_port)
+
+
+def _out_of_tunnel(packet: Packet) -> Packet:
+    """The codec leaves tunnels in IPv6 to the data plane."""
+    payload = packet.payload
+    if packet.outer is None and isinstance(payload, UnknownPayload) and payload.protocol == IPV6_IN_IPV6:
+        return replace(decode_datagram(payload.data), outer=Outer(packet.source, packet.destination))
+    return packet

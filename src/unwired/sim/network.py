@@ -1,18 +1,23 @@
 """The network between the nodes: links with routers, joined by a backbone, that delay, lose, repeat and reorder.
 
 Packets travel as bytes, so that what one engine sends is what another one decodes. Routers filter by source as
-providers do (BCP 38): what does not come from the link's own prefix goes no further.
+providers do (BCP 38): what does not come from the link's own prefix goes no further. IPv4 passes the NATs of its link,
+if it has some (``nat.py``).
 """
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from unwired.core.settings import Family, Prefix
+from unwired.sim.nat import Nat
 from unwired.sim.timeline import Timeline
-from unwired.wire.address import Address, format_address, in_prefix, is_link_local, is_multicast
+from unwired.wire.address import Address, format_address, in_prefix, is_ipv4, is_link_local, is_multicast
+from unwired.wire.datagram import decode_datagram, encode_datagram, route_of
 from unwired.wire.icmpv6 import NeighborAdvertisement, NeighborSolicitation, RouterAdvertisement, RouterSolicitation
-from unwired.wire.ipv6 import Packet, decode_packet, encode_packet
+from unwired.wire.ipv4 import UdpDatagram
+from unwired.wire.ipv6 import Outer, Packet
 from unwired.wire.nd_options import (
     AdvertisementInterval,
     NdOption,
@@ -56,13 +61,13 @@ class Impairment:
 
 @dataclass(frozen=True, slots=True)
 class Datagram:
-    """A packet of an application, or such a packet in a tunnel: ``outer`` is the tunnel's (source, destination)."""
+    """A packet of an application, of either family, or such a packet in a tunnel: ``outer``."""
 
     number: int
     source: Address
     destination: Address
     sent_at: float
-    outer: tuple[Address, Address] | None = None
+    outer: Outer | None = None
 
 
 class Station(Protocol):
@@ -79,7 +84,11 @@ class Station(Protocol):
 
 
 class Link:
-    """A link with at most one router. ``advertises`` False: the router is a node (a home agent) and speaks itself."""
+    """A link with at most one router. ``advertises`` False: the router is a node (a home agent) and speaks itself.
+
+    ``ipv4`` are the IPv4 prefixes there; the first is what hosts are configured from, with its first address as router.
+    ``nats``, from the inside out, are between it and the backbone.
+    """
 
     def __init__(
         self,
@@ -91,8 +100,18 @@ class Link:
         advertises: bool = True,
         interval_s: float = 3.0,
         tell_interval: bool = True,
+        ipv4: tuple[Prefix, ...] = (),
+        nats: tuple[Nat, ...] = (),
     ) -> None:
         self.network = network
+        self.ipv4 = ipv4
+        self.nats = nats
+        self.dead: set[Family] = set()
+        """Families that do not get beyond the router, which goes on as if nothing was."""
+        self.only_udp = False
+        """Of IPv4 only UDP passes, as some firewalls have it."""
+        self.carries = 0
+        """Bytes of the largest packet that is not lost beyond the router, without a word; 0: any."""
         self.name = name
         self.prefix = prefix
         self.path = path
@@ -109,12 +128,19 @@ class Link:
             network.timeline.after(network.chance.random() * interval_s, self._advertise_periodically)
 
     def covers(self, address: Address) -> bool:
-        return in_prefix(address, self.prefix, 64)
+        if is_ipv4(address):
+            return any(in_prefix(address, *prefix) for prefix in self.ipv4)
+        return bool(any(self.prefix)) and in_prefix(address, self.prefix, 64)
+
+    @property
+    def router_ipv4(self) -> Address:
+        """Hosts' default router, where there is IPv4."""
+        return self.ipv4[0][0][:-1] + b"\x01"
 
     def send(self, packet: Packet, sender: Station) -> None:
         """A packet onto this link, from one of its stations."""
-        data = encode_packet(packet)
-        destination = packet.destination
+        data = encode_datagram(packet)
+        source, destination = route_of(packet)
         if destination == _ASKER and isinstance(packet.payload, NeighborAdvertisement):
             for waiting in self._waiting.pop(packet.payload.target, []):
                 self._hand(waiting, sender)
@@ -128,10 +154,13 @@ class Link:
             self._ask_router(packet, sender)
         elif is_link_local(destination) or self.covers(destination):
             self._deliver(data, destination, sender)
-        elif not self.covers(packet.source):
+        elif not self.covers(source):
             self.network.count("filtered")
+        elif self.carries and len(data) > self.carries:
+            self.network.count("too_big")
         elif not self.silent:
-            self.network.carry(packet, self)
+            # As it is on the wire: a tunnel's outer header is what routers see.
+            self.network.carry(decode_datagram(data), self)
 
     def arrive(self, data: bytes, destination: Address) -> None:
         """A packet from the backbone for a station here."""
@@ -154,7 +183,9 @@ class Link:
 
         self._waiting.setdefault(destination, []).append(data)
         self._after(RESOLUTION_S, lambda: self._give_up(destination))
-        question = encode_packet(Packet(_ASKER, destination, NeighborSolicitation(destination), hop_limit=255))
+        if is_ipv4(destination):
+            return  # ARP: nobody answers
+        question = encode_datagram(Packet(_ASKER, destination, NeighborSolicitation(destination), hop_limit=255))
         for station in self.stations:
             if station is not sender:
                 self._hand(question, station)
@@ -166,21 +197,21 @@ class Link:
     def _hand(self, data: bytes, station: Station) -> None:
         def hear() -> None:
             if station in self.stations:
-                station.hears(decode_packet(data))
+                station.hears(decode_datagram(data))
 
         self._after(ON_LINK_DELAY_S, hear)
 
     def _ask_router(self, packet: Packet, sender: Station) -> None:
         if isinstance(packet.payload, NeighborSolicitation) and not self.silent:
             answer = NeighborAdvertisement(self.router, router=True, solicited=True, override=True)
-            self._hand(encode_packet(Packet(self.router, packet.source, answer, hop_limit=255)), sender)
+            self._hand(encode_datagram(Packet(self.router, packet.source, answer, hop_limit=255)), sender)
 
     def _advertise_periodically(self) -> None:
         self._advertise()
         self._after(self._interval_s * (0.75 + 0.25 * self.network.chance.random()), self._advertise_periodically)
 
     def _advertise(self) -> None:
-        if self.silent:
+        if self.silent or not any(self.prefix):
             return
         options: tuple[NdOption, ...] = (
             SourceLinkLayerAddress(self.router_link_layer_address),
@@ -190,7 +221,7 @@ class Link:
             options += (AdvertisementInterval(round(self._interval_s * 1000)),)
         advertisement = RouterAdvertisement(router_lifetime_s=1800, options=options)
         destination = bytes.fromhex("ff02") + bytes(13) + b"\x01"
-        data = encode_packet(Packet(self.router, destination, advertisement, hop_limit=255))
+        data = encode_datagram(Packet(self.router, destination, advertisement, hop_limit=255))
         for station in list(self.stations):
             self._hand(data, station)
 
@@ -219,40 +250,102 @@ class Network:
         path: Impairment | None = None,
         advertises: bool = True,
         interval_s: float = 3.0,
+        ipv4: tuple[Prefix, ...] = (),
+        nats: tuple[Nat, ...] = (),
     ) -> Link:
-        """A new link; ``path`` is what lies between it and the backbone, each way."""
-        link = Link(self, name, prefix, path or Impairment(), len(self.links), advertises, interval_s)
+        """A new link; ``path`` is what lies between it and the backbone, each way. ``prefix`` all zero: no IPv6."""
+        number = len(self.links)
+        link = Link(self, name, prefix, path or Impairment(), number, advertises, interval_s, True, ipv4, nats)
         self.links.append(link)
         return link
 
     def carry(self, packet: Packet, origin: Link) -> None:
         """A packet from a link over the backbone to wherever its destination is."""
         self.trace.append((self.timeline.time, origin.name, packet))
-        data = encode_packet(packet)
-        for link in self.links:
-            if link.covers(packet.destination):
-                self._cross(origin, link, lambda link=link: link.arrive(data, packet.destination))  # type: ignore[misc]
-                return
-        self.count("no_route")
+        ends = self._leaving(origin, _ends(packet))
+        if ends is None:
+            return
+        target = self._target(ends.destination)
+        if target is None:
+            self.count("no_route")
+            return
+        packet = _with_ends(packet, ends)
+
+        def arrive() -> None:
+            inside = self._entering(target, _ends(packet))
+            if inside is not None:
+                data = encode_datagram(_with_ends(packet, inside))
+                if target.carries and len(data) > target.carries:
+                    self.count("too_big")
+                else:
+                    target.arrive(data, inside.destination)
+
+        self._cross(origin, target, arrive)
 
     def carry_datagram(self, datagram: Datagram, origin: Link | None) -> None:
         """An application's packet, in a tunnel or not; ``origin`` None: from a correspondent."""
-        source, destination = datagram.outer or (datagram.source, datagram.destination)
-        if origin is not None and not origin.covers(source):
-            self.count("filtered")
-            return
-        if destination in self.correspondents:
-            self._cross(origin, None, lambda: self.correspondents[destination](datagram))
-            return
-        for link in self.links:
-            if link.covers(destination):
-                self._cross(
-                    origin,
-                    link,
-                    lambda link=link: link.arrive_datagram(datagram, destination),  # type: ignore[misc]
-                )
+        ends: Outer | None = datagram.outer or Outer(datagram.source, datagram.destination)
+        if ends is not None and origin is not None:
+            if not origin.covers(ends.source):
+                self.count("filtered")
                 return
-        self.count("no_route")
+            ends = self._leaving(origin, ends)
+        if ends is None:
+            return
+        if ends.destination in self.correspondents:
+            self._cross(origin, None, lambda: self.correspondents[datagram.destination](datagram))
+            return
+        target, outside = self._target(ends.destination), ends
+        if target is None:
+            self.count("no_route")
+            return
+
+        def arrive() -> None:
+            inside = self._entering(target, outside)
+            if inside is not None:
+                arrived = replace(datagram, outer=inside) if datagram.outer is not None else datagram
+                target.arrive_datagram(arrived, inside.destination)
+
+        self._cross(origin, target, arrive)
+
+    def _target(self, destination: Address) -> Link | None:
+        """The link that an address is on, or behind whose NATs it is."""
+        for link in self.links:
+            if link.nats and is_ipv4(destination):
+                if link.nats[-1].address == destination:
+                    return link
+            elif link.covers(destination):
+                return link
+        return None
+
+    def _leaving(self, link: Link, ends: Outer) -> Outer | None:
+        """The ends of a packet from this link as the backbone sees them; None: it does not get there."""
+        if not self._passes(link, ends):
+            return None
+        found: Outer | None = ends
+        for nat in link.nats if is_ipv4(ends.source) else ():
+            found = None if found is None else nat.outward(found)
+        if found is None:
+            self.count("nat_refused")
+        return found
+
+    def _entering(self, link: Link, ends: Outer) -> Outer | None:
+        """The reverse, when the packet arrives."""
+        if not self._passes(link, ends):
+            return None
+        found: Outer | None = ends
+        for nat in reversed(link.nats) if is_ipv4(ends.source) else ():
+            found = None if found is None else nat.inward(found)
+        if found is None:
+            self.count("nat_refused")
+        return found
+
+    def _passes(self, link: Link, ends: Outer) -> bool:
+        family = Family.IPV4 if is_ipv4(ends.source) else Family.IPV6
+        if family in link.dead or (link.only_udp and family is Family.IPV4 and not ends.source_port):
+            self.count("blocked")
+            return False
+        return True
 
     def count(self, name: str) -> None:
         self.counts[name] = self.counts.get(name, 0) + 1
@@ -275,3 +368,22 @@ class Network:
             f"{type(packet.payload).__name__}"
             for time, name, packet in self.trace
         )
+
+
+def _ends(packet: Packet) -> Outer:
+    """Addresses and UDP ports of the outermost headers; a tunnel without UDP has no ports."""
+    if packet.outer is not None:
+        return packet.outer
+    if isinstance(packet.payload, UdpDatagram):
+        ports = packet.payload.source_port, packet.payload.destination_port
+        return Outer(packet.source, packet.destination, *ports)
+    return Outer(packet.source, packet.destination)
+
+
+def _with_ends(packet: Packet, ends: Outer) -> Packet:
+    if packet.outer is not None:
+        return replace(packet, outer=ends)
+    packet = replace(packet, source=ends.source, destination=ends.destination)
+    if isinstance(packet.payload, UdpDatagram):
+        return replace(packet, payload=UdpDatagram(ends.source_port, ends.destination_port, packet.payload.data))
+    return packet
