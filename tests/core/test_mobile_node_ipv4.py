@@ -1,5 +1,6 @@
 """A mobile node in IPv4 networks (RFC 5555 sections 4.2 and 4.4): what it sends and believes, where its tunnel goes."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -340,3 +341,40 @@ def test_stop_removes_the_binding_by_udp() -> None:
     _, packet, update = driver.updates()[-1]
     assert packet.outer == Outer(care_of_ipv4(1), HOME_AGENT_IPV4, PORT, PORT)
     assert isinstance(update, BindingUpdate) and update.lifetime_units == 0
+
+
+# --- what it says of itself ------------------------------------------------------------------------------------------
+
+
+def test_status_and_bindings_say_how_packets_travel() -> None:
+    driver = registered()
+    status: Any = driver.node.status()
+    assert status["family"] == "ipv4" and status["care_of_address"] == "192.168.1.7"
+    assert status["tunnel"] == {
+        "local": "192.168.1.7",
+        "peer": "198.51.100.1",
+        "encapsulation": "udp",
+        "mtu": None,
+        "mtu_confirmed": None,
+    }
+    assert status["nat"] == {"keepalive_interval_s": 20.0, "granted_s": 110, "survives_s": None}
+    assert status["interfaces"][0]["addresses"] == ["192.168.1.7"]
+    assert status["interfaces"][0]["router_ipv4"] == "192.168.1.1"
+    [binding] = driver.node.bindings()
+    assert binding["encapsulation"] == "udp" and binding["nat"] is True
+    json.dumps([status, binding])
+
+
+def test_explain_says_why_packets_travel_as_they_do() -> None:
+    other = parse_address("2001:db8:900::5")
+    driver = Driver(replace(DUAL_STACK, home_address_ipv4=parse_address("203.0.113.7")))
+    driver.visit_ipv4(1)
+    assert any("until the home agent has said" in line for line in driver.node.explain(other))
+    driver.acknowledge(options=NO_NAT)
+    assert any("saw no NAT" in line for line in driver.node.explain(other))
+    assert "has not bound" in driver.node.explain(parse_address("203.0.113.7"))[0]
+    assert any("through a NAT" in line for line in registered().node.explain(other))
+    assert any("forced" in line for line in registered(nat=NO_NAT, force_udp=True).node.explain(other))
+    assert "no IPv4 home address" in registered().node.explain(parse_address("192.0.2.1"))[0]
+    assert "from 203.0.113.7" in driver.node.explain(parse_address("192.0.2.1"))[0]
+    assert registered().node.explain(care_of_ipv4(1)) == ["192.168.1.7 is the care-of address in use."]

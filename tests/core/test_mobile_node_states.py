@@ -8,18 +8,35 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mobile_node_driver import HOME_ADDRESS, HOME_AGENT, INSECURE, ROUTER, SETTINGS, Driver, care_of
+from mobile_node_driver import (
+    DUAL_STACK,
+    HOME_ADDRESS,
+    HOME_AGENT,
+    INSECURE,
+    ROUTER,
+    SETTINGS,
+    Driver,
+    care_of,
+    care_of_ipv4,
+    router_ipv4,
+)
 
 from unwired.core.mobile_node_machine import MobileNodeMachine
 from unwired.core.mobile_node_states import TABLE, Do, Input, State, transition
 from unwired.core.places import AtHome, Attachment, Away
+from unwired.core.settings import Family
 from unwired.core.state_diagram import mermaid
 from unwired.wire.address import parse_address
 from unwired.wire.icmpv6 import HomeAgentAddressDiscoveryReply, MobilePrefixAdvertisement, NeighborSolicitation
 from unwired.wire.ipv6 import Packet
 from unwired.wire.rfc6275 import BindingError, BindingRefreshRequest, BindingStatus
 
-PLACES: tuple[Attachment | None, ...] = (None, Away(care_of(1), 2, ROUTER), AtHome(2, ROUTER))
+PLACES: tuple[Attachment | None, ...] = (
+    None,
+    Away(care_of(1), 2, ROUTER),
+    Away(care_of_ipv4(1), 2, router_ipv4(1)),
+    AtHome(2, ROUTER),
+)
 
 
 def test_every_state_is_reached_and_left() -> None:
@@ -57,12 +74,13 @@ def test_documentation_has_the_diagram_and_the_notices() -> None:
     assert {name for name in told if f"`{name}`" not in events} == set()
 
 
-@pytest.mark.parametrize("place", PLACES, ids=["nowhere", "away", "home"])
+@pytest.mark.parametrize("place", PLACES, ids=["nowhere", "away", "ipv4", "home"])
 @pytest.mark.parametrize("given_input", Input)
 @pytest.mark.parametrize("state", State)
 def test_every_state_takes_every_input_anywhere(state: State, given_input: Input, place: Attachment | None) -> None:
     """Even pairs that never meet leave an engine that goes on."""
-    for settings_ in (SETTINGS, INSECURE):
+    in_ipv4 = isinstance(place, Away) and place.family is Family.IPV4
+    for settings_ in (DUAL_STACK,) if in_ipv4 else (SETTINGS, INSECURE):
         for bound in (False, True):
             driver = Driver(settings_)
             if bound:

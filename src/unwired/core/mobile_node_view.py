@@ -3,9 +3,11 @@
 from typing import TYPE_CHECKING
 
 from unwired.core.binding_update_list import BindingUpdateListEntry
+from unwired.core.forwarding import Encapsulation
 from unwired.core.mobile_node_states import State
 from unwired.core.places import AtHome, Away
-from unwired.wire.address import Address, format_address, in_prefix
+from unwired.core.settings import Prefix
+from unwired.wire.address import IPV4_BITS, Address, format_address, in_prefix, is_ipv4
 
 if TYPE_CHECKING:
     from unwired.core.mobile_node import MobileNode
@@ -22,24 +24,31 @@ def _wall(node: "MobileNode", monotonic: float) -> float:
 
 def status(node: "MobileNode") -> dict[str, object]:
     """JSON-ready; ``*_s`` are seconds, ``*_at`` seconds since 1970."""
-    place, entry = node.machine.attachment, node.machine.entry
+    place, entry, ipv4 = node.machine.attachment, node.machine.entry, node.machine.ipv4
     return {
         "role": "mobile_node",
         "state": node.machine.state.value,
         "home_address": f"{format_address(node.settings.home_address)}/{node.settings.home_prefix_length}",
+        "home_address_ipv4": _text(ipv4.address),
+        "home_address_ipv4_bound": ipv4.bound if node.settings.home_address_ipv4 is not None else None,
+        "mobile_prefix_ipv4": _prefix(ipv4.prefix),
         "home_agent": _text(entry.home_agent),
         "home_agent_asked": _text(node.machine.candidate.home_agent) if node.machine.candidate is not None else None,
         "at_home": isinstance(place, AtHome),
         "care_of_address": _text(place.care_of_address) if isinstance(place, Away) else None,
-        "interface": _name(node, place.interface) if place is not None else None,
+        "interface": node.movement.name(place.interface) if place is not None else None,
+        "family": place.family.value if isinstance(place, Away) else None,
         "registered": entry.bound is not None and entry.confirmed,
+        "tunnel": _tunnel(node),
+        "nat": _nat(node),
         "clock_offset_s": node.machine.registration.clock.offset_s,
         "interfaces": [
             {
                 "name": link.name,
                 "index": link.index,
                 "up": link.up,
-                "addresses": [format_address(address) for address in link.addresses],
+                "addresses": [format_address(address) for address in (*link.addresses, *link.ipv4.addresses)],
+                "router_ipv4": _text(link.ipv4.router),
                 "routers": [
                     {
                         "address": format_address(router.link_local_address),
@@ -59,11 +68,42 @@ def status(node: "MobileNode") -> dict[str, object]:
     }
 
 
+def _tunnel(node: "MobileNode") -> dict[str, object] | None:
+    """``mtu``: the largest inner packet in bytes, None: what the link takes; ``mtu_confirmed``: the largest that was
+    answered on this path."""
+    tunnel, prober = node.machine.rows.tunnel, node.machine.watch.prober
+    if tunnel is None:
+        return None
+    return {
+        "local": format_address(tunnel.local),
+        "peer": format_address(tunnel.peer),
+        "encapsulation": tunnel.encapsulation.name.lower(),
+        "mtu": tunnel.mtu or None,
+        "mtu_confirmed": prober.confirmed or None,
+    }
+
+
+def _nat(node: "MobileNode") -> dict[str, object] | None:
+    """None: there is none. ``survives_s``: for so long it was found to keep a mapping that is not used."""
+    bound, keepalive = node.machine.entry.bound, node.machine.watch.keepalive
+    if bound is None or bound.nat_keepalive_s is None:
+        return None
+    return {
+        "keepalive_interval_s": keepalive.interval_s,
+        "granted_s": bound.nat_keepalive_s,
+        "survives_s": keepalive.proven_s,
+    }
+
+
 def bindings(node: "MobileNode") -> list[dict[str, object]]:
     """The binding update list (RFC 6275 section 11.1), JSON-ready: our home agent, then the one that we would change
     to."""
     entries = (node.machine.entry, node.machine.candidate)
     return [_binding(node, entry) for entry in entries if entry is not None and entry.expires_at is not None]
+
+
+def _ipv4_bound(node: "MobileNode", entry: BindingUpdateListEntry) -> bool:
+    return entry is node.machine.entry and entry.bound is not None and node.machine.ipv4.bound
 
 
 def _binding(node: "MobileNode", entry: BindingUpdateListEntry) -> dict[str, object]:
@@ -72,6 +112,10 @@ def _binding(node: "MobileNode", entry: BindingUpdateListEntry) -> dict[str, obj
         "home_address": format_address(node.settings.home_address),
         "home_agent": _text(entry.home_agent),
         "care_of_address": _text(entry.care_of_address),
+        "encapsulation": bound.encapsulation.name.lower() if bound is not None else None,
+        "nat": bound.nat_keepalive_s is not None if bound is not None else None,
+        "home_address_ipv4": _text(node.machine.ipv4.address) if _ipv4_bound(node, entry) else None,
+        "mobile_prefix_ipv4": _prefix(node.machine.ipv4.prefix) if entry is node.machine.entry else None,
         "acknowledged_care_of_address": _text(bound.care_of_address) if bound is not None else None,
         "acknowledged": entry.confirmed,
         "sequence": entry.sequence,
@@ -92,14 +136,25 @@ def explain(node: "MobileNode", address: Address) -> list[str]:
         node.machine.attachment,
         node.machine.rows.tunnel,
     )
-    home, target = format_address(settings.home_address), format_address(address)
+    target, ipv4 = format_address(address), node.machine.ipv4
     if address == settings.home_address:
         return [f"{target} is our home address.", *_where(node)]
+    if address == ipv4.address:
+        has = "has bound" if ipv4.bound else "has not bound"
+        return [f"{target} is our IPv4 home address, which the home agent {has}.", *_where(node)]
+    if ipv4.prefix is not None and in_prefix(address, *ipv4.prefix):
+        return [f"{target} is in {_prefix(ipv4.prefix)}, the prefix that moves with us.", *_where(node)]
     if address in node.machine.rows.used:
         current = isinstance(place, Away) and place.care_of_address == address
         kind = "the care-of address in use" if current else "a previous care-of address, still listened to"
         return [f"{target} is {kind}."]
-    lines = [f"{target} is our home agent."] if address == entry.home_agent else []
+    home = format_address(settings.home_address)
+    if is_ipv4(address) and address != settings.home_agent_ipv4:
+        if ipv4.address is None:
+            return [f"We have no IPv4 home address: packets to {target} leave as the host routes them."]
+        home = format_address(ipv4.address)
+    agents = (entry.home_agent, settings.home_agent_ipv4)
+    lines = [f"{target} is our home agent."] if address in agents else []
     candidate = node.machine.candidate
     if candidate is not None and address == candidate.home_agent:
         lines.append(f"{target} is a home agent that is asked to serve us from now on.")
@@ -113,6 +168,7 @@ def explain(node: "MobileNode", address: Address) -> list[str]:
         *lines,
         f"Packets from {home} to {target} go into the tunnel from {format_address(tunnel.local)} to the home agent "
         f"{format_address(tunnel.peer)}, which sends them on; answers come back the same way.",
+        *_how(node),
         *_where(node),
     ]
 
@@ -144,6 +200,24 @@ def _where(node: "MobileNode") -> list[str]:
     return lines
 
 
-def _name(node: "MobileNode", interface: int) -> str:
-    link = node.movement.links.get(interface)
-    return link.name if link is not None else ""
+def _how(node: "MobileNode") -> list[str]:
+    """What is around packets in the tunnel, and why."""
+    tunnel, bound = node.machine.rows.tunnel, node.machine.entry.bound
+    if tunnel is None or tunnel.encapsulation is Encapsulation.IPV6:
+        return []
+    if tunnel.encapsulation is Encapsulation.IPV4:
+        return ["They travel in IPv4: the home agent saw no NAT on the way."]
+    if bound is None or bound.care_of_address != tunnel.local:
+        return ["They travel in UDP and IPv4 until the home agent has said whether there is a NAT on the way."]
+    if bound.nat_keepalive_s is None:
+        return ["They travel in UDP and IPv4, although there is no NAT: it was forced."]
+    interval_s = node.machine.watch.keepalive.interval_s
+    often = "" if interval_s is None else f", which we keep open by one packet every {interval_s:.0f} s at least"
+    return [f"They travel in UDP and IPv4 through a NAT{often}."]
+
+
+def _prefix(prefix: Prefix | None) -> str | None:
+    if prefix is None:
+        return None
+    address, length = prefix
+    return f"{format_address(address)}/{length - IPV4_BITS}"
