@@ -1,5 +1,6 @@
 """Helpers of the lab's tests: a small scenario, and ways to look inside it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,6 +90,17 @@ def wait_for(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "the condition did not come true in time"
         time.sleep(0.02)
+
+
+def run_shipped(name: str, *options: str | Path) -> dict[str, Any]:
+    """The result of a scenario, which must pass. What the run told is shown when it does not."""
+    command = [*UNWIRED, "lab", "run", name, "--json", *map(str, options)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stderr + done.stdout
+    result: dict[str, Any] = json.loads(done.stdout)
+    assert result["passed"]
+    assert not result["problems"]
+    return result
 
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="makes network namespaces, which takes root")

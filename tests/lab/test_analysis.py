@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from synthetic_run import MOVES, STARTED_AT, make_run
 
+from unwired.lab import analysis_failure
 from unwired.lab.analysis import analyse
-from unwired.lab.record import MoveRecord, NoticeRecord, RunRecord
+from unwired.lab.record import ConfigurationRecord, FailureRecord, MoveRecord, NoticeRecord, RunRecord
 from unwired.lab.result import FIRST_REGISTRATION, HANDOVER, LINK_GAINED, LINK_LEFT, LINK_LOST, RETURN_HOME, Result
 
 
@@ -121,6 +122,40 @@ def test_two_links(tmp_path: Path) -> None:
     assert (result.handovers[0].interruption_ms or 0) < 5
     assert measured(result, "make_before_break_packets_lost") == 0
     assert measured(result, "moves_done") == 2
+
+
+def test_configuration_is_told_apart(record: RunRecord) -> None:
+    usable = STARTED_AT + 8.6
+    notices = tuple(
+        replace(notice, fields={**notice.fields, "care_of_address": "10.1.0.113"})
+        if notice.name == "registered" and notice.at > usable
+        else notice
+        for notice in record.notices
+    )
+    configurations = (
+        ConfigurationRecord("somebody", usable + 0.001, "wlan0", "dhcp", "10.1.0.113"),
+        ConfigurationRecord("mobile-node", usable + 0.002, "wlan0", "dhcp", "10.9.0.1"),
+        ConfigurationRecord("mobile-node", usable + 0.005, "wlan0", "dhcp", "10.1.0.113"),
+    )
+    plain = analyse(record)
+    result = analyse(replace(record, notices=notices, configurations=configurations))
+    assert [handover.configuration_ms is None for handover in result.handovers] == [True, False, True, True]
+    assert result.handovers[1].configuration_ms == pytest.approx(5, abs=0.1)
+    assert measured(result, "configuration_median_ms") == pytest.approx(5, abs=0.1)
+    assert measured(plain, "configuration_median_ms") is None
+    for name in ("interruption_median_ms", "interruption_max_ms"):
+        assert measured(result, name) == measured(plain, name)
+    assert (measured(result, "configured_interruption_median_ms") or 0) <= (
+        measured(plain, "interruption_median_ms") or 0
+    )
+
+
+def test_a_nat_that_forgot_is_no_lasting_failure(record: RunRecord) -> None:
+    failure = FailureRecord("nat", "access2", STARTED_AT + 10, {"home-agent": 1}, {"home-agent": 1})
+    result = analyse(replace(record, failures=(failure,)))
+    assert measured(result, "nat_rebinding_outage_max_ms") == result.failures[0].outage_ms
+    assert measured(result, "site_outage_max_ms") is None
+    assert not analysis_failure.is_broken_at(replace(record, failures=(failure,)), STARTED_AT + 11)
 
 
 def test_json_has_what_is_promised(record: RunRecord) -> None:

@@ -16,8 +16,9 @@ from unwired.lab.analysis import analyse, read_traffic
 from unwired.lab.record import CaptureRecord, RunRecord
 from unwired.lab.report_svg import Scale, milliseconds, number
 from unwired.wire.address import parse_address
+from unwired.wire.datagram import encode_datagram
 from unwired.wire.icmpv6 import RouterAdvertisement, RouterSolicitation
-from unwired.wire.ipv6 import Packet, encode_packet
+from unwired.wire.ipv6 import Outer, Packet
 from unwired.wire.rfc6275 import BindingAcknowledgement, BindingUpdate
 
 VOID = {"meta", "link", "br", "img", "hr", "input"}
@@ -83,7 +84,7 @@ def write_capture(path: Path, packets: list[tuple[float, Packet]]) -> Path:
     """Raw IPv6 frames in a nanosecond pcap; times in seconds since 1970."""
     data = struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 65535, 101)
     for at, packet in packets:
-        frame = encode_packet(packet)
+        frame = encode_datagram(packet)
         data += struct.pack("<IIII", int(at), int(at % 1 * 1e9), len(frame), len(frame)) + frame
     path.write_bytes(data)
     return path
@@ -133,6 +134,31 @@ def test_sequence_joins_what_several_nodes_captured(captured: RunRecord) -> None
     assert update.received_at - update.sent_at == pytest.approx(0.0202, abs=1e-4)
     assert "#7" in update.detail
     assert "420 s" in update.detail
+
+
+def test_sequence_follows_a_packet_through_a_nat(tmp_path: Path) -> None:
+    """The same binding update, in UDP from one address and from another one."""
+    record = make_run(tmp_path / "run")
+    usable = STARTED_AT + 8.6 + record.wall_minus_monotonic_s
+    home, agent = parse_address(HOME_ADDRESS), parse_address("2001:db8:100::1")
+    update = Packet(home, agent, BindingUpdate(7, 105, acknowledge=True, home_registration=True))
+    there = parse_address("192.0.2.2")
+    behind = Outer(parse_address("192.168.1.9"), there, 4191, 4191)
+    outside = Outer(parse_address("198.18.0.10"), there, 51_000, 4191)
+    seen = [
+        ("mobile-node", usable + 0.002, replace(update, outer=behind)),
+        ("home-agent", usable + 0.022, replace(update, outer=outside)),
+    ]
+    captures = tuple(
+        CaptureRecord(node, "x", write_capture(tmp_path / f"{node}.pcap", [(at, packet)])) for node, at, packet in seen
+    )
+    record = replace(record, captures=captures)
+    exchange = sequence.exchange(record, 1, sequence.read_sightings(record), ())
+    assert exchange is not None
+    (step,) = exchange.steps
+    assert (step.source, step.destination, step.label) == ("mobile-node", "home-agent", "binding update in UDP")
+    assert "192.168.1.9:4191 → 192.0.2.2:4191" in step.detail
+    assert "198.18.0.10:51000 → 192.0.2.2:4191" in step.detail
 
 
 def test_sequence_from_notices_and_first_packets(tmp_path: Path) -> None:

@@ -1,30 +1,16 @@
 """The shipped scenarios, as a user runs them: daemons, data plane, moves and traffic together."""
 
-import json
 import statistics
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
-from small_lab import UNWIRED, needs_root
+from small_lab import needs_root, run_shipped
 
 pytestmark = [pytest.mark.root, pytest.mark.lab, needs_root]
 
 
-def _run(name: str, *options: str | Path) -> dict[str, Any]:
-    """The result; the scenario must pass. What the run told is shown when it does not."""
-    command = [*UNWIRED, "lab", "run", name, "--json", *map(str, options)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
-    assert done.returncode == 0, done.stderr + done.stdout
-    result: dict[str, Any] = json.loads(done.stdout)
-    assert result["passed"]
-    assert not result["problems"]
-    return result
-
-
 def test_roaming(tmp_path: Path) -> None:
-    result = _run("roaming", "--report", tmp_path)
+    result = run_shipped("roaming", "--report", tmp_path)
     assert result["scenario"] == "roaming"
     assert [(move["from"], move["to"]) for move in result["handovers"]] == [
         ("home", "cafe"),
@@ -47,14 +33,14 @@ def test_roaming(tmp_path: Path) -> None:
 
 
 def test_a_dozen_moves() -> None:
-    result = _run("roaming-ten")
+    result = run_shipped("roaming-ten")
     between = [move["interruption_ms"] for move in result["handovers"] if move["kind"] == "handover"]
     assert len(between) >= 10
     assert statistics.median(between) <= 70  # a round trip to the home agent, 40 ms, and 30 ms
 
 
 def test_make_before_break_loses_nothing() -> None:
-    result = _run("two-links")
+    result = run_shipped("two-links")
     together = [move for move in result["handovers"] if move["make_before_break"] and move["kind"] == "handover"]
     assert len(together) == 2
     assert sum(move["packets_lost"] for move in together) == 0

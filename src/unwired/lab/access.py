@@ -14,6 +14,8 @@ from unwired.lab.record import ConfigurationRecord
 from unwired.lab.scenario import Node, Role, Scenario
 
 MANAGER = "host-manager"
+_NICENESS = -10
+"""They come before the traffic's processes, as routers do."""
 _LEASE = "12h"
 _FIRST_LEASE = 100
 """The first host number that is given out: fixed addresses are below."""
@@ -54,7 +56,10 @@ class Access:
         said = {"namespace": namespace, "name": _NAT64, "prefix": node.nat64.prefix, "pool": node.nat64.pool}
         specification.write_text(json.dumps(said))
         process = self._processes.start(
-            f"nat64-{node.name}", module("unwired.lab.translate", specification), self._namespaces[node.name]
+            f"nat64-{node.name}",
+            module("unwired.lab.translate", specification),
+            self._namespaces[node.name],
+            niceness=_NICENESS,
         )
         self._processes.wait_for_line(process, translate.READY)
 
@@ -68,7 +73,7 @@ class Access:
         command += ["--pid-file=", f"--dhcp-leasefile={self._directory / node.name}.leases", "--log-facility=-"]
         for interface, first, last, mask in served:
             command += [f"--interface={interface}", f"--dhcp-range={first},{last},{mask},{_LEASE}"]
-        process = self._processes.start(f"dhcp-{node.name}", command, self._namespaces[node.name])
+        process = self._processes.start(f"dhcp-{node.name}", command, self._namespaces[node.name], niceness=_NICENESS)
         self._processes.wait_for_line(process, "DHCP, sockets bound")
 
     def _start_manager(self, movable: list[str]) -> None:
@@ -80,7 +85,7 @@ class Access:
         specification.write_text(json.dumps({"hosts": hosts}))
         somewhere = next(iter(self._namespaces.values()))
         command = module("unwired.lab.host_manager", specification)
-        self.manager = self._processes.start(MANAGER, command, somewhere, niceness=-10)
+        self.manager = self._processes.start(MANAGER, command, somewhere, niceness=_NICENESS)
         self._processes.wait_for_line(self.manager, host_manager.READY)
 
     def _managed(self, node: Node, movable: list[str]) -> dict[str, Any] | None:
