@@ -196,6 +196,11 @@ def first_address(router: Node, version: int) -> str:
     return next(address for address in found if _version(address) == version).partition("/")[0]
 
 
+def speaks(router: Node, prefix: str) -> bool:
+    """Whether a router has addresses of the family of a prefix."""
+    return _has(router, _version(prefix))
+
+
 def _has(router: Node, version: int) -> bool:
     return any(_version(address) == version for addresses in router.interfaces.values() for address in addresses)
 

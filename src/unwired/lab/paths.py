@@ -1,10 +1,13 @@
 """Measures how a mobile node reaches the correspondents: through its home agents, and directly."""
 
 import json
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from pyroute2 import IPRoute
 
 from unwired.lab import echo
 from unwired.lab.agents import Agent
@@ -28,8 +31,9 @@ class _Binding:
 def start_echo(lab: Lab) -> None:
     """The correspondents answer from now on."""
     sockets = [
-        {"namespace": str(lab.namespaces[node.name].path), "address": node.traffic_addresses()[6]}
+        {"namespace": str(lab.namespaces[node.name].path), "address": address}
         for node in correspondents(lab)
+        for address in node.traffic_addresses().values()
     ]
     specification = lab.directory / "echo.json"
     specification.write_text(json.dumps({"sockets": sockets}))
@@ -56,17 +60,25 @@ def measure(lab: Lab, agents: dict[str, Agent], node: Node, started_at: float) -
     binding = find_binding(agents, str(home_address))
     if home_address is None or binding is None:
         return Measurement()
+    own = _own_address(lab, node, binding)
+    if own is None:
+        return Measurement()
     at_s = time.monotonic() - started_at
     network = next((net for end, net in lab.attached.items() if end.partition(".")[0] == node.name), None)
-    ways = {one.name: one.traffic_addresses()[6] for one in correspondents(lab)}
-    pairs = [Pair(own, address) for address in ways.values() for own in (home_address, binding.care_of_address)]
+    version = 6 if ":" in own else 4
+    ways = [
+        (one.name, Pair(home_address, one.traffic_addresses()[6]), Pair(own, one.traffic_addresses()[version]))
+        for one in correspondents(lab)
+        if version in one.traffic_addresses()
+    ]
+    pairs = [pair for _, *both in ways for pair in both]
+    behind = () if own == binding.care_of_address else (node.name,)
     round_trips = echo.round_trips_ms(lab.namespaces[node.name], pairs)
     found = []
     with Walker({name: lab.namespaces[name] for name in (one.name for one in lab.scenario.node)}) as walker:
-        for correspondent, address in ways.items():
-            through = round_trips.get(Pair(home_address, address))
-            direct = round_trips.get(Pair(binding.care_of_address, address))
-            if through is None or direct is None:
+        for correspondent, through, direct in ways:
+            rtt_ms, direct_rtt_ms = round_trips.get(through), round_trips.get(direct)
+            if rtt_ms is None or direct_rtt_ms is None:
                 continue
             hops = walker.walk(correspondent, home_address, ends=_home_agents(lab))
             entry = hops[-1] if hops[-1] in _home_agents(lab) else None
@@ -77,17 +89,37 @@ def measure(lab: Lab, agents: dict[str, Agent], node: Node, started_at: float) -
                     node=node.name,
                     network=network,
                     correspondent=correspondent,
-                    rtt_ms=through,
-                    direct_rtt_ms=direct,
-                    stretch=through / direct,
+                    rtt_ms=rtt_ms,
+                    direct_rtt_ms=direct_rtt_ms,
+                    stretch=rtt_ms / direct_rtt_ms,
                     entry_agent=entry,
                     primary_agent=sender,
-                    hops_to_node=hops if entry is None else _from_entry(lab, walker, hops, sender, binding),
-                    hops_from_node=_from_node(lab, walker, node, correspondent, address, binding),
-                    direct_hops=walker.walk(node.name, address, binding.care_of_address),
+                    hops_to_node=hops if entry is None else _from_entry(lab, walker, hops, sender, binding, behind),
+                    hops_from_node=_from_node(lab, walker, node, correspondent, through.destination, own),
+                    direct_hops=walker.walk(node.name, direct.destination, own),
                 )
             )
     return Measurement(tuple(found), tuple(pair for pair in pairs if pair not in round_trips))
+
+
+def _own_address(lab: Lab, node: Node, binding: _Binding) -> str | None:
+    """What the node itself has as care-of address; the home agents know that of the NAT in front of it, if any."""
+    if ":" in binding.care_of_address:
+        return binding.care_of_address
+    with lab.namespaces[node.name].inside():
+        kernel = IPRoute()
+    try:
+        indexes = {index for name in node.interfaces for index in kernel.link_lookup(ifname=name)}
+        return next(
+            (
+                str(message.get_attr("IFA_LOCAL"))
+                for message in kernel.get_addr(family=socket.AF_INET)
+                if message["index"] in indexes
+            ),
+            None,
+        )
+    finally:
+        kernel.close()
 
 
 def _home_agents(lab: Lab) -> frozenset[str]:
@@ -104,19 +136,21 @@ def _is_up(agents: dict[str, Agent], entry: str, primary: str) -> bool:
         return True
 
 
-def _from_entry(lab: Lab, walker: Walker, hops: tuple[str, ...], sender: str, binding: _Binding) -> tuple[str, ...]:
-    """From the agent that anycast leads to over to the one that sends, then in the tunnel."""
+def _from_entry(
+    lab: Lab, walker: Walker, hops: tuple[str, ...], sender: str, binding: _Binding, behind: tuple[str, ...]
+) -> tuple[str, ...]:
+    """From the agent that anycast leads to over to the one that sends, then in the tunnel; ``behind`` is the node when
+    a NAT is in front of it, whose own address is where the tunnel ends."""
     if hops[-1] != sender and (locator := locators(lab).get(sender)) is not None:
         hops += walker.walk(hops[-1], locator)[1:]
-    return hops + walker.walk(hops[-1], binding.care_of_address)[1:]
+    return hops + walker.walk(hops[-1], binding.care_of_address)[1:] + behind
 
 
-def _from_node(
-    lab: Lab, walker: Walker, node: Node, correspondent: str, address: str, binding: _Binding
-) -> tuple[str, ...]:
+def _from_node(lab: Lab, walker: Walker, node: Node, correspondent: str, address: str, own: str) -> tuple[str, ...]:
     """In the tunnel to the agent that anycast leads to, which sends on what was in it."""
-    agents = _home_agents(lab)
-    hops = walker.walk(node.name, str(node.config["mobile_node"]["home_agent"]), binding.care_of_address, ends=agents)
+    agents, section = _home_agents(lab), node.config["mobile_node"]
+    home_agent = section["home_agent" if ":" in own else "home_agent_ipv4"]
+    hops = walker.walk(node.name, str(home_agent), own, ends=agents)
     return hops + walker.walk(hops[-1], address)[1:] if hops[-1] in agents else hops
 
 

@@ -179,8 +179,10 @@ def wanted_routes(scenario: Scenario) -> Iterator[tuple[str, str]]:
         for other in routers:
             if other.autonomous_system != router.autonomous_system:
                 for prefix in bird_bgp.originated(scenario, other):
-                    yield router.name, prefix
+                    if bird_bgp.speaks(router, prefix):
+                        yield router.name, prefix
         for other in bird_bgp.companions(scenario, router):
             for addresses in other.interfaces.values():
                 for address in addresses:
-                    yield router.name, str(ipaddress.ip_interface(address).network)
+                    if bird_bgp.speaks(router, address):
+                        yield router.name, str(ipaddress.ip_interface(address).network)
