@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from unwired.lab import paths
+from unwired.lab import bird_bgp, paths
 from unwired.lab.agents import Agent, daemons, make_credentials
 from unwired.lab.analysis import SETTLED
 from unwired.lab.analysis_failure import HEAL
@@ -124,11 +124,14 @@ def _wait_for_home_prefixes(lab: Lab, watcher: Watcher) -> None:
         prefix
         for node in daemons(lab.scenario)
         if (said := lab.scenario.daemon_configuration(node)).get("bgp")
-        for prefix in said["home_agent"]["home_prefixes"]
+        for key in ("home_prefixes", "home_prefixes_ipv4")
+        for prefix in said["home_agent"].get(key, ())
     }
-    routers = [node.name for node in lab.scenario.node if node.role is Role.ROUTER]
+    routers = [node for node in lab.scenario.node if node.role is Role.ROUTER]
     watcher.say(None, f"waiting until {len(routers)} routers know the way to the home agents")
-    lab.wait_for_routes({(router, prefix) for router in routers for prefix in announced})
+    lab.wait_for_routes(
+        {(router.name, prefix) for router in routers for prefix in announced if bird_bgp.speaks(router, prefix)}
+    )
 
 
 def run(lab: Lab, watcher: Watcher, pcap: Path | None = None) -> RunRecord:
