@@ -4,10 +4,12 @@ here ---- between ---- there
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -150,6 +152,32 @@ def test_our_own_filter_is_told_apart(sites: Sites) -> None:
     )
     assert found["about"] == "to peer"
     assert "this host's own packet filter" in found["found"]
+
+
+@pytest.mark.root
+def test_a_home_agent_that_runs_meanwhile(sites: Sites, tmp_path: Path) -> None:
+    """Its program on the uplink takes what is for its address, and yet it is seen to arrive."""
+    file = tmp_path / "home-agent.toml"
+    file.write_text(
+        f'[daemon]\nname = "doctor{os.getpid()}"\nruntime_dir = "{tmp_path}/run"\nstate_dir = "{tmp_path}/state"\n'
+        '[home_agent]\naddress = "2001:db8:100::1"\nhome_prefixes = ["2001:db8:100::/64"]\n'
+    )
+    sites.between.run(f"ip -6 route add 2001:db8:100::/64 via {THERE}")
+    command = ["nsenter", f"--net={sites.there.path}", sys.executable, "-m", "unwired"]
+    daemon = subprocess.Popen([*command, "run", "-c", file], stderr=subprocess.PIPE, text=True)
+    try:
+        assert daemon.stderr is not None
+        assert any("daemon_ready" in line for line in daemon.stderr)
+        with sites.answering(HERE) as process:
+            done = sites.ask("2001:db8:100::1")
+            assert process.stdout is not None
+            answer = json.loads(process.stdout.readline())
+        assert _wrong(json.loads(done.stdout)["findings"]) == set() == _wrong(answer["findings"])
+        healthy = subprocess.run([*command, "doctor", "-c", file, "--json"], capture_output=True, text=True)
+        assert healthy.returncode == 0, healthy.stdout
+    finally:
+        daemon.terminate()
+        assert daemon.wait(10) == 0
 
 
 @pytest.mark.root

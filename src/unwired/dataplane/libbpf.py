@@ -249,7 +249,7 @@ class BpfObject:
         return tuple(self._maps)
 
     def map_shape(self, name: str) -> MapShape:
-        found = self._maps[name]
+        found = self._map(name)
         return MapShape(
             self._c.bpf_map__type(found),
             self._c.bpf_map__key_size(found),
@@ -258,11 +258,16 @@ class BpfObject:
         )
 
     def set_capacity(self, name: str, capacity: int) -> None:
-        self._library.check(self._c.bpf_map__set_max_entries(self._maps[name], capacity), f"capacity of {name}")
+        self._library.check(self._c.bpf_map__set_max_entries(self._map(name), capacity), f"capacity of {name}")
 
     def set_pin(self, name: str, path: Path) -> None:
         """Load will use what is pinned there, or pin the new map there."""
-        self._library.check(self._c.bpf_map__set_pin_path(self._maps[name], os.fsencode(path)), f"pin path of {name}")
+        self._library.check(self._c.bpf_map__set_pin_path(self._map(name), os.fsencode(path)), f"pin path of {name}")
+
+    def _map(self, name: str) -> int:
+        if name not in self._maps:
+            raise DataplaneError(f"{self._path} has no map {name}, so it is of another version: run `make setup`")
+        return self._maps[name]
 
     def load(self) -> None:
         result = self._c.bpf_object__load(self._object)
@@ -271,7 +276,7 @@ class BpfObject:
             raise DataplaneError(f"the kernel refuses {self._path}: {os.strerror(-result)}: {said}")
 
     def map_descriptor(self, name: str) -> int:
-        return self._library.check(self._c.bpf_map__fd(self._maps[name]), f"map {name}")
+        return self._library.check(self._c.bpf_map__fd(self._map(name)), f"map {name}")
 
     def program_descriptor(self, name: str) -> int:
         found = self._c.bpf_object__find_program_by_name(self._object, name.encode())

@@ -2,26 +2,38 @@
 tunnel and out of one, and give a control packet to the daemon. Versions and configuration options can't say as much."""
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
-from unwired.core.forwarding import Accept, Direction, Forward, Listen, SetTunnel, Tunnel
+from unwired.core.forwarding import Accept, Direction, Encapsulation, Forward, Listen, SetTunnel, Tunnel
 from unwired.dataplane import DataplaneError, devices, object_path
 from unwired.dataplane.bpf_table import BpfTable
+from unwired.doctor.packets import addresses
 from unwired.doctor.scratch import Trial, in_scratch
 from unwired.host import netlink
 from unwired.host.netlink import NLM_F_CREATE, Netlink
 from unwired.wire.address import Address, parse_address
-from unwired.wire.ipv6 import IPV6_IN_IPV6, NO_NEXT_HEADER, Packet, UnknownPayload, encode_packet
+from unwired.wire.datagram import PORT as NAT_TRAVERSAL
+from unwired.wire.datagram import encode_datagram
+from unwired.wire.ipv6 import Outer, Packet, UnknownPayload
 from unwired.wire.rfc6275 import BindingRefreshRequest
 
+_MAIN_TABLE, _BOOT, _UNICAST = 254, 4, 1
+_NOBODYS = 253
+"""RFC 3692 section 2.1: a protocol for experiments."""
 _UPLINK, _TUNNEL_DEVICE, _PUNT_DEVICE = "uplink", "mip", "mip-ctl"
-_HOME_AGENT, _HOME, _CARE_OF, _CORRESPONDENT = map(
-    parse_address, ("2001:db8:1::1", "2001:db8:1::2", "2001:db8:2::1", "2001:db8:3::1")
-)
+_HOMES = {"IPv6": parse_address("2001:db8:1::2"), "IPv4": parse_address("198.51.100.2")}
+_CORRESPONDENTS = {"IPv6": parse_address("2001:db8:3::1"), "IPv4": parse_address("192.0.2.3")}
+_ENDS = {
+    Encapsulation.IPV6: (parse_address("2001:db8:1::1"), parse_address("2001:db8:2::1"), 0),
+    Encapsulation.IPV4: (parse_address("192.0.2.1"), parse_address("192.0.2.2"), 0),
+    Encapsulation.UDP: (parse_address("192.0.2.1"), parse_address("192.0.2.4"), NAT_TRAVERSAL),
+}
+"""A home agent's address, a care-of address, and the UDP port of both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +80,13 @@ def _attached(table: BpfTable) -> Iterator[tuple[int, int]]:
     table.attach_tunnel_device(devices.create_tunnel_device(_TUNNEL_DEVICE, 1400))
     table.attach_uplink(index)
     Path("/proc/sys/net/ipv6/conf", _UPLINK, "disable_ipv6").write_text("0")
-    Path("/proc/sys/net/ipv6/conf/all/forwarding").write_text("1")
+    for name in ("ipv4", "ipv6"):
+        Path("/proc/sys/net", name, "conf/all/forwarding").write_text("1")
     kernel = Netlink()
     try:
-        fields = {"family": 10, "table": 254, "proto": 4, "scope": 0, "type": 1}
-        kernel.change(netlink.RTM_NEWROUTE, NLM_F_CREATE, fields, {"RTA_OIF": index})
+        for family in (socket.AF_INET6, socket.AF_INET):
+            fields = {"family": family, "table": _MAIN_TABLE, "proto": _BOOT, "type": _UNICAST}
+            kernel.change(netlink.RTM_NEWROUTE, NLM_F_CREATE, fields, {"RTA_OIF": index})
         yield ends
     finally:
         kernel.close()
@@ -80,32 +94,49 @@ def _attached(table: BpfTable) -> Iterator[tuple[int, int]]:
             os.close(end)
 
 
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """A packet that arrives, and how it is known when it comes out, at the uplink or (``is_control``) at the daemon."""
+
+    what: str
+    packet: bytes
+    is_it: Callable[[bytes], bool]
+    is_control: bool = False
+
+
 def _walk(table: BpfTable, uplink: int, punted: int) -> Iterator[str]:
-    """What became of packets that did not arrive."""
-    for action in (
-        Listen(0, _HOME_AGENT),
-        SetTunnel(Tunnel(1, _HOME_AGENT, _CARE_OF)),
-        Forward(0, Direction.TO_HOME_ADDRESS, _HOME, 1),
-        Accept(0, Direction.FROM_HOME_ADDRESS, _HOME, _CARE_OF, 1),
-    ):
-        table.apply(action)
-    to_home, from_home = _empty(_CORRESPONDENT, _HOME), _empty(_HOME, _CORRESPONDENT)
-    tunnelled = encode_packet(Packet(_CARE_OF, _HOME_AGENT, UnknownPayload(IPV6_IN_IPV6, from_home)))
-    control = encode_packet(Packet(_CARE_OF, _HOME_AGENT, BindingRefreshRequest()))
-    walks: tuple[tuple[str, bytes, int, Callable[[bytes], bool]], ...] = (
-        ("into a tunnel", to_home, uplink, lambda packet: _addresses(packet) == _HOME_AGENT + _CARE_OF),
-        ("out of a tunnel", tunnelled, uplink, lambda packet: _addresses(packet) == _HOME + _CORRESPONDENT),
-        ("to the daemon", control, punted, lambda packet: packet == control),
-    )
-    for what, packet, end, is_it in walks:
-        if not Trial(partial(os.write, uplink, packet), end, is_it).passes():
+    """What became of packets that did not come out."""
+    for walk in _walks(table):
+        trial = Trial(partial(os.write, uplink, walk.packet), punted if walk.is_control else uplink, walk.is_it)
+        if not trial.passes():
             counted = [f"{name} {count}" for name, count in table.counters().items() if count]
-            yield f"no packet came {what} (the programs counted: {', '.join(counted) or 'nothing'})"
+            yield f"no packet came {walk.what} (the programs counted: {', '.join(counted) or 'nothing'})"
 
 
-def _empty(source: Address, destination: Address) -> bytes:
-    return encode_packet(Packet(source, destination, UnknownPayload(NO_NEXT_HEADER, bytes(8))))
+def _walks(table: BpfTable) -> Iterator[_Walk]:
+    """For every kind of tunnel and of inner packet, one in and one out; the rows that they need are made before."""
+    for encapsulation, (agent, care_of, port) in _ENDS.items():
+        table.apply(Listen(0, agent))
+        number = int(encapsulation)
+        table.apply(SetTunnel(Tunnel(number, agent, care_of, encapsulation, local_port=port, peer_port=port)))
+        for family, home in _HOMES.items():
+            table.apply(Forward(0, Direction.TO_HOME_ADDRESS, home, number))
+            table.apply(Accept(0, Direction.FROM_HOME_ADDRESS, home, care_of, number, port))
+            inside = f"with {family} inside, in {encapsulation.name.replace('V', 'v')}"
+            correspondent = _CORRESPONDENTS[family]
+            yield _Walk(f"into a tunnel {inside}", _packet(correspondent, home), _is_between(agent, care_of))
+            outer = Outer(care_of, agent, port, port)
+            yield _Walk(
+                f"out of a tunnel {inside}", _packet(home, correspondent, outer), _is_between(home, correspondent)
+            )
+    agent, care_of, _ = _ENDS[Encapsulation.IPV6]
+    control = encode_datagram(Packet(care_of, agent, BindingRefreshRequest()))
+    yield _Walk("to the daemon", control, lambda packet: packet.endswith(control), is_control=True)
 
 
-def _addresses(packet: bytes) -> bytes:
-    return packet[8:40]
+def _packet(source: Address, destination: Address, outer: Outer | None = None) -> bytes:
+    return encode_datagram(Packet(source, destination, UnknownPayload(_NOBODYS, bytes(8)), outer=outer))
+
+
+def _is_between(source: Address, destination: Address) -> Callable[[bytes], bool]:
+    return lambda packet: addresses(packet) == (source, destination)

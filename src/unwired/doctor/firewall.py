@@ -81,7 +81,12 @@ def _place(host: Host, uplink: Interface) -> Place:
 def _dropped(passage: Passage, rules: Rules, send: Callable[[], object]) -> Result:
     by = dropping_rule(send)
     if by is None:
-        return Result(passage.level, f"{passage.what} are dropped{passage.but}", f"let them pass: {_LOOK}", passage.way)
+        return Result(
+            passage.level,
+            f"{passage.what} are dropped{passage.but}",
+            f"let them pass; the rules: {_LOOK}; ip6tables-save; iptables-save",
+            passage.way,
+        )
     if (by.family, by.table) in rules.foreign:
         fix = f"{_IPTABLES[by.family]} -t {by.table} -I {by.chain} {passage.iptables} -j ACCEPT"
     else:

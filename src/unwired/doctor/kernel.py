@@ -128,7 +128,7 @@ def forwarding(host: Host) -> Iterator[Result]:
     elif tried.failures:
         yield from (fail(failure, _DISTRIBUTION_KERNEL) for failure in tried.failures)
     else:
-        yield ok("a packet was put into a tunnel, one taken out, and a control packet given to the daemon")
+        yield ok("packets went into tunnels of every kind and out of them, and a control packet to the daemon")
 
 
 def policy_rules(host: Host) -> Iterator[Result]:

@@ -42,7 +42,7 @@ def _holding(protocol: str, port: int) -> set[str]:
     """The inodes of the sockets bound to a port (no root is needed to see them); of TCP those that listen."""
     found = set()
     for table in (protocol, f"{protocol}6"):
-        path = Path("/proc/self/net", table)
+        path = Path("/proc/thread-self/net", table)
         for line in path.read_text().splitlines()[1:] if path.exists() else ():
             _, local, _, state, *rest = line.split()
             if int(local.rpartition(":")[2], 16) == port and (protocol == "udp" or state == "0A"):

@@ -13,6 +13,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 _TIMEOUT_S = 15.0
@@ -33,16 +34,16 @@ class RulesError(Exception):
     """The rules can't be read or copied; the text says why."""
 
 
+Text = tuple[tuple[str, ...], str]
+"""A command, and what it takes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """``texts``: what to give to which command. ``foreign``: the tables (family, name) that iptables made."""
+    """``texts``: nft's first. ``foreign``: the tables (family, name) that iptables made, which nft can't copy."""
 
-    texts: tuple[tuple[tuple[str, ...], str], ...]
+    texts: tuple[Text, ...]
     foreign: tuple[tuple[str, str], ...]
-
-    @property
-    def is_empty(self) -> bool:
-        return not any(text.strip() for _, text in self.texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +64,29 @@ def read_rules() -> Rules:
     if shutil.which("nft") is None:
         raise RulesError("nft, which could show the rules, is not installed (Debian: apt install nftables)")
     listed: list[dict[str, Any]] = json.loads(_run(("nft", "-j", "list", "ruleset")))["nftables"]
-    made_by_iptables = {
+    foreign = {
         (rule["family"], rule["table"])
         for rule in (each["rule"] for each in listed if "rule" in each)
         if any("xt" in expression for expression in rule.get("expr", ()))
     }
-    texts: list[tuple[tuple[str, ...], str]] = [(("nft", "-f", "-"), _run(("nft", "-s", "list", "ruleset")))]
-    for family in sorted({family for family, _ in made_by_iptables}):
-        name = _IPTABLES.get(family, "")
-        if not name or shutil.which(name) is None:
-            raise RulesError(f"there are rules of iptables, but {name or family} is not installed to read them")
-        texts.append(((f"{name}-restore",), _run((f"{name}-save",))))
-    return Rules(tuple(texts), tuple(sorted(made_by_iptables)))
+    texts: list[Text] = [(("nft", "-f", "-"), _run(("nft", "-s", "list", "ruleset")))]
+    for family, name in _IPTABLES.items():
+        if any(family == known for known, _ in foreign):
+            texts.append(_saved(name, f"{name}-nft-save", f"{name}-save"))
+        of_its_own = Path(
+            f"/proc/thread-self/net/{family}_tables_names"
+        )  # of an iptables that is not built on nftables
+        if of_its_own.exists() and of_its_own.read_text():
+            texts.append(_saved(name, f"{name}-legacy-save", f"{name}-save"))
+    return Rules(tuple(texts), tuple(sorted(foreign)))
+
+
+def _saved(name: str, *commands: str) -> Text:
+    """What the first of these commands that there is prints, for the one that takes it."""
+    for command in commands:
+        if shutil.which(command) is not None:
+            return (command.replace("save", "restore"),), _run((command,))
+    raise RulesError(f"there are rules of {name}, and it is not installed to read them (Debian: apt install iptables)")
 
 
 def load_rules(rules: Rules) -> None:
@@ -110,10 +122,14 @@ def _traced(monitor: "subprocess.Popen[bytes]", send: Callable[[], object]) -> D
             said += some
             found = _DROP.search(said.decode(errors="replace"))
             if found:
-                return Dropping(found[1], found[2], found[3], found[4] or "policy drop")
+                return Dropping(found[1], found[2], found[3], _readable(found[4] or "policy drop"))
             if not some:
                 return None
     return None
+
+
+def _readable(rule: str) -> str:
+    return " ".join(re.sub(r"counter packets \d+ bytes \d+", "", rule).split())
 
 
 def _run(command: tuple[str, ...], text: str | None = None) -> str:
