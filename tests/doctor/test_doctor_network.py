@@ -22,11 +22,6 @@ def rule(hook: str, text: str) -> Harm:
     return lambda patient: patient.nft(FILTER.format(hook=hook, rule=text))
 
 
-def rp_filter(patient: Patient) -> None:
-    with patient.inside:
-        Path("/proc/sys/net/ipv4/conf/eth1/rp_filter").write_text("1")
-
-
 def forwards_except_on_one(patient: Patient) -> None:
     patient.inside.sysctl(all__forwarding=1)
     patient.inside.sysctl(eth1__forwarding=0)
@@ -45,7 +40,6 @@ def test_nothing_is_wrong_with_a_healthy_host(patient: Patient) -> None:
     [
         (setting("eth1__disable_ipv6", 1), "network.ipv6", Level.FAIL),
         (forwards_except_on_one, "network.forwarding", Level.FAIL),
-        (rp_filter, "network.reverse_path", Level.WARN),
         (lambda patient: patient.run("ip link set eth1 mtu 1200"), "network.mtu", Level.FAIL),
         (lambda patient: patient.run("ip link set eth1 mtu 1300"), "network.mtu", Level.WARN),
         (lambda patient: patient.run("ip link set eth1 down"), "network.uplinks", Level.WARN),
@@ -110,7 +104,6 @@ def forwards_ipv4_except_on_one(patient: Patient) -> None:
         (lambda patient: patient.run("ip -4 route del default"), "network.addresses", Level.FAIL),
         (lambda patient: patient.run("ip -6 route del default"), "network.addresses", Level.WARN),
         (forwards_ipv4_except_on_one, "network.forwarding", Level.FAIL),
-        (ipv4_setting("eth1/rp_filter", 1), "network.reverse_path", Level.FAIL),
         (lambda patient: patient.run("ip address add 198.51.100.9/25 dev eth1"), "network.home_prefix", Level.FAIL),
         (rule("output", "udp dport 4191 drop"), "firewall.outgoing", Level.FAIL),
         (rule("input", "udp dport 4191 drop"), "firewall.incoming", Level.WARN),

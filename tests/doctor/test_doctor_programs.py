@@ -20,6 +20,7 @@ from unwired.doctor.host import Host
 
 pytestmark = pytest.mark.root
 
+IPV4 = 'address_ipv4 = "203.0.113.2"\nhome_prefixes_ipv4 = ["198.51.100.0/24"]'
 BGP = """
 [home_agent_set]
 member = "tokyo"
@@ -138,6 +139,18 @@ def test_the_home_agents_clock(patient: Patient, offset_s: int, level: Level) ->
         (found,) = of(patient, "clock.home_agent")
     assert found.level == level
     assert offset_s == 0 or "-3600 s" in found.found
+
+
+@pytest.mark.parametrize(("keys", "level"), [("", Level.WARN), (IPV4, Level.FAIL)], ids=["IPv6", "IPv4"])
+def test_a_strict_filter_that_the_daemon_had_switched_off(patient: Patient, keys: str, level: Level) -> None:
+    patient.home_agent(keys=keys)
+    with patient.inside:
+        Path("/proc/sys/net/ipv4/conf/eth1/rp_filter").write_text("1")
+    (found,) = of(patient, "network.reverse_path")
+    assert found.level == Level.OK and "strict (rp_filter 1) on eth1" in found.found
+    with daemon_that_says(patient, {"pid": 1, "engine": {}}):
+        (found,) = of(patient, "network.reverse_path")
+    assert (found.level, found.about) == (level, "eth1")
 
 
 def certificates(directory: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from unwired.core.settings import Prefix
+from unwired.dataplane.devices import tunnel_devices
 from unwired.host import netlink
 from unwired.host.config import Config, HomeAgentConfig, MobileNodeConfig
 from unwired.host.config_models import DaemonSection
@@ -177,10 +178,8 @@ class Host:
         else all that are up."""
         if self.named_uplinks:
             return [interface for interface in self.interfaces if interface.name in self.named_uplinks]
-        ours = (
-            self.tunnel_device,
-            f"{self.tunnel_device}-ctl" if self.config is None else self.config.daemon.punt_device,
-        )
+        punt = f"{self.tunnel_device}-ctl" if self.config is None else self.config.daemon.punt_device
+        ours = {*tunnel_devices(self.tunnel_device), punt}
         routed = set().union(*self.default_routes.values())
         candidates = [interface for interface in self.interfaces if interface.up and interface.name not in ours]
         return [interface for interface in candidates if interface.index in routed] or candidates

@@ -144,21 +144,26 @@ def settings_writable(host: Host) -> Iterator[Result]:
 
 
 def reverse_path(host: Host) -> Iterator[Result]:
-    """Of the two settings the greater one counts (Documentation/networking/ip-sysctl.rst)."""
+    """Of two settings the greater one counts (Documentation/networking/ip-sysctl.rst). The daemon switches the filter
+    off where tunnels end; a host manager may switch it on again."""
     everywhere = host.sysctl("net/ipv4/conf/all/rp_filter") or "0"
-    strict = []
-    for interface in host.uplinks:
-        own = host.sysctl(f"net/ipv4/conf/{interface.name}/rp_filter") or "0"
-        if max(everywhere, own) == "1":
-            strict.append(interface)
-            yield (fail if host.has_ipv4_home_addresses else warn)(
-                "strict (rp_filter 1): IPv4 packets out of a tunnel, or to an anycast address, are dropped if the way "
-                f"back to their source is not by {interface.name}",
-                f"sysctl -w net.ipv4.conf.{interface.name}.rp_filter=2",
-                interface.name,
-            )
+    strict = [
+        interface
+        for interface in host.uplinks
+        if max(everywhere, host.sysctl(f"net/ipv4/conf/{interface.name}/rp_filter") or "0") == "1"
+    ]
     if not strict:
         yield ok("not strict")
+    elif host.status is None:
+        yield ok(f"strict (rp_filter 1) on {_names(strict)}: the daemon switches it off there while it runs")
+    else:
+        for interface in strict:
+            yield (fail if host.has_ipv4_home_addresses else warn)(
+                f"strict (rp_filter 1) on {interface.name}, although the daemon runs and has switched it off: "
+                "IPv4 packets out of tunnels are dropped",
+                f"sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.{interface.name}.rp_filter=0",
+                interface.name,
+            )
 
 
 def router_advertisements(host: Host) -> Iterator[Result]:

@@ -34,8 +34,10 @@ def _enter_and(work: Callable[[], Value]) -> Value:
             raise OSError(number, f"{what}: {os.strerror(number)}")
 
     check(libc.unshare(_CLONE_NEWNS | _CLONE_NEWNET), "namespaces to try things out in can't be made")
-    # What is mounted from here on is seen by this thread alone.
+    # What is mounted from here on is seen by this thread alone. A /proc of our own, because containers often have one
+    # whose settings can't be changed, which is found out by another check.
     check(libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None), "mounts can't be made private")
+    check(libc.mount(b"proc", b"/proc", b"proc", 0, None), "no /proc can be mounted")
     check(libc.mount(b"bpf", os.fsencode(BPFFS), b"bpf", 0, None), f"no BPF file system can be mounted at {BPFFS}")
     for which in ("all", "default"):  # a new namespace takes these settings over from the first one
         Path(f"/proc/sys/net/ipv4/conf/{which}/rp_filter").write_text("0")
