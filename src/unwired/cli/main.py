@@ -3,7 +3,21 @@
 import typer
 
 from unwired import __version__
-from unwired.cli import bench, bindings, config, decode, doctor, events, explain, lab, members, reload, run, status
+from unwired.cli import (
+    bench,
+    bindings,
+    config,
+    decode,
+    doctor,
+    events,
+    explain,
+    lab,
+    members,
+    metrics,
+    reload,
+    run,
+    status,
+)
 
 app = typer.Typer(
     name="unwired",
@@ -27,7 +41,7 @@ def _root(
     pass
 
 
-for command in (run, status, bindings, members, explain, events, reload, config, doctor, decode, lab, bench):
+for command in (run, status, metrics, bindings, members, explain, events, reload, config, doctor, decode, lab, bench):
     command.register(app)
 
 

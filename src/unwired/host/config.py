@@ -79,6 +79,7 @@ class DaemonConfig:
     routing_table: int
     rule_priority: int
     log_level: str
+    metrics: tuple[str, int] | None = None
 
     @property
     def runtime(self) -> Path:
@@ -250,6 +251,7 @@ class _Loader:
             routing_table=section.routing_table,
             rule_priority=section.rule_priority,
             log_level=section.log_level,
+            metrics=section.metrics,
         )
 
     def _check_socket_path(self, daemon: DaemonConfig) -> None:

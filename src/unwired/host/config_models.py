@@ -207,6 +207,19 @@ def _families(value: object) -> list[Family]:
     return [Family(one) for one in value]
 
 
+def _listening(value: object) -> tuple[str, int]:
+    text = _string(value, '"127.0.0.1:9467"')
+    address, _, port = text.rpartition(":")
+    try:
+        host = ipaddress.ip_address(address.removeprefix("[").removesuffix("]"))
+        if (host.version == 6) != address.startswith("[") or not 1 <= int(port) <= 65_535:
+            raise ValueError
+    except ValueError:
+        why = "an address and a port are needed, the address in [ ] where it is IPv6"
+        raise refusal(f'"{text}" is nothing to listen at', why, 'write it like "127.0.0.1:9467"') from None
+    return str(host), int(port)
+
+
 HostAddress = Annotated[bytes, BeforeValidator(_address)]
 HostAddressIpv4 = Annotated[bytes, BeforeValidator(_address_ipv4)]
 HomeAddressIpv4 = Annotated[bytes, BeforeValidator(_home_address_ipv4)]
@@ -214,6 +227,7 @@ AnyPrefix = Annotated[Prefix, BeforeValidator(_any_prefix)]
 PrefixIpv4 = Annotated[Prefix, BeforeValidator(_home_prefix_ipv4)]
 HomePrefixText = Annotated[Prefix, BeforeValidator(_home_prefix)]
 HomeAddressText = Annotated[Prefix, BeforeValidator(_home_address)]
+Listening = Annotated[tuple[str, int], BeforeValidator(_listening)]
 Families = Annotated[list[Family], BeforeValidator(_families)]
 Secret = Annotated[bytes, BeforeValidator(_secret)]
 Device = Annotated[str, BeforeValidator(_device)]
@@ -239,6 +253,7 @@ class DaemonSection(Section):
     clamp_mss: bool = True
     routing_table: Annotated[int, Field(ge=1000, le=2**31)] = 7700
     rule_priority: Annotated[int, Field(ge=1, le=32_000)] = 5200
+    metrics: Listening | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 

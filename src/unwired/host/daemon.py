@@ -37,6 +37,7 @@ from unwired.host.kernel_objects import Sysctl
 from unwired.host.kernel_state import KernelState
 from unwired.host.ledger import Ledger
 from unwired.host.links import Interface, Links, link_local_first
+from unwired.host.metrics import MetricsServer
 from unwired.host.mobile_node_host import MobileNodeHost
 from unwired.host.nat_prober import NatProber
 from unwired.host.netlink import RTM_NEWLINK, Message, Netlink, NetlinkChanges
@@ -66,7 +67,9 @@ SETTLED_POLL_S = 0.02
 PUT_BACK_INTERVAL_S = 1.0
 """At most this often what others removed is put back: two programs must not fight at full speed."""
 WARNING_INTERVAL_S = 86_400.0
-FIXED_KEYS = ("name", "runtime_dir", "state_dir", "tunnel_device", "punt_device", "routing_table", "rule_priority")
+FIXED_KEYS = (
+    *("name", "runtime_dir", "state_dir", "tunnel_device", "punt_device", "routing_table", "rule_priority", "metrics"),
+)
 """Keys of [daemon] that a running daemon can't change."""
 
 
@@ -153,14 +156,16 @@ class Daemon:
         self._discovery = NeighborDiscovery()
         self._sender = Sender(by_source=isinstance(self.config.role, MobileNodeConfig))
         self._prober = NatProber(self._tell)
-        self._reassembled = Reassembled(plane.punt, plane.punted)
+        self.reassembled = Reassembled(plane.punt, plane.punted)
         self.driver = Driver(
-            plane.table, plane.punted, self._sender, self._discovery, self._reassembled, self.journal, self.board
+            plane.table, plane.punted, self._sender, self._discovery, self.reassembled, self.journal, self.board
         )
         ours = frozenset((*tunnel_devices(daemon.tunnel_device), daemon.punt_device))
         is_mobile_node = isinstance(self.config.role, MobileNodeConfig)
         self.links = Links(self.kernel, ours, self._appeared, with_routers=is_mobile_node)
-        self._control = ControlServer(self.runtime.control_socket, Verbs(self).table(), self.board)
+        verbs = Verbs(self)
+        self._control = ControlServer(self.runtime.control_socket, verbs.table(), self.board)
+        self._metrics = MetricsServer(daemon.metrics, verbs.metrics_text) if daemon.metrics is not None else None
         self._set_role()
         self.member = self._make_member()
         self.links.read_all()
@@ -173,6 +178,8 @@ class Daemon:
         if self.member is not None:
             await self.member.start(self._binding_store())
         await self._control.start()
+        if self._metrics is not None:
+            await self._start_metrics(self._metrics)
         self._warn()
         gc.freeze()
         gc.enable()
@@ -180,13 +187,20 @@ class Daemon:
         self.clock.end("members")
         self._copy_subscribers()
 
+    async def _start_metrics(self, server: MetricsServer) -> None:
+        """Nobody's packets depend on it: where it can't be, that is said."""
+        try:
+            await server.start()
+        except OSError as error:
+            self.board.say("metrics_failed", Level.ERROR, reason=error.strerror or str(error))
+
     def _warn(self) -> None:
         """Daily: certificates end while a daemon runs, and then no other member accepts it any more."""
         self._loop.call_later(WARNING_INTERVAL_S, self._warn)
         for reason in self.config.warnings():
             self.board.say("configuration_warning", Level.WARNING, reason=reason)
-        if self._reassembled.port_problem and self.config.role.uses_ipv4_networks:
-            self.board.say("udp_port_taken", Level.WARNING, port=PORT, reason=self._reassembled.port_problem)
+        if self.reassembled.port_problem and self.config.role.uses_ipv4_networks:
+            self.board.say("udp_port_taken", Level.WARNING, port=PORT, reason=self.reassembled.port_problem)
 
     def _copy_subscribers(self) -> None:
         """For the next start. In a thread: it takes as long as some HELLOs."""
@@ -225,6 +239,8 @@ class Daemon:
     async def _stop(self) -> None:
         tell_supervisor("STOPPING=1")
         await self._control.stop()
+        if self._metrics is not None:
+            self._metrics.stop()
         self._loop.remove_reader(self._changes.fileno())
         if self._put_back_timer is not None:
             self._put_back_timer.cancel()
@@ -244,7 +260,7 @@ class Daemon:
         self.state.close()
         self.plane.remove()
         self._prober.close()
-        self._reassembled.close()
+        self.reassembled.close()
         self._discovery.close()
         self._sender.close()
         self._changes.close()

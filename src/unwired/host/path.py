@@ -3,25 +3,25 @@
 import socket
 from typing import TYPE_CHECKING, Any
 
-from unwired.core.forwarding import Direction, Tunnel
+from unwired.core.forwarding import Direction, Encapsulation, Tunnel
 from unwired.core.intercept import PLANE
+from unwired.core.mobile_node import MobileNode
 from unwired.host import netlink
-from unwired.host.config import MobileNodeConfig
 from unwired.host.kernel_objects import MAIN_TABLE
 from unwired.host.netlink import Message
-from unwired.wire.address import Address, format_address
+from unwired.wire.address import Address, format_address, is_ipv4
 
 if TYPE_CHECKING:
     from unwired.host.daemon import Daemon
 
 _RTN_LOCAL = 2
+_WRAPPED_IN = {Encapsulation.IPV6: "IPv6", Encapsulation.IPV4: "IPv4", Encapsulation.UDP: "UDP and IPv4"}
 
 
 def explain_path(daemon: "Daemon", address: Address) -> dict[str, Any]:
     """``route``: the kernel's choice; ``tunnel``: the row taken, if it leads into the tunnel device; ``outer_route``:
     where the tunnel's packets go out; ``path``: all of it in sentences."""
-    role = daemon.config.role
-    source = role.settings.home_address if isinstance(role, MobileNodeConfig) else None
+    source = _home_address(daemon, address)
     sentences: list[str] = []
     route = _route(daemon, address, source)
     if "error" in route and source is not None:
@@ -38,8 +38,11 @@ def explain_path(daemon: "Daemon", address: Address) -> dict[str, Any]:
             carried = daemon.plane.table.tunnel_counters(tunnel.number)
             found["tunnel"] = {
                 "number": tunnel.number,
+                "encapsulation": tunnel.encapsulation.name.lower(),
                 "local": format_address(tunnel.local),
                 "peer": format_address(tunnel.peer),
+                "local_port": tunnel.local_port or None,
+                "peer_port": tunnel.peer_port or None,
                 "interface": daemon.links.name_of(tunnel.interface) if tunnel.interface else None,
                 "mtu": tunnel.mtu or None,
                 "packets_sent": carried.packets_sent,
@@ -49,11 +52,23 @@ def explain_path(daemon: "Daemon", address: Address) -> dict[str, Any]:
             }
             found["outer_route"] = outer
             sentences.append(
-                f"Tunnel {tunnel.number} wraps it: from {format_address(tunnel.local)} to "
-                f"{format_address(tunnel.peer)}; {carried.packets_sent} packets have gone this way."
+                f"Tunnel {tunnel.number} wraps it in {_WRAPPED_IN[tunnel.encapsulation]}: from "
+                f"{_end(tunnel.local, tunnel.local_port)} to {_end(tunnel.peer, tunnel.peer_port)}; {carried.packets_sent} packets have gone this way."
             )
             sentences.append(_route_sentence(tunnel.peer, tunnel.local, outer))
     return found | {"path": sentences}
+
+
+def _home_address(daemon: "Daemon", destination: Address) -> Address | None:
+    """The home address that a mobile node's packets to a destination come from; None when it has none of the family."""
+    engine = daemon.engine
+    if not isinstance(engine, MobileNode):
+        return None
+    return engine.machine.ipv4.address if is_ipv4(destination) else engine.settings.home_address
+
+
+def _end(address: Address, port: int) -> str:
+    return f"{format_address(address)} port {port}" if port else format_address(address)
 
 
 def _tunnel(daemon: "Daemon", address: Address, source: Address | None) -> Tunnel | None:
@@ -65,7 +80,9 @@ def _tunnel(daemon: "Daemon", address: Address, source: Address | None) -> Tunne
 
 
 def _route(daemon: "Daemon", destination: Address, source: Address | None) -> dict[str, Any]:
-    fields = {"family": socket.AF_INET6, "dst_len": 128, "src_len": 128 if source else 0}
+    of_ipv4 = is_ipv4(destination)
+    family, length = (socket.AF_INET, 32) if of_ipv4 else (socket.AF_INET6, 128)
+    fields = {"family": family, "dst_len": length, "src_len": length if source else 0}
     attributes: dict[str, Any] = {"RTA_DST": format_address(destination)}
     if source:
         attributes["RTA_SRC"] = format_address(source)

@@ -10,8 +10,9 @@ from unwired.core.home_agent import HomeAgent
 from unwired.core.mobile_node import MobileNode
 from unwired.host.control import Refused, Verb
 from unwired.host.driver import now
+from unwired.host.metrics import exposition
 from unwired.host.path import explain_path
-from unwired.wire.address import Address, format_address, is_ipv4, parse_address
+from unwired.wire.address import Address, format_address, parse_address
 
 if TYPE_CHECKING:
     from unwired.core.home_agent_set import HomeAgentSet
@@ -29,6 +30,7 @@ class Verbs:
     def table(self) -> dict[str, Verb]:
         return {
             "status": self.status,
+            "metrics": self.metrics,
             "bindings": self.bindings,
             "members": self.members,
             "drain": self.drain,
@@ -45,6 +47,8 @@ class Verbs:
         counters = dict(daemon.driver.counters)
         if daemon.internal_errors:
             counters["internal_errors"] = daemon.internal_errors
+        if daemon.reassembled.given_back:
+            counters["reassembled"] = daemon.reassembled.given_back
         role: dict[str, Any] | None = None
         if isinstance(engine, HomeAgent | MobileNode):
             role = dict(engine.status())
@@ -77,6 +81,12 @@ class Verbs:
             # On a real home link two a binding: very many are neither sorted nor written at once.
             "host": sorted(map(str, wanted)) if len(wanted) <= SORTED_MAX else map(str, wanted),
         }
+
+    def metrics(self, request: dict[str, Any]) -> dict[str, Any]:
+        return {"schema": "unwired.metrics/1", "text": self.metrics_text()}
+
+    def metrics_text(self) -> str:
+        return exposition(self.status({}))
 
     def bindings(self, request: dict[str, Any]) -> dict[str, Any]:
         engine = self._engine()
@@ -136,6 +146,4 @@ def _address(text: object) -> Address:
         address = parse_address(str(text))
     except ValueError as error:
         raise Refused(str(error)) from None
-    if is_ipv4(address):
-        raise Refused(f"{text} is an IPv4 address: home and care-of addresses are IPv6 so far")
     return address
