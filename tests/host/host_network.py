@@ -120,10 +120,11 @@ class Network:
 def transfer(network: Network, sender: str, source: str, receiver: str, destination: str) -> bool:
     """A megabyte by TCP; whether it arrived within 8 s."""
     data, received = random.randbytes(1 << 20), bytearray()
+    family = socket.AF_INET6 if ":" in destination else socket.AF_INET
     with network.entered(receiver).inside():
-        listening = socket.create_server((destination, 0), family=socket.AF_INET6)
+        listening = socket.create_server((destination, 0), family=family)
     with network.entered(sender).inside():
-        outgoing = socket.socket(socket.AF_INET6)
+        outgoing = socket.socket(family)
     with listening, outgoing:
         for end in (listening, outgoing):
             end.settimeout(8.0)

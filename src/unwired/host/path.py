@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from unwired.host.daemon import Daemon
 
 _RTN_LOCAL = 2
+_RTM_F_LOOKUP_TABLE = 0x1000
+"""Tell the table that the route is in, as is always done for IPv6."""
 _WRAPPED_IN = {Encapsulation.IPV6: "IPv6", Encapsulation.IPV4: "IPv4", Encapsulation.UDP: "UDP and IPv4"}
 
 
@@ -53,7 +55,8 @@ def explain_path(daemon: "Daemon", address: Address) -> dict[str, Any]:
             found["outer_route"] = outer
             sentences.append(
                 f"Tunnel {tunnel.number} wraps it in {_WRAPPED_IN[tunnel.encapsulation]}: from "
-                f"{_end(tunnel.local, tunnel.local_port)} to {_end(tunnel.peer, tunnel.peer_port)}; {carried.packets_sent} packets have gone this way."
+                f"{_end(tunnel.local, tunnel.local_port)} to {_end(tunnel.peer, tunnel.peer_port)}; "
+                f"{carried.packets_sent} packets have gone this way."
             )
             sentences.append(_route_sentence(tunnel.peer, tunnel.local, outer))
     return found | {"path": sentences}
@@ -82,7 +85,8 @@ def _tunnel(daemon: "Daemon", address: Address, source: Address | None) -> Tunne
 def _route(daemon: "Daemon", destination: Address, source: Address | None) -> dict[str, Any]:
     of_ipv4 = is_ipv4(destination)
     family, length = (socket.AF_INET, 32) if of_ipv4 else (socket.AF_INET6, 128)
-    fields = {"family": family, "dst_len": length, "src_len": length if source else 0}
+    flags = _RTM_F_LOOKUP_TABLE if of_ipv4 else 0
+    fields = {"family": family, "dst_len": length, "src_len": length if source else 0, "flags": flags}
     attributes: dict[str, Any] = {"RTA_DST": format_address(destination)}
     if source:
         attributes["RTA_SRC"] = format_address(source)
