@@ -104,21 +104,31 @@ def test_all_passes(sites: Sites, ipv4: bool) -> None:
 @pytest.mark.parametrize(
     ("rules", "ipv4", "wrong"),
     [
-        ('iifname "here0" meta l4proto 135 drop', False, {("peer.mobility_headers", "to peer")}),
-        ('iifname "there0" meta l4proto 135 drop', False, {("peer.mobility_headers", "from peer")}),
-        ('iifname "there0" meta l4proto 4 drop', False, {("peer.ipv4_tunnels", "from peer")}),
-        ("icmpv6 type packet-too-big drop", False, {("peer.packet_too_big", way) for way in ("to peer", "from peer")}),
-        ('iifname "here0" udp dport 7691 drop', False, {("peer.members_port", "to peer")}),
         (
-            'iifname "there0" meta l4proto 41 drop',
+            'iifname "here0" meta l4proto 135 drop\n iifname "there0" meta l4proto 4 drop\n'
+            'iifname "here0" udp dport 7691 drop\n icmpv6 type packet-too-big drop',
             False,
-            {("peer.ipv6_tunnels", "from peer"), ("peer.path_mtu", "from peer")},
+            {
+                ("peer.mobility_headers", "to peer"),
+                ("peer.ipv4_tunnels", "from peer"),
+                ("peer.members_port", "to peer"),
+                ("peer.packet_too_big", "to peer"),
+                ("peer.packet_too_big", "from peer"),
+            },
         ),
-        ('iifname "here0" meta l4proto 41 drop', True, {("peer.ipv6_tunnels", "to peer")}),
         (
-            'iifname "here0" udp dport 4191 drop',
+            'iifname "there0" meta l4proto { 41, 135 } drop',
+            False,
+            {
+                ("peer.mobility_headers", "from peer"),
+                ("peer.ipv6_tunnels", "from peer"),
+                ("peer.path_mtu", "from peer"),
+            },
+        ),
+        (
+            'iifname "here0" udp dport 4191 drop\n iifname "there0" meta l4proto 41 drop',
             True,
-            {("peer.nat_traversal", "to peer"), ("peer.path_mtu", "to peer")},
+            {("peer.nat_traversal", "to peer"), ("peer.path_mtu", "to peer"), ("peer.ipv6_tunnels", "from peer")},
         ),
     ],
 )
