@@ -119,6 +119,17 @@ def test_a_path_that_swallows_large_packets_is_limited_within_a_second() -> None
     assert tunnel_mtu(driver) == 0
 
 
+def test_a_narrow_path_is_remembered() -> None:
+    driver = registered(carries=1360)
+    driver.run(30)
+    narrow = tunnel_mtu(driver)
+    driver.down()
+    driver.run(5)
+    driver.visit_ipv4(1)
+    driver.acknowledge(options=NAT)
+    assert tunnel_mtu(driver) == narrow
+
+
 def test_in_ipv6_as_well() -> None:
     driver = Watched(carries=1300)
     driver.visit(1)

@@ -66,6 +66,18 @@ def test_a_narrow_path_is_limited_after_one_second_and_then_found_out() -> None:
     assert path.prober.confirmed == path.prober.mtu
 
 
+def test_what_was_known_of_a_path_limits_it_at_once() -> None:
+    for carries, expected in ((1300, 1300), (1280, BASE), (LARGEST, 0)):
+        path = Path(carries)
+        path.prober.begin(LARGEST, BASE, 0.0, 1300)
+        assert path.prober.mtu == 1300
+        path._send()
+        path.run(1.1)
+        assert path.prober.mtu == expected
+    path.prober.begin(LARGEST, BASE, path.time, 9000)
+    assert path.prober.mtu == 0
+
+
 def test_a_dead_path_limits_nothing_and_is_asked_less_and_less() -> None:
     path = Path(0).begin().run(3600)
     assert path.prober.mtu == path.prober.confirmed == 0

@@ -48,8 +48,8 @@ from unwired.wire.rfc6275 import BindingStatus
 SILENT_AFTER = 3
 """Unanswered binding updates after which another place is tried (RFC 5555 section 4.4.1), a person is told, and a home
 agent that we would change to is given up."""
-SILENT_BESIDE_ANSWERS_AFTER = 2
-"""The same where the home agent answers what we send from another place."""
+SILENT_BESIDE_TUNNEL_AFTER = 2
+"""The same while the home agent has acknowledged another place that we can still use."""
 ASK_AGAIN_S = 1.0
 """When to ask for another IPv4 home address after the one we named was refused."""
 Fields = dict[str, str | int | float | bool | None]
@@ -289,8 +289,7 @@ class MobileNodeMachine:
         self._end_candidate()
         self.watch.stop()
         entry.tries = 0
-        usable = {other.care_of_address for other in self._movement.places(place, now)}
-        entry.settle(keep=usable - {place.care_of_address})
+        entry.settle(keep={rival.care_of_address for rival in self._movement.rivals(place, now)})
         self.registration.begin()
         self._runner_up = False
         entry.care_of_address, entry.interface, entry.router = place.care_of_address, place.interface, place.router
@@ -394,7 +393,9 @@ class MobileNodeMachine:
         transmission, place = answer.transmission, answer.transmission.place
         sent = transmission.sent.monotonic
         expires_at = sent + answer.lifetime_s
-        first_sent = entry.outstanding[0].sent.monotonic
+        first_sent = next(
+            one.sent.monotonic for one in entry.outstanding if one.care_of_address == transmission.care_of_address
+        )
         if transmission is entry.outstanding[-1]:
             entry.expires_at = expires_at
         before = entry.bound
@@ -470,6 +471,7 @@ class MobileNodeMachine:
         if self.search is None or not isinstance(place, Away):
             return
         self.entry.settle()
+        self.watch.stop()
         self.rows.use(place.care_of_address, place.interface, place.router)
         self.updates.send(self.search.ask(place.care_of_address, self.now.monotonic))
 
@@ -609,7 +611,9 @@ class MobileNodeMachine:
         """Nothing that was sent from the care-of address we want was answered: where there is another place, go there,
         and come back here only after a while."""
         place, now = self.entry.place, self.now.monotonic
-        enough = SILENT_BESIDE_ANSWERS_AFTER if self._runner_up else SILENT_AFTER
+        tunnel = self.rows.tunnel
+        elsewhere = tunnel is not None and place is not None and tunnel.local != place.care_of_address
+        enough = SILENT_BESIDE_TUNNEL_AFTER if elsewhere else SILENT_AFTER
         if self.candidate is not None or self._returning() or place is None or self.entry.tries < enough:
             return False
         if not self._movement.has_other(place, now):

@@ -19,11 +19,13 @@ AVOID_MAX_S = 3600.0
 @dataclass(slots=True)
 class Network:
     """``works``: a binding update sent from there was acknowledged. ``udp_only``: only what is in UDP passes.
-    ``keepalive_s``: for so long its NAT was found to keep a mapping."""
+    ``keepalive_s``: for so long its NAT was found to keep a mapping. ``path_mtu``: the largest packet that came through
+    to the home agent, outer headers included, where that was less than the link carries; 0: not known."""
 
     works: bool = False
     udp_only: bool = False
     keepalive_s: int | None = None
+    path_mtu: int = 0
     avoid_until: float = 0.0
     avoid_s: float = AVOID_S
 

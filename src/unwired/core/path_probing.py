@@ -79,10 +79,12 @@ class PathProber:
         self._until: float | None = None
         self._queue: list[int] = []
 
-    def begin(self, largest: int, base: int, now: float) -> None:
-        """Another path: ``largest`` is what its first link carries, ``base`` what every path does."""
+    def begin(self, largest: int, base: int, now: float, known: int = 0) -> None:
+        """Another path: ``largest`` is what its first link carries, ``base`` what every path does, ``known`` what it
+        carried when it was used before, 0: as much as its link."""
         self._largest, self._base = largest, min(base, largest)
-        self.mtu = self.confirmed = 0
+        self.mtu = known if self._base <= known < largest else 0
+        self.confirmed = 0
         self._retry_s = DEAD_RETRY_S
         self._searches_from = now
         self._search(now)

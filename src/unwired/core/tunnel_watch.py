@@ -99,7 +99,8 @@ class TunnelWatch:
         self.stop()
         self._of, self._blocked = of, False
         overhead = bound.encapsulation.overhead
-        self.prober.begin((link_mtu or ETHERNET_MTU) - overhead, MINIMUM_MTU - overhead, now)
+        known = self._networks.of(place).path_mtu - overhead
+        self.prober.begin((link_mtu or ETHERNET_MTU) - overhead, MINIMUM_MTU - overhead, now, known)
         self._liveness.begin(now)
         self._keep(place, bound, now)
         self._probe_path(now)
@@ -244,6 +245,9 @@ class TunnelWatch:
             self._send_echo(size, now)
             self._outbox.counters["path_mtu_probes"] += 1
         self._rows.limit(self.prober.mtu)
+        if self._of is not None:
+            place, _, encapsulation = self._of
+            self._networks.of(place).path_mtu = self.prober.mtu and self.prober.mtu + encapsulation.overhead
 
     def _send_echo(self, size: int, now: float) -> None:
         tunnel = self._rows.tunnel
