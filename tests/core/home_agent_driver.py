@@ -129,17 +129,16 @@ class Driver:
         self.engine.handle(Persisted(token), self.now)
 
     def _do(self, action: Action) -> None:
+        if isinstance(action, Send) and isinstance(action.packet.payload, EchoRequest):
+            self.probes.append(action.packet)
+            return
         self.log.append(action)
         if isinstance(action, Persist):
             assert not self.unwritten or action.token > self.unwritten[-1].token
             self.unwritten.append(action)
         elif isinstance(action, Send):
-            sent = replace(action, packet=decode_datagram(encode_datagram(action.packet)))
-            if isinstance(sent.packet.payload, EchoRequest):
-                self.probes.append(sent.packet)
-            else:
-                self.sent.append(sent)
-                self.watch(sent)
+            self.sent.append(replace(action, packet=decode_datagram(encode_datagram(action.packet))))
+            self.watch(self.sent[-1])
         elif isinstance(action, Notify):
             self.notices.append(action.notice)
         elif isinstance(action, DefendAddress):

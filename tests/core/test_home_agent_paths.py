@@ -17,8 +17,9 @@ from home_agent_driver import (
 from test_tunnel_errors_of_both_families import CORRESPONDENT_IPV4, UDP, inner, tell, too_big
 
 from unwired.core import home_agent_paths
+from unwired.core.acknowledgement import back
 from unwired.core.settings import Subscriber
-from unwired.wire.address import V4_MAPPED, parse_address
+from unwired.wire.address import V4_MAPPED, is_ipv4, parse_address
 from unwired.wire.icmpv6 import EchoReply, EchoRequest
 from unwired.wire.ipv6 import Outer, Packet
 
@@ -30,8 +31,9 @@ SUBSCRIBERS = tuple(
 class Path:
     """A home agent and the path to its mobile node: ``carries`` inner packets of so many bytes, None: nothing."""
 
-    def __init__(self, carries: int | None, **settings: Any) -> None:
+    def __init__(self, carries: int | None, in_tunnel: bool = True, **settings: Any) -> None:
         self.driver = Driver(**(DUAL_STACK | settings))
+        self.in_tunnel = in_tunnel
         self.carries = carries
         self.largest_lost = 0
 
@@ -54,9 +56,9 @@ class Path:
         assert probe.outer is not None and probe.outer.dont_fragment
         size = 40 + 8 + len(message.echoed)
         if self.carries is not None and size <= self.carries:
-            self.driver.receive(
-                Packet(probe.destination, probe.source, EchoReply(message.identifier, message.sequence, message.echoed))
-            )
+            reply = EchoReply(message.identifier, message.sequence, message.echoed)
+            outer = back(probe.outer) if self.in_tunnel and is_ipv4(probe.outer.source) else None
+            self.driver.receive(Packet(probe.destination, probe.source, reply, outer=outer))
         else:
             self.largest_lost = max(self.largest_lost, size)
 
@@ -78,8 +80,9 @@ def test_probes_go_in_the_tunnel() -> None:
     assert max(sizes) == 1472, "all that fits into 1500 bytes"
 
 
-def test_an_ordinary_path_costs_a_few_packets_and_leaves_nothing() -> None:
-    path = Path(1472)
+@pytest.mark.parametrize("in_tunnel", [True, False])
+def test_an_ordinary_path_costs_a_few_packets_and_leaves_nothing(in_tunnel: bool) -> None:
+    path = Path(1472, in_tunnel)
     path.bind()
     path.run(5)
     assert path.mtu == 0 and path.driver.engine.counters["path_probes_sent"] <= 4
@@ -116,11 +119,13 @@ def test_another_mapping_is_another_path() -> None:
     path.bind(2, 50_000)
     path.run(5)
     assert path.mtu == 0
-    path.driver.pass_time(1)
-    path.driver.update(3)
-    path.driver.probes.clear()
-    path.driver.pass_time(60)
-    assert path.driver.probes == [] and path.driver.tunnel_peer() == CARE_OF, "IPv6 is not probed"
+
+
+def test_ipv6_is_probed_too() -> None:
+    path = Path(1300)
+    path.driver.update(1)
+    path.run(60)
+    assert path.driver.tunnel_peer() == CARE_OF and 1292 <= path.mtu <= 1300
 
 
 def test_errors_are_verified() -> None:

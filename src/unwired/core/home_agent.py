@@ -325,7 +325,9 @@ class HomeAgent:
         payload, outer = packet.payload, packet.outer
         if outer is not None and outer.destination != self.settings.address_ipv4:
             self._outbox.drop(Drop.NOT_OUR_ADDRESS)
-        elif outer is not None and not (isinstance(payload, MobilityMessage) and self._serves(packet.destination)):
+        elif outer is not None and not (
+            isinstance(payload, MobilityMessage | EchoReply) and self._serves(packet.destination)
+        ):
             self._nat_traversal.packet_in_tunnel(packet, outer, now)
         elif is_ipv4(packet.source):
             self._receive_ipv4(packet, now)

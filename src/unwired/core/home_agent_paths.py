@@ -1,9 +1,9 @@
-"""What the paths to mobile nodes in IPv4 networks carry, probed by the home agent (``path_probing.py``).
+"""What the paths to mobile nodes carry, probed by the home agent (``path_probing.py``).
 
-They are probed whenever they register from another place: ICMPv4 errors about tunnels often get lost, through a NAT
-above all, or quote too little. In IPv6 errors are believed, and believed to come. Only so many searches go on at once,
-the others wait their turn. One that found nothing out of the ordinary is over; one that found a narrow path stays, and
-looks again after ten minutes. Where nobody answers, errors are believed for ten minutes, as in IPv6.
+They are probed whenever a mobile node registers from another place: ICMP errors about tunnels get lost, through a NAT
+above all, or quote too little. Only so many searches go on at once, the others wait their turn. One that found nothing
+out of the ordinary is over; one that found a narrow path stays, and looks again after ten minutes. Where nobody
+answers, errors are believed for ten minutes.
 
 A member of a set probes only those whose primary home agent it is.
 """
@@ -20,7 +20,7 @@ from unwired.core.path_probing import PathProber
 from unwired.core.roster import Roster
 from unwired.core.timers import Agenda
 from unwired.core.tunnel_echo import TunnelEcho
-from unwired.wire.address import Address, is_ipv4
+from unwired.wire.address import Address
 from unwired.wire.icmpv6 import EchoReply
 from unwired.wire.ipv6 import Packet
 
@@ -33,8 +33,9 @@ NARROW_MAX = 10_000
 """Paths that are known to be narrow, and looked at again."""
 _LARGEST_PATH = 1500
 """Nothing larger crosses the Internet."""
-_BASE = 1200
-"""BASE_PLPMTU (RFC 8899 section 5.1.2)."""
+_BASE_PATH = 1280
+"""What every path is expected to carry: IPv6 must, and what else the Internet has does (BASE_PLPMTU, RFC 8899 section
+5.1.2, is a little less)."""
 
 
 class _Path:
@@ -85,10 +86,11 @@ class HomeAgentPaths:
 
     def lower(self, binding: Binding, mtu: int, now: Now) -> int:
         """An error said that the path carries inner packets of at most ``mtu`` bytes; how large they may be now."""
-        if mtu < _BASE:  # narrower than probes look for
+        is_wide = mtu >= _BASE_PATH - binding.encapsulation.overhead
+        if not is_wide:  # less than probes look for
             self._ended(binding, now)
         path = self._paths.get(binding.home_address)
-        if path is None and mtu >= _BASE and self._is_ours(binding) and len(self._searching) < SEARCHES_MAX:
+        if path is None and is_wide and binding.primary == self._own and len(self._searching) < SEARCHES_MAX:
             path = self._begin(binding, now)
         if path is None:
             self._interception.lower_mtu(binding, mtu, now)
@@ -99,13 +101,10 @@ class HomeAgentPaths:
 
     # --- which bindings ---
 
-    def _is_ours(self, binding: Binding) -> bool:
-        return binding.primary == self._own and is_ipv4(binding.care_of_address)
-
     def _placed(self, binding: Binding, now: Now) -> None:
         """A mobile node is somewhere else, or another one's."""
         self._ended(binding, now)
-        if self._is_ours(binding) and len(self._waiting) < WAITING_MAX:
+        if binding.primary == self._own and len(self._waiting) < WAITING_MAX:
             self._waiting[binding.home_address] = None
             self._agenda.at(now.monotonic + FIRST_S, self._begin_next)
 
@@ -125,8 +124,10 @@ class HomeAgentPaths:
                 self._go_on(home_address, path, now)
 
     def _begin(self, binding: Binding, now: Now) -> _Path:
+        self._waiting.pop(binding.home_address, None)
         path = self._paths[binding.home_address] = _Path(self._entropy)
-        path.prober.begin(_LARGEST_PATH - binding.encapsulation.overhead, _BASE, now.monotonic)
+        overhead = binding.encapsulation.overhead
+        path.prober.begin(_LARGEST_PATH - overhead, _BASE_PATH - overhead, now.monotonic)
         self._searching.add(binding.home_address)
         self._outbox.counters["path_searches"] += 1
         return path
