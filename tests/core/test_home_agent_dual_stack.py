@@ -27,12 +27,16 @@ from home_agent_driver import (
     acknowledgement,
     status_of,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from unwired.core.door import ActionFailed
 from unwired.core.forwarding import Encapsulation, Forward, Listen, SetMobilePrefix, Unlisten
 from unwired.core.notices import Drop
 from unwired.core.settings import SecurityAssociation, Subscriber
 from unwired.wire.address import UNSPECIFIED_IPV4, parse_address
+from unwired.wire.datagram import decode_datagram, encode_datagram
+from unwired.wire.errors import DecodeError
 from unwired.wire.ipv6 import Outer, Packet, UnknownPayload
 from unwired.wire.mobility import UnknownMessage
 from unwired.wire.rfc4285 import MessageId, MobilityMessageAuthentication, mobility_data, ntp_timestamp
@@ -550,3 +554,28 @@ def test_explanations() -> None:
     assert "nobody's" in driver.engine.explain(parse_address("203.0.113.90"))[0]
     status = driver.engine.status()
     assert status["address_ipv4"] == "198.51.100.1" and status["pool_ipv4"]["addresses"] == 128
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_mutated_datagrams_raise_nothing_and_bind_nobody_else(data: st.DataObject) -> None:
+    driver = dual_stack(STATIC, insecure=data.draw(st.booleans()))
+    options = ASK, Ipv4HomeAddress(prefix_length=24, request_prefix=True)
+    raw = bytearray(encode_datagram(driver.packet_ipv4(1, seen_as=(NAT, 40_000), extra=options)))
+    for _ in range(data.draw(st.integers(1, 6))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        packet = decode_datagram(bytes(raw))
+    except DecodeError:
+        return
+    object.__setattr__(packet, "checksum_ok", True)
+    driver.engine.receive(packet, 0, driver.now)
+    driver.settle()
+    assert {binding.home_address for binding in driver.cache} <= {HOME, OTHER_HOME}
+    for action in driver.sent:
+        assert packet.outer is None or action.packet.outer == Outer(
+            packet.outer.destination,
+            packet.outer.source,
+            packet.outer.destination_port,
+            packet.outer.source_port,
+        ), "answered to nowhere else than where it came from"
