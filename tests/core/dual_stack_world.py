@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from roaming_world import ASSOCIATION, CORRESPONDENT, HOME_ADDRESS, HOME_AGENT, HOME_PREFIX, MOBILE_NODE, VIRTUAL
+from roaming_world import ASSOCIATION, CORRESPONDENT, HOME_ADDRESS, HOME_PREFIX, MOBILE_NODE, VIRTUAL
 
 from unwired.core.binding_states import State as BindingState
 from unwired.core.mobile_node_states import State
@@ -46,7 +46,7 @@ class World:
         def nat(text: str) -> Nat:
             return Nat(parse_address(text), lambda: network.timeline.time)
 
-        served = (*ipv4("198.51.100.0"), *home_agent.home_prefixes_ipv4)
+        served = (*ipv4("198.51.100.0"), *home_agent.home_prefixes_ipv4, *home_agent.mobile_prefix_pool_ipv4)
         self.home = network.link("home", HOME_PREFIX, Impairment(path.delay_s), advertises=False, ipv4=served)
         self.nat, self.near, self.far, self.dual = (
             nat("192.0.2.101"),
@@ -131,6 +131,3 @@ class World:
         self.probe(0.02)
         self.run(0.5)
         assert self.missing(1) == {}, self.describe()
-
-
-__all__ = ["CORRESPONDENT", "HOME_AGENT", "NODE", "World"]

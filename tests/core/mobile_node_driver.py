@@ -248,6 +248,9 @@ class Driver:
             data = data[:-1] + bytes((data[-1] ^ 1,))
         home_address = changes.get("home_address", HOME_ADDRESS)
         packet = Packet(source, destination, message, routing_home_address=home_address, data=data)
+        if is_ipv4(destination):
+            outer = changes.get("outer", Outer(HOME_AGENT_IPV4, destination, PORT, PORT))
+            packet = Packet(source, HOME_ADDRESS, message, data=data, outer=outer)
         self.receives(packet)
         return packet
 

@@ -3,14 +3,14 @@
 from dataclasses import replace
 
 import pytest
-from dual_stack_world import AGENT, HOME_AGENT_IPV4, NODE, World
+from dual_stack_world import AGENT, CORRESPONDENT_IPV4, HOME_AGENT_IPV4, NODE, World
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unwired.core.forwarding import Encapsulation
 from unwired.core.mobile_node_states import State
 from unwired.core.settings import Family
-from unwired.sim.network import Impairment
+from unwired.sim.network import Datagram, Impairment
 from unwired.wire.address import parse_address
 
 PLACES = ("ipv6", "public", "nat", "two_nats", "dual", "other_ipv6")
@@ -247,6 +247,26 @@ def test_dynamic_ipv4_home_address_stays_the_same() -> None:
         given.append(world.mobile.mobile_node.machine.ipv4.address)
     assert given[0] is not None and given == given[:1] * 3
     assert HOME_AGENT_IPV4 not in given
+
+
+def test_prefix_that_moves_along() -> None:
+    pool = ((parse_address("10.64.0.0"), 96 + 16),)
+    router = replace(NODE, mobile_prefix_length_ipv4=96 + 24)
+    world = World(home_agent=replace(AGENT, mobile_prefix_pool_ipv4=pool), mobile_node=router)
+    given = set()
+    for number, link in enumerate(("nat", "ipv6", "public")):
+        world.move(link)
+        world.run(5)
+        prefix = world.mobile.mobile_node.machine.ipv4.prefix
+        assert prefix is not None and prefix[1] == 96 + 24
+        given.add(prefix)
+        host = prefix[0][:-1] + b"\x09"
+        world.correspondents[1].sends(number, host)
+        world.mobile.application_sends(Datagram(number, host, CORRESPONDENT_IPV4, world.time))
+        world.run(1)
+        assert [one.number for one in world.mobile.arrived] == list(range(number + 1))
+        assert [one.number for one in world.correspondents[1].arrived] == list(range(number + 1))
+    assert len(given) == 1
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)

@@ -6,13 +6,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mobile_node_driver import (
+    DUAL_STACK,
     HOME_ADDRESS,
     HOME_AGENT,
+    HOME_AGENT_IPV4,
     HOME_PREFIX,
     INSECURE,
     SETTINGS,
     Driver,
     care_of,
+    care_of_ipv4,
     prefix,
 )
 
@@ -21,8 +24,10 @@ from unwired.core.link import PREFIXES_MAX, ROUTERS_MAX
 from unwired.core.mobile_node_states import State
 from unwired.core.notices import Drop
 from unwired.wire.address import ALL_NODES, parse_address
+from unwired.wire.datagram import PORT, decode_datagram, encode_datagram
 from unwired.wire.errors import DecodeError
 from unwired.wire.icmpv6 import (
+    EchoReply,
     HomeAgentAddressDiscoveryReply,
     MobilePrefixAdvertisement,
     NeighborAdvertisement,
@@ -32,12 +37,14 @@ from unwired.wire.icmpv6 import (
     RouterAdvertisement,
     UnknownIcmp,
 )
-from unwired.wire.ipv6 import Packet, Payload, UnknownPayload, decode_packet, encode_packet
+from unwired.wire.ipv4 import Icmpv4Message, UdpDatagram, encode_ipv4
+from unwired.wire.ipv6 import Outer, Packet, Payload, UnknownPayload, decode_packet, encode_packet
 from unwired.wire.mobility import MobilityOption, UnknownMessage
 from unwired.wire.nd_options import AdvertisementInterval, PrefixInformation, SourceLinkLayerAddress
 from unwired.wire.rfc4283 import MobileNodeIdentifier
 from unwired.wire.rfc4285 import MessageId, MobilityMessageAuthentication
 from unwired.wire.rfc5142 import HomeAgentSwitch
+from unwired.wire.rfc5555 import Ipv4AddressAcknowledgement, NatDetection
 from unwired.wire.rfc6275 import BindingAcknowledgement, BindingError, BindingRefreshAdvice, BindingRefreshRequest
 
 ROUTER = parse_address("fe80::5")
@@ -102,6 +109,72 @@ def test_changed_packets(
         if whole:
             packet = replace(packet, checksum_ok=True)  # let it in further than the checksum would
         driver.node.receive(packet, interface, driver.now)
+        driver.collect()
+        driver.run(0.5)
+    if authenticated and not registered:
+        assert driver.state is not State.REGISTERED
+    driver.run(100)
+    assert driver.node.status() and driver.node.explain(HOME_ADDRESS)
+
+
+MESSAGES_IN_TUNNELS = (
+    BindingAcknowledgement(0, 259, 105, options=(NatDetection(110), *OPTIONS)),
+    BindingAcknowledgement(
+        0, 259, 105, options=(Ipv4AddressAcknowledgement(0, care_of_ipv4(9), 24), NatDetection(0, True), *OPTIONS)
+    ),
+    BindingAcknowledgement(144, 259, 105, options=(NatDetection(0xFFFF_FFFF), *OPTIONS)),
+    BindingRefreshRequest(),
+    BindingError(1, HOME_ADDRESS),
+    HomeAgentSwitch((HOME_AGENT,), options=OPTIONS),
+    EchoReply(4191, 1, bytes(32)),
+    UnknownMessage(99, bytes(10)),
+)
+IN_IPV4 = [
+    *(
+        Packet(HOME_AGENT, HOME_ADDRESS, payload, outer=Outer(HOME_AGENT_IPV4, care_of_ipv4(1), *ports))
+        for ports in ((PORT, PORT), (0, 0))
+        for payload in MESSAGES_IN_TUNNELS
+    ),
+    Packet(HOME_AGENT_IPV4, care_of_ipv4(1), UdpDatagram(PORT, PORT, b"\x0e\x01\x00\x10\x00\x00\x00\x01")),
+    Packet(
+        HOME_AGENT_IPV4,
+        care_of_ipv4(1),
+        Icmpv4Message(3, 4, 1400, encode_ipv4(care_of_ipv4(1), HOME_AGENT_IPV4, 17, bytes(8))),
+    ),
+]
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    packets=st.lists(
+        st.tuples(
+            st.sampled_from([encode_datagram(packet) for packet in IN_IPV4]),
+            st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=4),
+            st.integers(0, 8) | st.just(0),
+        ),
+        max_size=8,
+    ),
+    registered=st.booleans(),
+    authenticated=st.booleans(),
+)
+def test_changed_packets_in_an_ipv4_network(
+    packets: list[tuple[bytes, list[tuple[int, int]], int]], registered: bool, authenticated: bool
+) -> None:
+    association = SETTINGS.association if authenticated else None
+    asks = {"home_address_ipv4": parse_address("0.0.0.0"), "mobile_prefix_length_ipv4": 96 + 24}
+    driver = Driver(replace(DUAL_STACK, association=association, insecure=not authenticated, **asks))
+    driver.visit_ipv4(1)
+    if registered:
+        driver.acknowledge(options=(NatDetection(110),), association=association)
+    for good, edits, cut in packets:
+        data = bytearray(good)
+        for at, value in edits:
+            data[at % len(data)] = value
+        try:
+            packet = decode_datagram(bytes(data[: len(data) - cut]))
+        except DecodeError:
+            continue
+        driver.node.receive(replace(packet, checksum_ok=True), 2, driver.now)
         driver.collect()
         driver.run(0.5)
     if authenticated and not registered:

@@ -20,7 +20,7 @@ from mobile_node_driver import (
 
 from unwired.core.authentication import is_authentic
 from unwired.core.door import AddressAdded, RouterAdded, UseCareOfAddress
-from unwired.core.forwarding import Accept, Encapsulation, Forward, Listen, SetTunnel, Tunnel
+from unwired.core.forwarding import Accept, Encapsulation, Forward, Listen, SetTunnel, Tunnel, Unaccept
 from unwired.core.mobile_node_states import State
 from unwired.core.notices import Drop
 from unwired.core.settings import Family
@@ -378,3 +378,37 @@ def test_explain_says_why_packets_travel_as_they_do() -> None:
     assert "no IPv4 home address" in registered().node.explain(parse_address("192.0.2.1"))[0]
     assert "from 203.0.113.7" in driver.node.explain(parse_address("192.0.2.1"))[0]
     assert registered().node.explain(care_of_ipv4(1)) == ["192.168.1.7 is the care-of address in use."]
+
+
+# --- another home agent of a set: all have one IPv4 address ----------------------------------------------------------
+
+OTHER_AGENT = parse_address("2001:db8:100::2")
+
+
+def test_change_of_home_agent_in_an_ipv4_network_keeps_the_tunnel() -> None:
+    driver = registered()
+    tunnel = driver.node.machine.rows.tunnel
+    driver.clear_actions()
+    driver.switch(OTHER_AGENT)
+    assert driver.state is State.SWITCHING
+    _, packet, update = driver.updates()[-1]
+    assert (packet.source, packet.destination) == (HOME_ADDRESS, OTHER_AGENT)
+    assert packet.outer == Outer(care_of_ipv4(1), HOME_AGENT_IPV4, PORT, PORT)
+    assert update.option(Ipv4CareOfAddress) == Ipv4CareOfAddress(care_of_ipv4(1))
+    driver.acknowledge(options=NAT)
+    assert driver.state is State.REGISTERED and driver.node.machine.entry.home_agent == OTHER_AGENT
+    assert driver.node.machine.rows.tunnel == tunnel and driver.of(SetTunnel) == []
+    driver.run(30)
+    assert driver.of(Unaccept) == []  # it is the same address that serves us
+
+
+def test_change_of_home_agent_asked_for_by_somebody_else() -> None:
+    for changes in (
+        {"outer": Outer(parse_address("203.0.113.66"), care_of_ipv4(1), PORT, PORT)},
+        {"outer": Outer(HOME_AGENT_IPV4, care_of_ipv4(2), PORT, PORT)},
+        {"corrupt": True},
+        {"authenticated_care_of_address": care_of(1)},
+    ):
+        driver = registered()
+        driver.switch(OTHER_AGENT, **changes)
+        assert driver.state is State.REGISTERED and sum(driver.node.drops.values()) == 1

@@ -198,6 +198,18 @@ def test_longer_prefix_than_asked_for_is_named_from_then_on() -> None:
     assert asked(driver)[1] == Ipv4HomeAddress(PREFIX, 28, request_prefix=True)
 
 
+def test_prefix_that_is_none_is_not_taken() -> None:
+    for length in (0, 33, 63):
+        driver = visited(ROUTER, GRANTED, Ipv4AddressAcknowledgement(0, PREFIX, length))
+        assert driver.of(HoldMobilePrefix) == [] and forwards(driver) == {HOME_ADDRESS, OURS}
+    driver = visited(ROUTER, GRANTED, Ipv4AddressAcknowledgement(0, OURS, 24))  # bits after the prefix
+    assert driver.of(HoldMobilePrefix) == []
+
+
+def test_length_of_the_home_network_in_the_answer_about_an_address() -> None:
+    assert forwards(visited(STATIC, Ipv4AddressAcknowledgement(0, OURS, 24))) == {HOME_ADDRESS, OURS}
+
+
 def test_refusals_of_both_are_told_apart_by_their_order() -> None:
     driver = visited(ROUTER, refused(128), refused(129, UNSPECIFIED_IPV4))
     assert driver.notices("ipv4_home_address_refused") and driver.notices("ipv4_mobile_prefix_refused")

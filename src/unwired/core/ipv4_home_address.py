@@ -13,7 +13,7 @@ from unwired.core.notices import Level
 from unwired.core.outbox import Outbox
 from unwired.core.settings import MobileNodeSettings, Prefix
 from unwired.core.tunnel_rows import TunnelRows
-from unwired.wire.address import IPV4_BITS, UNSPECIFIED_IPV4, Address, format_address, is_unicast_routable
+from unwired.wire.address import IPV4_BITS, UNSPECIFIED_IPV4, Address, format_address, is_unicast_routable, network
 from unwired.wire.mobility import MobilityOption
 from unwired.wire.rfc5555 import Ipv4AddressAcknowledgement, Ipv4HomeAddress, Ipv4HomeAddressStatus
 
@@ -144,7 +144,7 @@ class Ipv4HomeAddresses:
     # --- the prefix ------------------------------------------------------------------------------------------------
 
     def _prefix_acknowledged(self, answer: Ipv4AddressAcknowledgement | None) -> bool:
-        if answer is not None and answer.status < _FAILURE and is_unicast_routable(answer.address):
+        if answer is not None and answer.status < _FAILURE and _is_prefix(answer):
             granted = (answer.address, answer.prefix_length + IPV4_BITS)
             if granted != self.prefix:
                 self._release_prefix()
@@ -184,7 +184,7 @@ class Ipv4HomeAddresses:
         prefix: Ipv4AddressAcknowledgement | None = None
         for answer in answers:
             if answer.status < _FAILURE:
-                about_prefix = answer.prefix_length != _HOST
+                about_prefix = asked_prefix and (not asked_address or answer.prefix_length != _HOST)
             elif answer.status == Ipv4HomeAddressStatus.PREFIX_ALLOCATION_UNAUTHORIZED:
                 about_prefix = True
             else:
@@ -207,3 +207,12 @@ class Ipv4HomeAddresses:
             reason = "unknown"
         fields = {"status": None if answer is None else status, "reason": reason}
         self._outbox.notify(name, Level.WARNING, self._settings.home_address, **fields)
+
+
+def _is_prefix(answer: Ipv4AddressAcknowledgement) -> bool:
+    length = answer.prefix_length + IPV4_BITS
+    return (
+        0 < answer.prefix_length <= _HOST
+        and is_unicast_routable(answer.address)
+        and network(answer.address, length) == answer.address
+    )
