@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from dual_stack_network import (
+    AGENT,
     AGENT_IPV4,
     HOME,
     HOME_IPV4,
@@ -139,8 +140,10 @@ def test_from_network_to_network(network: Network) -> None:
 
 
 def test_killed_and_succeeded(network: Network) -> None:
-    """Packets go on meanwhile, and what others delete is put back afterwards."""
+    """Packets go on meanwhile, and what others delete is put back afterwards; another configuration changes nothing."""
+    network.inside("node", "sysctl", "-qw", "net.ipv4.conf.all.rp_filter=1")
     use_nat(network)
+    before = host_settings(network, "node")
     daemons = Daemons(network)
     daemons.registered_by("udp")
     everything_passes(network)
@@ -156,7 +159,64 @@ def test_killed_and_succeeded(network: Network) -> None:
     network.inside("node", "ip", "route", "del", "default", "table", "7700")
     eventually(lambda: HOME_IPV4 in network.inside("node", "ip", "rule"), WITHIN_S)
     eventually(lambda: "mip0" in network.inside("node", "ip", "route", "show", "table", "7700"), WITHIN_S)
+    file = daemons.node_file
+    file.write_text(file.read_text().replace("[mobile_node]", "clamp_mss = false\n[mobile_node]\nlifetime_s = 600"))
+    assert (ask(file, "reload") or {})["applied"]
+    daemons.registered_by("udp")
     everything_passes(network)
+    daemons.stop()
+    assert host_settings(network, "node") == before
+
+
+def test_a_nat_that_forgets(network: Network) -> None:
+    """The home agent asks by the new mapping for a binding update, as soon as anything comes by it."""
+    use_nat(network)
+    daemons = Daemons(network)
+    daemons.registered_by("udp")
+
+    def port() -> int:
+        (binding,) = (ask(daemons.agent_file, "bindings") or {})["bindings"]
+        return int(binding["care_of_port"])
+
+    everything_passes(network)
+    before = port()
+    rule = f"udp dport 4191 snat to 192.0.2.34:{before + 1}-{before + 9}"
+    network.inside("nat", "nft", f"flush chain ip nat out; add rule ip nat out oifname up0 {rule}")
+    network.inside("nat", "conntrack", "-F")
+    reaches(network, "node", PEER, "-I", HOME)
+    eventually(lambda: port() != before, WITHIN_S)
+    everything_passes(network)
+    status = ask(daemons.agent_file, "status")
+    assert status is not None and status["data_plane"]["counters"]["nat_unknown"] > 0
+    daemons.stop()
+
+
+@pytest.mark.parametrize("network_of_server", ["ipv4", "ipv6"])
+def test_a_server_with_one_family(network: Network, network_of_server: str) -> None:
+    """Home addresses of both families pass all the same, as far as its own network has them."""
+    if network_of_server == "ipv4":
+        network.inside("agent", "ip", "-6", "address", "flush", "dev", "up0", "scope", "global")
+        network.inside("agent", "ip", "-6", "route", "flush", "default")
+        use_nat(network)
+        daemons = Daemons(network)
+        daemons.registered_by("udp")
+        reaches(network, "node", AGENT, "-I", HOME)
+        assert transfer(network, "node", HOME_IPV4, "peer", PEER_IPV4)
+        assert "ipv6_disabled" not in (network.directory / "home-agent.log").read_text()
+        daemons.stop()
+        network.inside("agent", "sysctl", "-qw", "net.ipv6.conf.up0.disable_ipv6=1")
+        agent = network.daemon("agent", daemons.agent_file)
+        log = network.directory / "home-agent.log"
+        eventually(lambda: "warning ipv6_disabled interface=up0" in log.read_text(), WITHIN_S)
+        assert stop(agent) == 0
+        return
+    network.inside("agent", "ip", "-4", "address", "flush", "dev", "up0")
+    network.inside("agent", "sysctl", "-qw", "net.ipv4.conf.up0.rp_filter=2")
+    use_ipv6(network)
+    daemons = Daemons(network)
+    daemons.registered_by("ipv6")
+    reaches(network, "node", AGENT_IPV4, "-I", HOME_IPV4)  # on the tunnel device: the server's network has no IPv4
+    assert transfer(network, "node", HOME, "peer", PEER)
     daemons.stop()
 
 

@@ -132,6 +132,8 @@ class Daemon:
         is_first = not ledger.entries
         self.state = KernelState(self.kernel, ledger)
         self._reverse_path = ReversePath(self.state)
+        self._relaxed: tuple[set[str], set[str]] = set(), set()
+        """The interfaces that it was last told of, and those that there were."""
         self.plane: ForwardingPlane
         try:
             self.plane = self._open_plane(daemon, self._capacity())
@@ -452,8 +454,7 @@ class Daemon:
     def _attach_uplinks(self) -> None:
         """Watch the ingress of every uplink, by configuration or all; also of one without carrier yet, so that it costs
         no time when its link comes up."""
-        daemon = self.config.daemon
-        chosen = daemon.uplinks
+        chosen = self.config.daemon.uplinks
         wanted = {
             interface.index
             for interface in self.links.interfaces.values()
@@ -466,19 +467,27 @@ class Daemon:
                 self.board.say("uplink_failed", Level.ERROR, interface=self.links.name_of(index), reason=str(error))
                 continue
             self.uplinks.add(index)
-            self._warn_without_ipv6(self.links.name_of(index))
+            self._warn_without_ipv6(self.links.interfaces[index])
         for index in self.uplinks - wanted:
             self.plane.detach(index)
             self.uplinks.discard(index)
-        if self.config.role.has_ipv4_home_addresses:
-            self._reverse_path.relax({self.links.name_of(index) for index in self.uplinks} | {daemon.punt_device})
+        self._relax_reverse_path()
 
-    def _warn_without_ipv6(self, interface: str) -> None:
+    def _relax_reverse_path(self) -> None:
+        """Where it may matter and anything has changed."""
+        wanted = self.config.role.has_ipv4_home_addresses
+        open_to = {self.links.name_of(index) for index in self.uplinks} | {self.config.daemon.punt_device}
+        there = {interface.name for interface in self.links.interfaces.values()}
+        if (open_to, there) != self._relaxed:
+            self._relaxed = open_to, there
+            self._reverse_path.relax(open_to if wanted else set())
+
+    def _warn_without_ipv6(self, interface: Interface) -> None:
         """What is inside of a tunnel is IPv6 also where the network is IPv4, and comes by the tunnel's interface."""
-        disabled = Sysctl(f"net/ipv6/conf/{interface}/disable_ipv6", "1")
+        disabled = Sysctl(f"net/ipv6/conf/{interface.name}/disable_ipv6", "1")
         if not disabled.exists() or disabled.read() != "0":
-            is_named = interface in (self.config.daemon.uplinks or ())
-            self.board.say("ipv6_disabled", Level.WARNING if is_named else Level.INFO, interface=interface)
+            counts = interface.name in (self.config.daemon.uplinks or ()) or self._host.is_for_tunnels(interface)
+            self.board.say("ipv6_disabled", Level.WARNING if counts else Level.INFO, interface=interface.name)
 
     # --- another configuration -------------------------------------------------------------------------------------
 
@@ -552,6 +561,8 @@ class Daemon:
         self.engine = None
         self.journal.flush()
         self.state.adopt()
+        self._relaxed = set(), set()
+        self._relax_reverse_path()
         self._set_role()
         self._host.prepare(self.links)
         self._start_role_when_ready()

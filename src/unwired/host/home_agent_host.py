@@ -87,6 +87,10 @@ class HomeAgentHost:
         upper = int.from_bytes(prefix) | 1 << 127 - length
         return (prefix, length + 1), (upper.to_bytes(16), length + 1)
 
+    def is_for_tunnels(self, interface: Interface) -> bool:
+        """Whether the configuration says that tunnels come by this interface."""
+        return self._role.settings.address_ipv4 in interface.addresses
+
     def waits_for(self, links: Links) -> str | None:
         """What is missing on a real home link before the role can start; None when nothing is."""
         name = self._role.home_link

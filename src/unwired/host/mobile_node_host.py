@@ -108,6 +108,10 @@ class MobileNodeHost:
         for interface in links.interfaces.values():
             self.interface_appeared(interface)
 
+    def is_for_tunnels(self, interface: Interface) -> bool:
+        """Whether the configuration says that tunnels come by this interface."""
+        return interface.name in self._role.settings.interfaces
+
     def waits_for(self, links: Links) -> str | None:
         return None
 

@@ -22,10 +22,11 @@ class ReversePath:
         self._relaxed: set[str] = set()
 
     def relax(self, interfaces: set[str]) -> None:
-        """Switch the filter off on these interfaces, and back on where it need not be off any more. Raises OSError.
+        """Switch the filter off on these interfaces, and back on where it need not be off any more; to be called again
+        when another interface appears. Raises OSError.
 
         The kernel takes the greater number of two, of the interface and of all: where that is set, each other interface
-        gets it instead, and those to come."""
+        gets it instead. (Not the default: the kernel hands that down to interfaces nobody has set.)"""
         for interface in self._relaxed - interfaces:
             self._state.unmake(_setting(interface, "0"))
         for interface in interfaces:
@@ -36,7 +37,7 @@ class ReversePath:
         if number == "0" or not interfaces:
             return
         for directory in _DIRECTORY.iterdir():
-            if directory.name != "all" and directory.name not in interfaces:
+            if directory.name not in ("all", "default", *interfaces):
                 own = self._state.before(_setting(directory.name, number))
                 self._state.make(_setting(directory.name, max(own, number)))
         self._state.make(of_all)
