@@ -81,7 +81,7 @@ def use_nat(network: Network) -> None:
     network.inside("node", "ip", "route", "add", "default", "via", "10.0.0.1", "metric", "200")
 
 
-def home_agent_file(directory: Path, agent: str = "", subscriber: str = f'home_address_ipv4 = "{HOME_IPV4}"') -> Path:
+def home_agent_file(directory: Path, agent: str = "", subscriber: str = "") -> Path:
     path = directory / "home-agent.toml"
     path.write_text(
         f"""
@@ -107,7 +107,7 @@ home_address = "{HOME}"
     return path
 
 
-def mobile_node_file(directory: Path, node: str = f'home_address_ipv4 = "{HOME_IPV4}"') -> Path:
+def mobile_node_file(directory: Path, node: str, interfaces: str) -> Path:
     path = directory / "mobile-node.toml"
     path.write_text(
         f"""
@@ -120,7 +120,7 @@ identifier = "mn@example.org"
 home_address = "{HOME}"
 home_agent = "{AGENT}"
 home_agent_ipv4 = "{AGENT_IPV4}"
-interfaces = ["wlan0", "wwan0"]
+interfaces = {interfaces}
 {node}
 [mobile_node.key]
 {KEY}

@@ -82,7 +82,7 @@ def test_registers_forwards_explains_and_stops_cleanly(world: World) -> None:
     explained = ask(world.node_file, "explain", PEER)
     assert explained is not None
     assert explained["tunnel"]["packets_sent"] >= 5
-    assert ask(world.node_file, "explain", "192.0.2.1") is None  # refused: no dual stack so far
+    assert "no IPv4 home address" in ask(world.node_file, "explain", "192.0.2.1")["engine"][0]
 
     assert stop(world.node) == 0
     eventually(lambda: ask(world.agent_file, "bindings") == {"schema": "unwired.bindings/1", "bindings": []})

@@ -45,11 +45,16 @@ def network(tmp_path: Path) -> Iterator[Network]:
 class Daemons:
     """A home agent, and a mobile node that starts when that one is there."""
 
-    def __init__(self, network: Network, agent: str = "", subscriber: str | None = None, node: str | None = None):
-        directory = network.directory
-        given = {} if subscriber is None else {"subscriber": subscriber}
-        self.agent_file = home_agent_file(directory, agent, **given)
-        self.node_file = mobile_node_file(directory) if node is None else mobile_node_file(directory, node)
+    def __init__(
+        self,
+        network: Network,
+        agent: str = "",
+        subscriber: str = f'home_address_ipv4 = "{HOME_IPV4}"',
+        node: str = f'home_address_ipv4 = "{HOME_IPV4}"',
+        interfaces: str = '["wlan0", "wwan0"]',
+    ) -> None:
+        self.agent_file = home_agent_file(network.directory, agent, subscriber)
+        self.node_file = mobile_node_file(network.directory, node, interfaces)
         self._network = network
         self.agent = network.daemon("agent", self.agent_file)
         eventually(lambda: ask(self.agent_file, "status"), WITHIN_S)
@@ -320,16 +325,24 @@ def test_metrics(network: Network) -> None:
     daemons.stop()
 
 
-def test_ipv4_on_a_real_home_link(tmp_path: Path) -> None:
-    """The home agent answers ARP for a mobile node that is away."""
+@pytest.fixture
+def home_link(tmp_path: Path) -> Iterator[Network]:
+    """A real home link with a home agent, a neighbour and the mobile node's eth0, which is down; elsewhere an IPv4
+    network, at the mobile node's wlan0."""
     network = Network(tmp_path)
     try:
-        for name in ("agent", "neighbour", "router", "node"):
+        for name in ("agent", "neighbour", "node", "switch", "router"):
             network.namespace(name)
-        network.link("agent", "home0", "neighbour", "eth0")
+        network.inside("switch", "ip", "link", "add", "br0", "type", "bridge")
+        network.inside("switch", "ip", "link", "set", "br0", "up")
+        for name, device in (("agent", "home0"), ("neighbour", "eth0"), ("node", "eth0")):
+            network.link(name, device, "switch", name)
+            network.inside("switch", "ip", "link", "set", name, "master", "br0")
+        network.inside("node", "ip", "link", "set", "eth0", "down")
         network.link("agent", "up0", "router", "agent0")
         network.link("node", "wlan0", "router", "visited1")
         network.address("agent", "home0", "2001:db8:100::1/64")
+        network.address("neighbour", "eth0", "2001:db8:100::9/64")
         for name, device, address in (
             ("agent", "home0", "203.0.113.1/24"),
             ("neighbour", "eth0", "203.0.113.9/24"),
@@ -340,16 +353,43 @@ def test_ipv4_on_a_real_home_link(tmp_path: Path) -> None:
             network.inside(name, "ip", "address", "add", address, "dev", device)
         network.inside("router", "sysctl", "-qw", "net.ipv4.ip_forward=1")
         network.inside("agent", "ip", "route", "add", "default", "via", "198.51.100.1")
-        use_ipv4(network)
-        daemons = Daemons(network, 'home_link = "home0"')
-        daemons.registered_by("ipv4")
-        reaches(network, "neighbour", HOME_IPV4)
-        reaches(network, "node", "203.0.113.9", "-I", HOME_IPV4)
-        assert HOME_IPV4 in network.inside("agent", "ip", "neigh", "show", "proxy")
-        known = network.inside("neighbour", "ip", "-j", "neigh", "show", HOME_IPV4)
-        own = json.loads(network.inside("agent", "ip", "-j", "link", "show", "home0"))[0]["address"]
-        assert json.loads(known)[0]["lladdr"] == own
-        daemons.stop()
-        assert HOME_IPV4 not in network.inside("agent", "ip", "neigh", "show", "proxy")
+        yield network
     finally:
         network.close()
+
+
+def test_a_real_home_link(home_link: Network) -> None:
+    """The home agent answers ARP for a mobile node that is away; at home it does so itself, and all hear of it."""
+    network = home_link
+    use_ipv4(network)
+    daemons = Daemons(network, 'home_link = "home0"', interfaces='["eth0", "wlan0"]')
+
+    def answers() -> str:
+        """Who the neighbour thinks has the home address."""
+        known = json.loads(network.inside("neighbour", "ip", "-j", "neigh", "show", HOME_IPV4))
+        return str(known[0].get("lladdr")) if known else ""
+
+    def link_layer_address(name: str, device: str) -> str:
+        return str(json.loads(network.inside(name, "ip", "-j", "link", "show", device))[0]["address"])
+
+    daemons.registered_by("ipv4")
+    reaches(network, "neighbour", HOME_IPV4)
+    reaches(network, "node", "203.0.113.9", "-I", HOME_IPV4)
+    assert answers() == link_layer_address("agent", "home0")
+    network.inside("node", "ip", "link", "set", "wlan0", "down")
+    network.inside("node", "ip", "link", "set", "eth0", "up")
+    network.inside("node", "ip", "address", "add", "203.0.113.50/24", "dev", "eth0")
+    network.inside("node", "ip", "route", "add", "default", "via", "203.0.113.1")
+    eventually(lambda: daemons.engine(daemons.node_file).get("at_home"), WITHIN_S)
+    eventually(lambda: answers() == link_layer_address("node", "eth0"), WITHIN_S)
+    assert HOME_IPV4 not in network.inside("agent", "ip", "neigh", "show", "proxy")
+    reaches(network, "neighbour", HOME_IPV4)
+    reaches(network, "node", "203.0.113.9", "-I", HOME_IPV4)
+    network.inside("node", "ip", "link", "set", "eth0", "down")
+    network.inside("node", "ip", "link", "set", "wlan0", "up")
+    network.inside("node", "ip", "route", "add", "default", "via", "192.0.2.17", "metric", "100")
+    daemons.registered_by("ipv4")
+    eventually(lambda: answers() == link_layer_address("agent", "home0"), WITHIN_S)
+    reaches(network, "neighbour", HOME_IPV4)
+    daemons.stop()
+    assert HOME_IPV4 not in network.inside("agent", "ip", "neigh", "show", "proxy")

@@ -215,10 +215,13 @@ class MobileNodeHost:
         self._route_home_address(address, self._ways(address, self._tunnel))
 
     def _go_home(self, address: Address, prefix_length: int, interface: int, router: Address) -> None:
-        at_home: tuple[KernelObject, ...] = (HostAddress(interface, address, prefix_length),)
-        if not is_ipv4(address):
+        if is_ipv4(address):
+            # Alone: as another address of the prefix it would go with the first of them, a DHCP client's.
+            at_home: tuple[KernelObject, ...] = (HostAddress(interface, address, 128),)
+        else:
             # Among the addresses on the home link, new connections choose the home address: it moves with us.
-            at_home += (
+            at_home = (
+                HostAddress(interface, address, prefix_length),
                 AddressLabel(address, prefix_length, _FOREIGN_LABEL),
                 AddressLabel(address, 128, _GLOBAL_LABEL),
             )
