@@ -111,20 +111,21 @@ static __always_inline int is_control(struct __sk_buff *skb, const struct ip_hea
 	return WALK_PROTOCOL(walk) == PROTOCOL_MOBILITY;
 }
 
-/* The same for the packet whose header is at `at`. */
-__noinline int leads_to_control(struct __sk_buff *skb, __u32 at, const struct ip_header *header)
+__noinline int walk_to_control(struct __sk_buff *skb, __u32 at, const struct ip_header *header)
 {
-	if (!header || header->version != 6 || !may_be_control(header->protocol))
-		return 0;
-	return is_control(skb, header, walk_headers(skb, at + header->size, header->protocol));
+	return header ? is_control(skb, header, walk_headers(skb, at + header->size, header->protocol)) : 0;
+}
+
+/* The same for the packet whose header is at `at`. */
+static __always_inline int leads_to_control(struct __sk_buff *skb, __u32 at, const struct ip_header *header)
+{
+	return header->version == 6 && may_be_control(header->protocol) && walk_to_control(skb, at, header);
 }
 
 static __always_inline void look_into_ipv6(struct __sk_buff *skb, __u32 at, const struct ip_header *header,
 					   struct content *content)
 {
-	const __u32 offset = at + header->size;
-	const __u32 walk = is_tunnel_protocol(header->protocol) ? header->protocol | offset << 16
-								: walk_headers(skb, offset, header->protocol);
+	const __u32 walk = walk_headers(skb, at + header->size, header->protocol);
 
 	if (walk & WALK_FRAGMENT) {
 		content->kind = CONTENT_FRAGMENT;
@@ -166,10 +167,6 @@ static __always_inline void look_into_ipv4(struct __sk_buff *skb, __u32 at, cons
 
 	if (is_fragment(header)) {
 		content->kind = CONTENT_FRAGMENT;
-	} else if (is_tunnel_protocol(header->protocol)) {
-		content->kind = CONTENT_TUNNEL;
-		content->at = offset;
-		content->version = header->protocol == PROTOCOL_IPV4 ? 4 : 6;
 	} else if (header->protocol == IPPROTO_UDP) {
 		look_into_udp(skb, offset, header, content);
 	} else if (header->protocol == PROTOCOL_ICMPV4 && icmpv4_is_control(skb, offset, header)) {
@@ -177,17 +174,29 @@ static __always_inline void look_into_ipv4(struct __sk_buff *skb, __u32 at, cons
 	}
 }
 
-/* Fills `content` with what is behind the header at `at`, of a packet to an address of ours. */
-__noinline int look_into(struct __sk_buff *skb, __u32 at, const struct ip_header *header, struct content *content)
+__noinline int look_behind(struct __sk_buff *skb, __u32 at, const struct ip_header *header, struct content *content)
 {
 	if (!header || !content)
 		return -1;
-	__builtin_memset(content, 0, sizeof(*content));
 	if (header->version == 6)
 		look_into_ipv6(skb, at, header, content);
 	else
 		look_into_ipv4(skb, at, header, content);
 	return 0;
+}
+
+/* Fills `content` with what is behind the header at `at`, of a packet to an address of ours. */
+static __always_inline void look_into(struct __sk_buff *skb, __u32 at, const struct ip_header *header,
+				      struct content *content)
+{
+	__builtin_memset(content, 0, sizeof(*content));
+	if (is_tunnel_protocol(header->protocol) && !is_fragment(header)) {
+		content->kind = CONTENT_TUNNEL;
+		content->at = at + header->size;
+		content->version = header->protocol == PROTOCOL_IPV4 ? 4 : 6;
+	} else {
+		look_behind(skb, at, header, content);
+	}
 }
 
 /* The header of the packet in the tunnel that is `content`; other than 0 when there is none, or when it is longer than

@@ -87,15 +87,14 @@ __noinline int read_header(struct __sk_buff *skb, __u32 at, struct ip_header *he
 	union {
 		struct iphdr ipv4;
 		struct ipv6hdr ipv6;
-		__u8 bytes[sizeof(struct ipv6hdr)];
 	} raw;
+	const int is_long = !bpf_skb_load_bytes(skb, at, &raw, sizeof(raw));
 
-	if (!header || bpf_skb_load_bytes(skb, at, &raw, sizeof(raw.ipv4)))
+	if (!header || (!is_long && bpf_skb_load_bytes(skb, at, &raw, sizeof(raw.ipv4))))
 		return -1;
 	header->version = raw.ipv4.version;
 	if (header->version == 6) {
-		if (bpf_skb_load_bytes(skb, at + sizeof(raw.ipv4), raw.bytes + sizeof(raw.ipv4),
-				       sizeof(raw.ipv6) - sizeof(raw.ipv4)))
+		if (!is_long)
 			return -1;
 		__builtin_memcpy(&header->source, &raw.ipv6.saddr, sizeof(header->source));
 		__builtin_memcpy(&header->destination, &raw.ipv6.daddr, sizeof(header->destination));

@@ -111,7 +111,7 @@ static __always_inline const struct forward_row *find_forward(const struct setti
 
 /* The tunnel for what goes to a home address: to the binding's primary while that is up, else to the mobile node;
  * 0 when the address has no row. */
-__noinline __u32 tunnel_to(const struct address *home_address, __u32 from_member)
+__noinline __u32 find_tunnel_to(const struct address *home_address, __u32 from_member)
 {
 	const struct settings *settings = read_settings();
 	const struct forward_row *forward;
@@ -130,17 +130,22 @@ __noinline __u32 tunnel_to(const struct address *home_address, __u32 from_member
 	return forward->tunnel;
 }
 
+static __always_inline __u32 tunnel_to(const struct settings *settings, const struct address *home_address,
+				       int from_member)
+{
+	return settings->flags & SETTING_FORWARDS(TO_HOME_ADDRESS) ? find_tunnel_to(home_address, from_member) : 0;
+}
+
 /* The tunnel that something with this inner address is accepted from, 0 when it is not. */
-__noinline __u32 accepted_from(__u32 direction, const struct address *address, const struct address *outer_source,
-			       __u32 outer_port)
+__noinline __u32 find_accepted_from(__u32 direction, const struct address *address, const struct address *outer_source,
+				    __u32 outer_port)
 {
 	const struct settings *settings = read_settings();
 	struct accept_key key = { .direction = direction, .outer_port = outer_port };
 	const struct address *home_address;
 	const struct accept_row *row;
 
-	if (!settings || !address || !outer_source || direction > FROM_HOME_ADDRESS ||
-	    !(settings->flags & SETTING_ACCEPTS(direction)))
+	if (!settings || !address || !outer_source)
 		return 0;
 	key.plane = settings->plane;
 	key.address = *address;
@@ -154,6 +159,15 @@ __noinline __u32 accepted_from(__u32 direction, const struct address *address, c
 	key.address = *home_address;
 	row = bpf_map_lookup_elem(&accepts, &key);
 	return row ? row->tunnel : 0;
+}
+
+static __always_inline __u32 accepted_from(const struct settings *settings, enum direction direction,
+					   const struct address *address, const struct address *outer_source,
+					   __u32 outer_port)
+{
+	if (!(settings->flags & SETTING_ACCEPTS(direction)))
+		return 0;
+	return find_accepted_from(direction, address, outer_source, outer_port);
 }
 
 #endif

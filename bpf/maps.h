@@ -103,6 +103,7 @@ struct {
 /* What the daemon is given: each has a limit of its own. */
 enum punted {
 	PUNTED_CONTROL,
+	PUNTED_FROM_STRANGER,
 	PUNTED_NAT_PROBE,
 	PUNTED_NAT_UNKNOWN,
 	PUNTED_TO_FRAGMENT,

@@ -19,9 +19,9 @@ static __always_inline int is_for_daemon(struct __sk_buff *skb, __u32 at, const 
 	struct content content = {};
 	struct ip_header inner = {};
 
-	if (!may_be_ours(header) || !is_ours(&header->destination) ||
-	    look_into(skb, at, header, &content))
+	if (!may_be_ours(header) || !is_ours(&header->destination))
 		return 0;
+	look_into(skb, at, header, &content);
 	if (content.kind == CONTENT_CONTROL)
 		return 1;
 	return content.kind == CONTENT_TUNNEL && header->version == 4 &&

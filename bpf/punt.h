@@ -10,6 +10,7 @@
 
 /* How many a second and CPU, and in a burst, of what has no setting: what a stranger can provoke (a few are enough to
  * have the daemon ask), and what the daemon works on more than on a message. */
+#define FROM_STRANGERS_PER_SECOND 5000
 #define NAT_PROBES_PER_SECOND 1000
 #define NAT_UNKNOWN_PER_SECOND 100
 #define TO_FRAGMENT_PER_SECOND 5000
@@ -42,6 +43,14 @@ static __always_inline int give_to_daemon(const struct settings *settings, enum 
 static __always_inline int punt_control(const struct settings *settings)
 {
 	if (!is_earned(PUNTED_CONTROL, settings->punt_interval_ns, settings->punt_burst_ns))
+		return drop(COUNTER_PUNT_LIMITED);
+	return give_to_daemon(settings, COUNTER_PUNTED);
+}
+
+/* Control in a tunnel that no row accepts: a mobile node that has moved, or a flood of forged binding updates. */
+static __always_inline int punt_from_stranger(const struct settings *settings)
+{
+	if (!is_earned(PUNTED_FROM_STRANGER, SECOND_NS / FROM_STRANGERS_PER_SECOND, BURST_NS))
 		return drop(COUNTER_PUNT_LIMITED);
 	return give_to_daemon(settings, COUNTER_PUNTED);
 }

@@ -58,7 +58,7 @@ static __always_inline int into_tunnel(struct __sk_buff *skb, const __u32 l2)
 	skb->mark = mark & ~MARK_WAS & ~(from_member ? MARK_FROM_MEMBER : 0);
 	if (is_multicast(&header))
 		return VERDICT_NEXT; /* it stays on its link */
-	tunnel = tunnel_to(&header.destination, from_member);
+	tunnel = tunnel_to(settings, &header.destination, from_member);
 	if (!tunnel && from_member)
 		return drop(COUNTER_MEMBER_NO_FORWARD);
 	if (!tunnel) {
@@ -165,12 +165,18 @@ static __always_inline int uplink_ingress(struct __sk_buff *skb, const __u32 l2)
 		owner = find_owner(&header.destination, &tunnel);
 		if (owner != OWNER_SELF)
 			goto to_home_address;
-		if (!may_be_ours(&header) || look_into(skb, l2, &header, &content) || content.kind != CONTENT_TUNNEL)
+		look_into(skb, l2, &header, &content);
+		if (!may_be_ours(&header) || content.kind != CONTENT_TUNNEL)
 			return VERDICT_PASS; /* for us; control has gone to the daemon */
 	}
 
 	if (read_inner(skb, l2, &header, &content, &inner))
 		return drop(COUNTER_MALFORMED);
+	accepted = accepted_from(settings, FROM_HOME_ADDRESS, &inner.source, &header.source, content.source_port);
+	if (!accepted) {
+		direction = TO_HOME_ADDRESS;
+		accepted = accepted_from(settings, direction, &inner.destination, &header.source, content.source_port);
+	}
 	is_tunnel_control = leads_to_control(skb, content.at, &inner);
 	if (is_tunnel_control && header.version == 4) {
 		/* Whole, because only the outer header says where the mobile node is; it names no member, that is in
@@ -178,20 +184,13 @@ static __always_inline int uplink_ingress(struct __sk_buff *skb, const __u32 l2)
 		switch (find_owner(&inner.destination, &tunnel)) {
 		case OWNER_SELF:
 		case OWNER_SELF_FOR_MEMBERS:
-			return punt_control(settings);
+			return accepted ? punt_control(settings) : punt_from_stranger(settings);
 		case OWNER_MEMBER:
 			if (from_member)
 				return drop(COUNTER_MEMBER_NO_FORWARD);
 			verdict = encapsulate(skb, l2, &header, tunnel, 0);
 			return verdict < 0 ? drop(COUNTER_TOO_BIG) : verdict;
-		case OWNER_OTHER:
-			break;
 		}
-	}
-	accepted = accepted_from(FROM_HOME_ADDRESS, &inner.source, &header.source, content.source_port);
-	if (!accepted) {
-		direction = TO_HOME_ADDRESS;
-		accepted = accepted_from(direction, &inner.destination, &header.source, content.source_port);
 	}
 	if (!accepted) {
 		if (owner == OWNER_MEMBER)
@@ -213,7 +212,7 @@ static __always_inline int uplink_ingress(struct __sk_buff *skb, const __u32 l2)
 to_home_address:
 	tunnel = 0;
 	if (settings->flags & SETTING_SHORTCUT || opened)
-		tunnel = tunnel_to(&header.destination, from_member);
+		tunnel = tunnel_to(settings, &header.destination, from_member);
 	if (!tunnel && opened == OPENED_FROM_MEMBER)
 		return drop(COUNTER_MEMBER_NO_FORWARD);
 into_tunnel:

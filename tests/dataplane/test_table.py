@@ -15,13 +15,16 @@ from unwired.bench.namespaces import Namespace
 from unwired.core.forwarding import (
     Accept,
     Direction,
+    Encapsulation,
     Forward,
     ForwardingAction,
     Listen,
     ListenToMembers,
     RemoveMember,
+    RemoveMobilePrefix,
     RemoveTunnel,
     SetMember,
+    SetMobilePrefix,
     SetTunnel,
     Tunnel,
     Unaccept,
@@ -32,7 +35,7 @@ from unwired.core.forwarding import (
 from unwired.dataplane import DataplaneError, MemoryTable, Rows, devices, object_path
 from unwired.dataplane.bpf_table import BpfTable
 from unwired.dataplane.table import ForwardingTable, TunnelCounters
-from unwired.wire.address import format_address, parse_address
+from unwired.wire.address import IPV4_BITS, format_address, parse_address
 
 HOME, CARE_OF, AGENT = (parse_address(f"2001:db8::{n}") for n in (1, 2, 3))
 TUNNEL = Tunnel(7, AGENT, CARE_OF, interface=3, mtu=1400)
@@ -113,6 +116,44 @@ def test_sweep_removes_what_is_not_asked_for_again(any_table: ForwardingTable) -
     any_table.begin_adoption()
     assert any_table.sweep() == 4
     assert any_table.rows() == Rows()
+
+
+AGENT_IPV4, CARE_OF_IPV4, PREFIX_IPV4 = (parse_address(text) for text in ("198.51.100.1", "192.0.2.7", "10.64.1.0"))
+IN_UDP = Tunnel(9, AGENT_IPV4, CARE_OF_IPV4, Encapsulation.UDP, local_port=4191, peer_port=50_001)
+BY_PORT = Accept(0, Direction.FROM_HOME_ADDRESS, HOME, CARE_OF_IPV4, 9, 50_001)
+PREFIXES = {
+    SetMobilePrefix(0, PREFIX_IPV4, IPV4_BITS + 24, HOME),
+    SetMobilePrefix(0, PREFIX_IPV4, IPV4_BITS + 25, CARE_OF),
+    SetMobilePrefix(1, PREFIX_IPV4, IPV4_BITS + 24, CARE_OF),
+    SetMobilePrefix(0, parse_address("2001:db8:aa00::"), 40, HOME),
+}
+
+
+def test_ports(any_table: ForwardingTable) -> None:
+    """The same source may be accepted from with several ports, and without UDP."""
+    accepts = {BY_PORT, replace(BY_PORT, outer_port=0), replace(BY_PORT, outer_port=50_002, tunnel=8)}
+    for action in (SetTunnel(IN_UDP), *accepts):
+        any_table.apply(action)
+    assert any_table.rows() == Rows((IN_UDP,), accepts=any_table.rows().accepts)
+    assert set(any_table.rows().accepts) == accepts
+    any_table.apply(Unaccept(0, Direction.FROM_HOME_ADDRESS, HOME, CARE_OF_IPV4, 50_001))
+    assert set(any_table.rows().accepts) == accepts - {BY_PORT}
+
+
+def test_mobile_prefixes(any_table: ForwardingTable) -> None:
+    removal = RemoveMobilePrefix(0, PREFIX_IPV4, IPV4_BITS + 25)
+    any_table.apply(removal)  # what is not there
+    for prefix in PREFIXES:
+        any_table.apply(prefix)
+    assert set(any_table.rows().mobile_prefixes) == PREFIXES
+    moved = SetMobilePrefix(1, PREFIX_IPV4, IPV4_BITS + 24, OTHER_HOME)
+    any_table.apply(moved)
+    any_table.apply(removal)
+    assert {row.home_address for row in any_table.rows().mobile_prefixes} == {HOME, OTHER_HOME}
+    any_table.begin_adoption()
+    any_table.apply(moved)
+    assert any_table.sweep() == 2
+    assert any_table.rows() == Rows(mobile_prefixes=(moved,))
 
 
 def test_rows_of_members(any_table: ForwardingTable) -> None:

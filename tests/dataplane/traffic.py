@@ -77,13 +77,16 @@ def forget_path_mtu(namespace: Namespace) -> None:
 
 def read(descriptor: int, provoke: Callable[[], object]) -> bytes:
     """The packet that a punt device gives when it is provoked; again, because a device that has just been opened drops
-    what comes before the kernel has noticed."""
+    what comes before the kernel has noticed. The kernel's own, to groups, are passed over."""
     packets: list[bytes] = []
 
     def came() -> bool:
         provoke()
         try:
-            packets.append(os.read(descriptor, 65536))
+            while not packets:
+                packet = os.read(descriptor, 65536)
+                if packet[0] >> 4 == 4 or packet[24] != 0xFF:
+                    packets.append(packet)
         except BlockingIOError:
             return False
         return True

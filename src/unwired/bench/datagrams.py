@@ -1,10 +1,12 @@
-"""How many small UDP datagrams a second get through: sendmmsg and recvmmsg, one thread each, in two namespaces."""
+"""How many small UDP datagrams a second get through: sendmmsg and recvmmsg, one thread each, in two namespaces. And
+frames as they are, at a given rate."""
 
 import ctypes
 import os
 import socket
 import threading
 import time
+from typing import Any
 
 from unwired.bench.namespaces import Namespace
 
@@ -39,10 +41,11 @@ def datagrams_per_second(
     """Datagrams that arrive per second of processor time that one thread spends sending as fast as it can. Between
     namespaces the whole path runs in the sender's thread, so on an idle machine this is what gets through per second,
     and on a busy one other processes' time doesn't count."""
+    family = socket.AF_INET6 if ":" in destination else socket.AF_INET
     with receiver:
-        incoming = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        incoming = socket.socket(family, socket.SOCK_DGRAM)
     with sender:
-        outgoing = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        outgoing = socket.socket(family, socket.SOCK_DGRAM)
     with incoming, outgoing:
         incoming.setsockopt(socket.SOL_SOCKET, 33, 1 << 27)  # SO_RCVBUFFORCE
         incoming.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(_IDLE_S))
@@ -57,16 +60,39 @@ def datagrams_per_second(
     return counted[0] / elapsed_s
 
 
+def send_frames(sender: Namespace, device: str, frames: bytearray, size: int, per_second: float) -> None:
+    """Send a row of whole frames of ``size`` bytes each, by a device."""
+    with sender:
+        outgoing = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    with outgoing:
+        outgoing.bind((device, 0))
+        buffer = (ctypes.c_char * len(frames)).from_buffer(frames)
+        messages, vectors = _messages_of(ctypes.addressof(buffer), size)
+        start, count = time.monotonic(), len(frames) // size
+        for first in range(0, count - _BATCH + 1, _BATCH):
+            for index in range(_BATCH):
+                vectors[index].base = ctypes.addressof(buffer) + (first + index) * size
+            _libc.sendmmsg(outgoing.fileno(), messages, _BATCH, 0)
+            ahead_s = first / per_second - (time.monotonic() - start)
+            if ahead_s > 0:
+                time.sleep(ahead_s)
+
+
 def _messages(payload_bytes: int) -> tuple[object, object]:
     buffers = ctypes.create_string_buffer(payload_bytes * _BATCH)
+    messages, vectors = _messages_of(ctypes.addressof(buffers), payload_bytes)
+    return messages, (buffers, vectors)
+
+
+def _messages_of(address: int, payload_bytes: int) -> tuple[Any, Any]:
     vectors = (_Vector * _BATCH)()
     messages = (_Message * _BATCH)()
     for index in range(_BATCH):
-        vectors[index].base = ctypes.addressof(buffers) + index * payload_bytes
+        vectors[index].base = address + index * payload_bytes
         vectors[index].length = payload_bytes
         messages[index].vectors = ctypes.pointer(vectors[index])
         messages[index].vector_count = 1
-    return messages, (buffers, vectors)
+    return messages, vectors
 
 
 def _send(outgoing: socket.socket, payload_bytes: int, seconds: float, processor: int) -> float:

@@ -13,6 +13,7 @@ from unwired.cli.output import print_json, print_table
 
 class Bench(StrEnum):
     FORWARDING = "forwarding"
+    FLOOD = "flood"
     SIGNALLING = "signalling"
     MEMORY = "memory"
     SYNC = "sync"

@@ -212,10 +212,11 @@ class Libbpf:
             self.check(result, "delete")
 
     def read_all(self, descriptor: int, key_size: int, value_size: int) -> tuple[bytes, bytes]:
-        """All keys and all values of a hash, each joined, in the same order."""
+        """All keys and all values of a hash or a trie, each joined, in the same order."""
         keys = ctypes.create_string_buffer(_BATCH * key_size)
         values = ctypes.create_string_buffer(_BATCH * value_size)
-        place, count = c_uint64(0), c_uint32(_BATCH)
+        place = ctypes.create_string_buffer(max(key_size, 8))  # a hash keeps a number there, a trie its last key
+        count = c_uint32(_BATCH)
         all_keys, all_values = bytearray(), bytearray()
         before = None
         while True:
