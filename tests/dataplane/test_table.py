@@ -239,7 +239,7 @@ def test_memory_table_decides_as_the_programs_do() -> None:
     assert table.accepts(0, HOME, AGENT, CARE_OF)
     assert not table.accepts(0, HOME, AGENT, AGENT)
     assert table.listens(0, AGENT) and not table.listens(0, HOME)
-    assert table.tunnel_counters(7) == TunnelCounters(1, 100)
+    assert table.tunnel_counters(7) == TunnelCounters(1, 100, 1)
     assert table.counters() == {"encapsulated": 1, "no_forward": 1, "decapsulated": 1, "reverse_check": 1}
 
 
