@@ -2,6 +2,7 @@
 
 import random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -58,8 +59,8 @@ def test_a_good_path_costs_two_packets() -> None:
     assert (path.prober.mtu, path.prober.confirmed) == (0, LARGEST)
 
 
-def test_a_narrow_path_is_limited_after_one_second_and_then_found_out() -> None:
-    path = Path(1380).begin().run(1.1)
+def test_a_narrow_path_is_limited_after_a_moment_and_then_found_out() -> None:
+    path = Path(1380).begin().run(0.16)
     assert path.prober.mtu == BASE
     path.run(60)
     assert 1380 - PRECISION < path.prober.mtu <= 1380
@@ -85,6 +86,18 @@ def test_a_dead_path_limits_nothing_and_is_asked_less_and_less() -> None:
     path.carries = 1300
     path.run(1000)
     assert 1300 - PRECISION < path.prober.mtu <= 1300
+
+
+def test_a_large_probe_that_is_only_late_limits_nothing_for_long() -> None:
+    prober = PathProber()
+    prober.begin(LARGEST, BASE, 0.0)
+    prober.answered(BASE, 0.4)
+    assert prober.deadline() == pytest.approx(0.6)  # half a round trip later
+    prober.wake(0.601)
+    assert prober.mtu == BASE
+    prober.answered(LARGEST, 0.7)
+    assert (prober.mtu, prober.confirmed) == (0, LARGEST)
+    assert prober.deadline() == pytest.approx(0.7 + RAISE_S)
 
 
 def test_a_path_that_gets_wider_is_noticed() -> None:

@@ -6,8 +6,9 @@ it is not. Only an answer proves something; a probe that is too large says nothi
 the same time, because then the path is alive (section 4.3).
 
 The search (section 5.3): the largest size and the base together. When the largest is answered that is all. When only
-the base is, packets are limited to it at once, and the largest that passes is found by halving. After ten minutes what
-is larger is tried again (section 5.2, PMTU_RAISE_TIMER), and so is what is in use.
+the base is, packets are limited to it at once, long before the largest is given up, and the largest that passes is
+found by halving. After ten minutes what is larger is tried again (section 5.2, PMTU_RAISE_TIMER), and so is what is in
+use.
 """
 
 from enum import Enum
@@ -17,6 +18,9 @@ RAISE_S = 600.0
 ANSWER_S = 1.0
 """How long an answer is waited for: PROBE_TIMER's least value (section 5.1.1). Its 15 s are for who doesn't know the
 round trip time, and keep a large transfer waiting."""
+LAG_MIN_S = 0.1
+"""How much later than a small probe's answer that of a large one may come, which left with it: half a round trip, but
+at least this. Then packets are limited, until it comes after all."""
 TRIES = 3
 """MAX_PROBES (section 5.1.2): so often a size goes unanswered before it is too large."""
 DEAD_RETRY_S = 15.0
@@ -46,9 +50,11 @@ class PathProber:
     """
 
     __slots__ = (
+        "_asked_at",
         "_base",
         "_fails",
         "_largest",
+        "_limit_at",
         "_passes",
         "_phase",
         "_queue",
@@ -75,6 +81,9 @@ class PathProber:
         """The size whose answer decides."""
         self._tries = 0
         self._retry_s = DEAD_RETRY_S
+        self._asked_at = 0.0
+        self._limit_at: float | None = None
+        """When to limit packets to what passes, unless what is in use is answered."""
         self._searches_from = 0.0
         self._until: float | None = None
         self._queue: list[int] = []
@@ -96,7 +105,7 @@ class PathProber:
 
     def stop(self) -> None:
         """There is no tunnel any more."""
-        self._phase, self._until = _Phase.IDLE, None
+        self._phase, self._until, self._limit_at = _Phase.IDLE, None, None
         self.mtu = self.confirmed = 0
         self._queue.clear()
 
@@ -127,6 +136,11 @@ class PathProber:
             self.mtu = self._limit(size)
         if self._phase is _Phase.SEARCH and size >= self._waiting:
             self._next(now)
+        elif self._in_use_is_silent():
+            if self._limit_at is None:
+                self._limit_at = now + max(LAG_MIN_S, (now - self._asked_at) / 2)
+        else:
+            self._limit_at = None
 
     @property
     def silent_tries(self) -> int:
@@ -145,17 +159,18 @@ class PathProber:
         return self._phase is _Phase.SEARCH
 
     def deadline(self) -> float | None:
-        return self._until
+        return min((time for time in (self._until, self._limit_at) if time is not None), default=None)
 
     def wake(self, now: float) -> None:
+        if self._limit_at is not None and self._limit_at <= now:
+            self._limit_at = None
+            # Large transfers must not wait until it is certain that what is in use does not pass.
+            self.mtu = self.confirmed = self._passes
         if self._until is None or self._until > now:
             return
         if self._phase is not _Phase.SEARCH:
             self._search(now)
             return
-        if self._passes and not 0 < self.mtu <= self._passes:
-            # What is in use seems not to pass and something smaller does: large transfers must not wait for certainty.
-            self.mtu = self.confirmed = self._passes
         if self._tries < TRIES:
             self._ask(now)
         elif self._passes:
@@ -165,10 +180,14 @@ class PathProber:
             self._phase, self._until = _Phase.DEAD, now + self._retry_s
             self._retry_s = min(self._retry_s * 2, RAISE_S)
 
+    def _in_use_is_silent(self) -> bool:
+        """Something smaller passes, and what packets are limited to has not been answered."""
+        return self._phase is _Phase.SEARCH and bool(self._passes) and not 0 < self.mtu <= self._passes
+
     # --- the search ------------------------------------------------------------------------------------------------
 
     def _search(self, now: float) -> None:
-        self._phase = _Phase.SEARCH
+        self._phase, self._limit_at = _Phase.SEARCH, None
         self._passes, self._fails = 0, self._largest + 1
         self._try(self._largest, now)
 
@@ -177,7 +196,7 @@ class PathProber:
         if self._fails - self._passes > PRECISION:
             self._try((self._passes + self._fails) // 2, now)
             return
-        self.mtu = self._limit(self._passes)
+        self.mtu, self._limit_at = self._limit(self._passes), None
         self._phase, self._until = _Phase.SETTLED, now + RAISE_S
         self._queue.clear()
 
@@ -190,6 +209,7 @@ class PathProber:
 
     def _ask(self, now: float) -> None:
         self._tries += 1
+        self._asked_at = now
         # Beside it what is in use, which is to be confirmed, and the base, which tells a narrow path from a dead one.
         beside = {self.mtu, self._base} if not self._passes else {self.mtu}
         self._queue = [
