@@ -35,6 +35,9 @@ from unwired.core.forwarding import (
 )
 from unwired.core.mobile_node_states import State
 from unwired.wire.address import IPV4_BITS, UNSPECIFIED_IPV4, parse_address
+from unwired.wire.icmpv6 import PacketTooBig
+from unwired.wire.ipv4 import Icmpv4Message, encode_ipv4
+from unwired.wire.ipv6 import Packet, UnknownPayload, encode_packet
 from unwired.wire.rfc5555 import Ipv4AddressAcknowledgement, Ipv4HomeAddress, Ipv4HomeAddressStatus
 
 OURS = parse_address("203.0.113.7")
@@ -273,3 +276,35 @@ def test_record_of_the_version_before_is_read() -> None:
     driver.node.start(driver.now)
     driver.collect()
     assert driver.state is State.STRANDED and not driver.notices("journal_record_ignored")
+
+
+def too_big(driver: Driver, inner: bytes, mtu: int = 1280) -> list[Packet]:
+    """What the mobile node sends when its data plane, or a router, has this packet for too big in the tunnel."""
+    tunnel = driver.node.machine.rows.tunnel
+    assert tunnel is not None
+    quoted = encode_packet(Packet(tunnel.local, tunnel.peer, UnknownPayload(4 if inner[0] >> 4 == 4 else 41, inner)))
+    driver.clear()
+    driver.receives(Packet(tunnel.local, tunnel.local, PacketTooBig(mtu, quoted)))
+    return [packet for _, packet in driver.payloads(PacketTooBig) + driver.payloads(Icmpv4Message)]
+
+
+def test_who_sends_too_much_into_the_tunnel_is_told() -> None:
+    """This host's own programs, too: the kernel's MTU of the tunnel device ends at 1280, IPv4 must know less."""
+    driver = visited(ROUTER, GRANTED, PREFIX_GRANTED)
+    behind = PREFIX[:15] + b"\x05"
+    for source in (OURS, behind):
+        (sent,) = too_big(driver, encode_ipv4(source, OTHER, 6, bytes(1240), dont_fragment=True))
+        assert (sent.source, sent.destination, sent.outer) == (OURS, source, None)
+        assert isinstance(sent.payload, Icmpv4Message)
+        assert (sent.payload.type, sent.payload.code, sent.payload.mtu) == (3, 4, 1240)
+    (sent,) = too_big(driver, encode_packet(Packet(HOME_ADDRESS, care_of(7), UnknownPayload(6, bytes(1300)))))
+    assert (sent.source, sent.destination) == (HOME_ADDRESS, HOME_ADDRESS)
+    assert isinstance(sent.payload, PacketTooBig) and sent.payload.mtu == 1280
+
+
+def test_what_goes_in_fragments_is_nobody_told_of() -> None:
+    driver = visited(ROUTER, GRANTED, PREFIX_GRANTED)
+    assert too_big(driver, encode_ipv4(OURS, OTHER, 6, bytes(1400))) == []
+    assert too_big(driver, encode_packet(Packet(HOME_ADDRESS, care_of(7), UnknownPayload(6, bytes(1240))))) == []
+    packet = encode_ipv4(OURS, OTHER, 6, bytes(1400), dont_fragment=True)
+    assert sum(len(too_big(driver, packet)) for _ in range(200)) == 100

@@ -152,11 +152,17 @@ def test_what_may_be_fragmented_is_no_source_told_of(access: Access) -> None:
 
 
 @EACH
-@FAMILIES
-def test_no_source_is_told_to_send_less_than_1280(access: Access, source: Address) -> None:
+def test_ipv6_sources_are_not_told_to_send_less_than_1280(access: Access) -> None:
     driver = bound(access)
-    assert tell(driver, too_big(access, 1280, inner(source, 1280))) == []
+    assert tell(driver, too_big(access, 1280, inner(CORRESPONDENT, 1280))) == []
     assert mtu_of(driver) == 1280 - access.overhead
+
+
+@EACH
+def test_ipv4_sources_are_told_what_passes(access: Access) -> None:
+    driver = bound(access)
+    (sent,) = tell(driver, too_big(access, 1280, inner(CORRESPONDENT_IPV4, 1270)))
+    assert isinstance(sent.payload, Icmpv4Message) and sent.payload.mtu == 1280 - access.overhead
 
 
 @pytest.mark.parametrize(("access", "mtu"), [(IPV6, 1240), (IPV4, 556), (UDP, 548)], ids=["ipv6", "ipv4", "udp"])

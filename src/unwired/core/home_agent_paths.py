@@ -86,7 +86,11 @@ class HomeAgentPaths:
 
     def lower(self, binding: Binding, mtu: int, now: Now) -> int:
         """An error said that the path carries inner packets of at most ``mtu`` bytes; how large they may be now."""
-        is_wide = mtu >= _BASE_PATH - binding.encapsulation.overhead
+        overhead = binding.encapsulation.overhead
+        known = self._interception.tunnel_mtu(binding)
+        if mtu >= (known or _LARGEST_PATH - overhead):
+            return known or mtu  # the first link said so, or it is no news
+        is_wide = mtu >= _BASE_PATH - overhead
         if not is_wide:  # less than probes look for
             self._ended(binding, now)
         path = self._paths.get(binding.home_address)

@@ -34,12 +34,15 @@ from unwired.core.mobile_node_switch import Wish, agents_to_try
 from unwired.core.movement import Movement
 from unwired.core.notices import Drop, Level
 from unwired.core.outbox import Outbox
+from unwired.core.path_mtu import inner_mtu
 from unwired.core.places import AtHome, Attachment, Away
 from unwired.core.rate_limit import TokenBucket
 from unwired.core.recognized import is_recognized
+from unwired.core.relayed_error import can_send_less, may_be_told, too_big
 from unwired.core.settings import Family, MobileNodeSettings
 from unwired.core.tunnel_watch import Finding
-from unwired.wire.address import UNSPECIFIED, Address, format_address, is_multicast, is_unicast_routable
+from unwired.core.tunnelled import tunnelled
+from unwired.wire.address import UNSPECIFIED, Address, format_address, is_ipv4, is_multicast, is_unicast_routable
 from unwired.wire.errors import DecodeError
 from unwired.wire.icmpv6 import (
     DestinationUnreachable,
@@ -71,6 +74,8 @@ PARAMETER_PROBLEM_WAIT_S = 60.0
 """How long a home agent that does not know the mobility header is left alone (RFC 6275 section 11.3.5)."""
 ERRORS_PER_SECOND = 3.0
 """How many errors about what cannot be processed we send (RFC 4443 section 2.4 f)."""
+ERRORS_RELAYED_PER_SECOND = 100.0
+"""How many senders are told that their packets are too big for the tunnel."""
 
 
 class MobileNode:
@@ -90,6 +95,7 @@ class MobileNode:
         self.movement = Movement(*home, settings.interfaces, families)
         self.machine = MobileNodeMachine(settings, self.movement, self._outbox, entropy)
         self._errors = TokenBucket(ERRORS_PER_SECOND, int(ERRORS_PER_SECOND))
+        self._relays = TokenBucket(ERRORS_RELAYED_PER_SECOND, int(ERRORS_RELAYED_PER_SECOND))
 
     @property
     def drops(self) -> Counter[Drop]:
@@ -448,8 +454,8 @@ class MobileNode:
         self.machine.refused(PARAMETER_PROBLEM_WAIT_S)
 
     def _packet_too_big(self, message: PacketTooBig) -> None:
-        """The path to the home agent carries less than thought: RFC 2473 section 7.1. The data plane tells the senders
-        of what does not fit from now on."""
+        """The path to the home agent carries less than thought (RFC 2473 section 7.1), or our data plane has something
+        that it was not told of in time."""
         quoted, tunnel = message.quoted, self.machine.rows.tunnel
         if (
             tunnel is None
@@ -459,7 +465,7 @@ class MobileNode:
         ):
             self._outbox.drop(Drop.UNRELATED_ERROR)
             return
-        self._too_big(message.mtu)
+        self._too_big(message.mtu, quoted)
 
     def _icmpv4_error(self, message: Icmpv4Message) -> None:
         """The same from an IPv4 network (RFC 1191, RFC 4213 section 3.4)."""
@@ -474,13 +480,24 @@ class MobileNode:
         if tunnel is None or (quoted.source, quoted.destination) != (tunnel.local, tunnel.peer) or not known:
             self._outbox.drop(Drop.UNRELATED_ERROR)
         elif (message.type, message.code) == (message.DESTINATION_UNREACHABLE, message.FRAGMENTATION_NEEDED):
-            self._too_big(message.mtu)
+            self._too_big(message.mtu, message.quoted)
         else:
             self.counters["home_agent_unreachable"] += 1
 
-    def _too_big(self, path_mtu: int) -> None:
+    def _too_big(self, path_mtu: int, quoted: bytes) -> None:
+        """Whoever sent it is told, be it this host or one behind it: its next packet may be of a size that our kernel
+        lets through and the tunnel does not."""
+        now = self.machine.now.monotonic
         self.counters["tunnel_packets_too_big"] += 1
-        self.machine.watch.too_big(path_mtu, self.machine.now.monotonic)
+        self.machine.watch.too_big(path_mtu, now)
+        original, tunnel = tunnelled(quoted), self.machine.rows.tunnel
+        if original is None or tunnel is None or not can_send_less(original) or not may_be_told(original):
+            return
+        source = self.machine.ipv4.address if is_ipv4(original.source) else self.settings.home_address
+        if source is not None and self._relays.take(now):
+            mtu = tunnel.mtu or inner_mtu(path_mtu, tunnel.encapsulation)
+            self._outbox.send(Packet(source, original.source, too_big(original, mtu)))
+            self.counters["tunnel_errors_relayed"] += 1
 
     def _agents_discovered(self, reply: HomeAgentAddressDiscoveryReply) -> None:
         search = self.machine.search

@@ -18,29 +18,23 @@ from unwired.core.home_agent_set import HomeAgentSet
 from unwired.core.intercept import Interception
 from unwired.core.notices import Drop
 from unwired.core.outbox import Outbox
-from unwired.core.path_mtu import MINIMUM_MTU, inner_mtu
+from unwired.core.path_mtu import inner_mtu
 from unwired.core.rate_limit import TokenBucket
+from unwired.core.relayed_error import can_send_less, may_be_told, too_big, unreachable
 from unwired.core.settings import HomeAgentSettings
 from unwired.core.tunnelled import Tunnelled, tunnelled
-from unwired.wire.address import is_ipv4, is_unicast_routable
+from unwired.wire.address import is_ipv4
 from unwired.wire.icmpv6 import (
-    ICMPV6,
     DestinationUnreachable,
     PacketTooBig,
     ParameterProblem,
     TimeExceeded,
 )
-from unwired.wire.ipv4 import ICMPV4, Icmpv4Message
+from unwired.wire.ipv4 import Icmpv4Message
 from unwired.wire.ipv6 import Packet
 
 TunnelError = DestinationUnreachable | PacketTooBig | TimeExceeded | ParameterProblem
 
-_QUOTED_MAX = MINIMUM_MTU - 40 - 8
-_QUOTED_MAX_IPV4 = 576 - 20 - 8
-"""RFC 1812 section 4.3.2.3."""
-_ADDRESS_UNREACHABLE = 3
-_REDIRECT = 137
-_ICMPV4_QUERIES = frozenset({0, 8, 9, 10, 13, 14, 15, 16, 17, 18})
 _ICMPV4_ERRORS = frozenset({Icmpv4Message.DESTINATION_UNREACHABLE, Icmpv4Message.TIME_EXCEEDED, 12})
 
 
@@ -76,7 +70,7 @@ class TunnelErrors:
                 self._too_big(self._paths.lower(binding, mtu, now), original, now)
             else:
                 self._outbox.counters["tunnel_unreachable"] += 1
-                self._relay(original, None, now)
+                self._relay(original, unreachable(original), now)
         elif self._members is not None and (member := self._member(self._members, original)):
             if path_mtu is not None:
                 mtu = inner_mtu(path_mtu)
@@ -89,13 +83,11 @@ class TunnelErrors:
 
     def _too_big(self, mtu: int, original: Tunnelled, now: Now) -> None:
         self._outbox.counters["tunnel_packets_too_big"] += 1
-        # What is not larger, or may be fragmented, is from now on fragmented in the tunnel.
-        if original.length > MINIMUM_MTU and original.dont_fragment:
-            self._relay(original, mtu, now)
+        if can_send_less(original):
+            self._relay(original, too_big(original, mtu), now)
 
-    def _relay(self, original: Tunnelled, mtu: int | None, now: Now) -> None:
-        """Tell the source that its packet was larger than ``mtu``, or could not be delivered."""
-        if not is_unicast_routable(original.source) or _is_no_cause_for_an_error(original.data):
+    def _relay(self, original: Tunnelled, error: TunnelError | Icmpv4Message, now: Now) -> None:
+        if not may_be_told(original):
             self._outbox.drop(Drop.UNRELATED_ERROR)
             return
         address = self._settings.address_ipv4 if is_ipv4(original.source) else self._settings.address
@@ -104,7 +96,7 @@ class TunnelErrors:
         elif not self._relays.take(now.monotonic):
             self._outbox.drop(Drop.RATE_LIMITED)
         else:
-            self._outbox.send(Packet(address, original.source, _error(original, mtu)))
+            self._outbox.send(Packet(address, original.source, error))
             self._outbox.counters["tunnel_errors_relayed"] += 1
 
     def _binding(self, original: Tunnelled) -> Binding | None:
@@ -141,25 +133,3 @@ def _path_mtu(message: TunnelError | Icmpv4Message) -> int | None:
 
 def _is_no_error(message: TunnelError | Icmpv4Message) -> bool:
     return isinstance(message, Icmpv4Message) and message.type not in _ICMPV4_ERRORS
-
-
-def _error(original: Tunnelled, mtu: int | None) -> TunnelError | Icmpv4Message:
-    """What the source is told, in its family."""
-    if is_ipv4(original.source):
-        code = Icmpv4Message.HOST_UNREACHABLE if mtu is None else Icmpv4Message.FRAGMENTATION_NEEDED
-        quoted = original.data[:_QUOTED_MAX_IPV4]
-        return Icmpv4Message(Icmpv4Message.DESTINATION_UNREACHABLE, code, mtu or 0, quoted)
-    quoted = original.data[:_QUOTED_MAX]
-    if mtu is None:
-        return DestinationUnreachable(_ADDRESS_UNREACHABLE, quoted)
-    return PacketTooBig(max(mtu, MINIMUM_MTU), quoted)
-
-
-def _is_no_cause_for_an_error(packet: bytes) -> bool:
-    """No error about an ICMP error or redirect, nor about a fragment that is not the first (RFC 4443 section 2.4 e,
-    RFC 1122 section 3.2.2)."""
-    if packet[0] >> 4 == 4:
-        payload = packet[(packet[0] & 15) * 4 :]
-        is_error = packet[9] == ICMPV4 and len(payload) > 0 and payload[0] not in _ICMPV4_QUERIES
-        return is_error or int.from_bytes(packet[6:8]) & 0x1FFF != 0
-    return packet[6] == ICMPV6 and len(packet) > 40 and (packet[40] < 128 or packet[40] == _REDIRECT)
