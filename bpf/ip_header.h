@@ -104,7 +104,8 @@ __noinline int read_header(struct __sk_buff *skb, __u32 at, struct ip_header *he
 		header->fragment = 0;
 		header->protocol = raw.ipv6.nexthdr;
 		header->hop_limit = raw.ipv6.hop_limit;
-		return 0;
+		/* Never on the wire (RFC 6890 section 2.2.3); in the rows it would pass for IPv4. */
+		return is_ipv4(&header->source) || is_ipv4(&header->destination) ? -1 : 0;
 	}
 	if (header->version != 4)
 		return -1;

@@ -201,6 +201,19 @@ def test_out_of_tunnel(node: Node, inner: int, filled: BpfTable, namespace: Name
     assert (carried.packets_received, carried.bytes_received) == (1, len(from_node(node, inner)))
 
 
+@EACH_NODE
+def test_an_ipv4_mapped_address_in_an_ipv6_header_is_no_ipv4_address(
+    node: Node, filled: BpfTable, namespace: Namespace
+) -> None:
+    """Neither as inner source, where it has the acceptance row of the IPv4 home address, nor as outer one."""
+    before = filled.counters()["malformed"]
+    forged = ipv6(f"::ffff:{node.home_ipv4}", CORRESPONDENT, UDP, udp())
+    assert run(filled, namespace, node.inwards(forged))[0] == DROP
+    assert filled.counters()["malformed"] == before + 1
+    outside = ipv6(f"::ffff:{IN_IPV4.care_of}", HOME_AGENT, IPV6, from_node(IN_IPV4, 6))
+    assert run(filled, namespace, outside)[0] == NEXT
+
+
 @EACH_INNER
 @pytest.mark.parametrize("kind", list(Encapsulation), ids=lambda kind: kind.name)
 def test_to_the_mobile_node(kind: Encapsulation, inner: int, filled: BpfTable, namespace: Namespace) -> None:
