@@ -86,7 +86,7 @@ def test_a_link_layer_address_is_padded_to_eight_bytes() -> None:
     ("what", "wire", "offset"),
     [
         ("shorter than a header", "850000", 0),
-        ("shorter than its fields", "86000000400000", 1),
+        ("shorter than its fields", "86000000400000", 0),
         ("another code", "8501000000000000", 1),
         ("option of length zero", "8500000000000000" + "0100000000000000", 9),
         ("option beyond the end", "8500000000000000" + "0102000000000000", 9),

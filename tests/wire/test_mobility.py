@@ -19,6 +19,7 @@ from unwired.wire.rfc4285 import (
     wall_time,
     with_authenticator,
 )
+from unwired.wire.rfc5096 import ExperimentalMobilityHeader
 from unwired.wire.rfc6275 import (
     AlternateCareOfAddress,
     BindingAcknowledgement,
@@ -113,6 +114,12 @@ def test_unknown_message_is_kept() -> None:
     assert decode_mobility(bytes((59, 0, 99, 0, 0, 0, 1, 2))) == UnknownMessage(99, b"\1\2")
 
 
+def test_what_follows_a_message_without_options_is_none_of_it() -> None:
+    """A header length rounded down is believed of options only, whose padding can be made anew."""
+    for number, message in ((99, UnknownMessage(99, b"\1\2")), (11, ExperimentalMobilityHeader(b"\1\2"))):
+        assert decode_mobility(bytes((59, 0, number, 0, 0, 0, 1, 2, 3))) == message
+
+
 @pytest.mark.parametrize(
     ("what", "wire", "offset"),
     [
@@ -123,7 +130,7 @@ def test_unknown_message_is_kept() -> None:
         ("header length too small", "3b00050000000000", 1),
         ("option type at the end", "3b0106000000000000010002000000c8", 15),
         ("option length beyond the end", "3b010600000000000001000202030000", 13),
-        ("option of a wrong size", "3b01060000000000000100020201ff00", 14),
+        ("option of a wrong size", "3b01060000000000000100020201ff00", 13),
     ],
     ids=lambda value: value if isinstance(value, str) and " " in value else "",
 )
@@ -143,8 +150,20 @@ def test_malformed(what: str, wire: str, offset: int) -> None:
         BindingUpdate(1, 1, options=(MobileNodeIdentifier(bytes(256)),)),
         BindingUpdate(1, 1, options=(MobileNodeIdentifier(bytes(250)),) * 9),
         BindingUpdate(1, 1, options=(UnknownOption(200, bytes(256)),)),
+        UnknownMessage(99, b"\1\2\3"),
+        ExperimentalMobilityHeader(b"\1\2", options=(NonceIndices(1, 2),)),
     ],
-    ids=["sequence", "lifetime", "cookie", "address", "option", "message", "unknown option"],
+    ids=[
+        "sequence",
+        "lifetime",
+        "cookie",
+        "address",
+        "option",
+        "message",
+        "unknown option",
+        "unknown message",
+        "options where none are",
+    ],
 )
 def test_what_the_wire_cannot_hold(message: MobilityMessage) -> None:
     with pytest.raises(ValueError, match=r".+"):

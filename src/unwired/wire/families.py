@@ -179,7 +179,7 @@ def list_of(cls: type[Member]) -> Tail:
             members.append(unpack(data, start, end))
             start += cls.LAYOUT.length(data, start)
         if start > end:
-            raise DecodeError(f"{cls.NAME} that ends after its list", end)
+            raise DecodeError(f"{cls.NAME} that ends after its list", end - 1)
         return tuple(members)
 
     def write(members: tuple[Member, ...]) -> bytes:

@@ -26,7 +26,8 @@ from unwired.wire.tails import (
 )
 
 Unpack = Callable[[bytes, int, int], Any]
-"""(data, first byte of the fields, end) -> message. Offsets in errors count from the start of ``data``."""
+"""(data, first byte of the fields, end) -> message. Offsets in errors count from the start of ``data``; where bytes are
+missing it is that of the one before them, which belongs to what lacks them: of an empty option its length."""
 Pack = Callable[[Any], bytes]
 
 
@@ -53,12 +54,12 @@ _READ_OPTIONAL = {
 
 def _read_part(part: Field, layout: Layout, name: str) -> list[str]:
     """Source that reads a field of variable size at ``at`` and sets ``at`` behind it."""
-    ends_inside = f"  if after > end: raise DecodeError('{name} that ends inside {part.name}', at)"
+    ends_inside = f"  if after > end: raise DecodeError('{name} that ends inside {part.name}', at - 1)"
     if part.kind in COUNTED_SIZES:
         read = "addresses" if part.kind == "counted" else "ipv4_addresses"
         return [
             f"  after = at + {COUNTED_SIZES[part.kind]} * ({layout.derived['count', part.name]})",
-            ends_inside.replace(", at)", f", start + {layout.counts[part.name][0]})"),
+            ends_inside.replace(", at - 1)", f", start + {layout.counts[part.name][0]})"),
             f"  m.{part.name} = {read}(data, at, after)",
             "  at = after",
         ]
@@ -121,7 +122,7 @@ def compile_unpack(cls: type[Any], layout: Layout, name: str, tails: Mapping[str
     lines += ["  m.__class__ = cls", "  return m"]
 
     def short(length: int, start: int) -> DecodeError:
-        return DecodeError(f"{name} of {length} bytes where {layout.size} are needed", start)
+        return DecodeError(f"{name} of {length} bytes where {layout.size} are needed", max(0, start - 1))
 
     scope: dict[str, Any] = {
         "cls": cls,

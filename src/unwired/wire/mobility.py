@@ -76,6 +76,7 @@ class MobilityMessage:
     NAME: ClassVar[str] = "Unknown"
     REFERENCE: ClassVar[str] = ""
     LAYOUT: ClassVar[Layout] = NO_FIELDS
+    HAS_OPTIONS: ClassVar[bool] = True
     pack: ClassVar[Pack]
     """The message data, without the options."""
 
@@ -102,6 +103,7 @@ class UnknownMessage(MobilityMessage):
     ``data`` is the message data: everything after the checksum.
     """
 
+    HAS_OPTIONS: ClassVar[bool] = False
     type: int
     data: bytes
 
@@ -151,8 +153,9 @@ def mobility_message(number: int, name: str, reference: str, layout: str) -> Cal
         made.TYPE, made.NAME, made.REFERENCE = number, name, reference
         made.LAYOUT = parse_layout(layout, _MESSAGE_TAILS)
         made.pack = compile_pack(made.LAYOUT, name, TAILS)
+        made.HAS_OPTIONS = made.LAYOUT.tail is None
         whole = made.LAYOUT
-        if whole.tail is None:
+        if made.HAS_OPTIONS:
             whole = parse_layout(f"{layout} options:mobility_options", _MESSAGE_TAILS)
         unpack = compile_unpack(made, whole, name, _MESSAGE_TAILS, exact=False)
         constant = made.LAYOUT.constant
@@ -232,15 +235,18 @@ def decode_message(data: bytes, start: int, end: int) -> MobilityMessage:
 def header_end(data: bytes, start: int, end: int) -> int:
     """Where the mobility header at ``start`` ends by its Header Len; what follows it up to ``end`` is not read.
 
-    Fewer than 8 bytes behind it do belong to it: OpenAirInterface's gateway rounds the Header Len down when its last
-    option does not end on a multiple of 8 bytes.
+    Fewer than 8 bytes behind it do belong to a message with options: OpenAirInterface's gateway rounds the Header Len
+    down when its last option does not end on a multiple of 8 bytes.
     """
     if end - start < 8:
         raise DecodeError(f"mobility header of {end - start} bytes where 8 are needed", start)
     header = start + 8 + data[start + 1] * 8
     if header > end:
         raise DecodeError(f"header length of {header - start} bytes where {end - start} are there", start + 1)
-    return end if end - header < 8 else header
+    if 0 < end - header < 8:
+        cls = message_class(data, start)
+        return end if cls is not None and cls.HAS_OPTIONS else header
+    return header
 
 
 def decode_mobility(data: bytes) -> MobilityMessage:
@@ -283,6 +289,8 @@ def encode_mobility(message: MobilityMessage, next_header: int = NO_NEXT_HEADER)
         parts.append(encoded)
         size += padding + len(encoded)
     padding = -size % 8
+    if not message.HAS_OPTIONS and (padding or message.options):
+        raise ValueError(f"{message.NAME} has no options, and data of 2 bytes or 8n + 2, not {len(body)}")
     if padding:
         parts.append(PADDING[padding])
         size += padding

@@ -105,7 +105,7 @@ def _pack_optional_number(number: int | None) -> bytes:
 def _unpack_any_address(data: bytes, start: int, end: int, number: int = 0) -> bytes:
     size = end - start
     if size not in (IPV4_SIZE, ADDRESS_SIZE):
-        raise DecodeError(f"address of {size} bytes where 4 or 16 must be", start)
+        raise DecodeError(f"address of {size} bytes where 4 or 16 must be", start - 1)
     return data[start:end] if size == ADDRESS_SIZE else V4_MAPPED + data[start:end]
 
 
@@ -134,7 +134,7 @@ def _pack_optional_ipv6(address: bytes | None) -> bytes:
 
 def numbered_address(ipv6: int, ipv4: int) -> Tail:
     """A tail that is an address of either family, which a number before it tells. The length tells it too, and is
-    what a decoder goes by."""
+    what a decoder goes by. Its name is to end in ``address``: so it is shown as one (``present.py``)."""
     return Tail(_unpack_any_address, _pack_any_address, lambda address: ipv4 if is_ipv4(address) else ipv6)
 
 
