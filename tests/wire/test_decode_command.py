@@ -22,8 +22,14 @@ from unwired.wire.mobility import UnknownMessage, UnknownOption, encode_mobility
 from unwired.wire.pcap import LINK_ETHERNET, LINK_RAW, Frame
 from unwired.wire.rfc4283 import MobileNodeIdentifier
 from unwired.wire.rfc4285 import MessageId, MobilityMessageAuthentication, ntp_timestamp
+from unwired.wire.rfc5568_discovery import LinkLayerAddress, ProxyRouterAdvertisement
 from unwired.wire.rfc5845 import with_tlv_header
+from unwired.wire.rfc5949 import LocalMobilityAnchorAddress
+from unwired.wire.rfc6088 import Ipv4TrafficSelector
+from unwired.wire.rfc6089 import FlowIdentification, TrafficSelector
 from unwired.wire.rfc6275 import AlternateCareOfAddress, BindingAcknowledgement, BindingUpdate
+from unwired.wire.rfc6463 import Redirect
+from unwired.wire.rfc7148 import DelegatedMobileNetworkPrefix
 from unwired.wire.trace import find
 
 HOME_AGENT = parse_address("2001:db8:1::1")
@@ -182,6 +188,68 @@ def test_only_mobility_packets_are_told(capture: Path) -> None:
     assert found[1]["fields"] == {"data": "0102"}
 
 
+def test_messages_of_fast_handovers(capture: Path) -> None:
+    advertisement = ProxyRouterAdvertisement(2, 7, options=(LinkLayerAddress(5, b"abcdef" + bytes(7)),))
+    good = encode_packet(Packet(CARE_OF, HOME_AGENT, advertisement))
+    write_capture(capture, [good, good[:49] + b"\x09" + good[50:]])
+    right, wrong = objects(capture)
+    assert right["type"] == "Proxy Router Advertisement"
+    assert right["fields"]["code_name"] == "NO_NEW_ROUTER_INFORMATION"
+    assert right["options"][0]["code_name"] == "ACCESS_POINT_OF_THE_CURRENT_INTERFACE"
+    assert wrong["error"] == {
+        "reason": "neighbour discovery option with a wrong length",
+        "offset": 49,
+        "field": "Link-Layer Address",
+        "reference": "RFC 5568, 6.4.3",
+    }
+
+
+def test_addresses_of_either_family_are_text(capture: Path) -> None:
+    options = (
+        LocalMobilityAnchorAddress(HOME_AGENT),
+        LocalMobilityAnchorAddress(parse_address("192.0.2.1")),
+        DelegatedMobileNetworkPrefix(parse_address("198.51.100.0"), 24),
+        Redirect(HOME_AGENT),
+    )
+    write_capture(capture, [encode_packet(Packet(CARE_OF, HOME_AGENT, BindingUpdate(1, 2, options=options)))])
+    (found,) = objects(capture)
+    assert [option.get("address", option.get("prefix")) for option in found["options"]] == [
+        "2001:db8:1::1",
+        "192.0.2.1",
+        "198.51.100.0",
+        "2001:db8:1::1",
+    ]
+
+
+def test_text_that_is_none_is_hexadecimal(capture: Path) -> None:
+    """Nothing of a capture reaches the terminal as a command, or breaks a line."""
+    identifiers = (b"m\xc3\xbcnchen", b"\x1b[2J", b"one\ntwo", "\u202eright to left".encode(), b"\xff\xfe")
+    options = tuple(MobileNodeIdentifier(identifier) for identifier in identifiers)
+    write_capture(capture, [encode_packet(Packet(CARE_OF, HOME_AGENT, BindingUpdate(1, 2, options=options)))])
+    (found,) = objects(capture)
+    assert [option["identifier"] for option in found["options"]] == [
+        "m\u00fcnchen",
+        *(identifier.hex() for identifier in identifiers[1:]),
+    ]
+    result = CliRunner().invoke(app, ["decode", str(capture)])
+    (line,) = result.stdout.splitlines()
+    assert line.isprintable()
+
+
+def test_what_an_option_lacks_is_said_of_it_and_not_of_the_next(capture: Path) -> None:
+    selector = TrafficSelector(Ipv4TrafficSelector(start_source=parse_address("192.0.2.1")))
+    flow = encode_packet(
+        Packet(CARE_OF, HOME_AGENT, BindingUpdate(1, 2, options=(FlowIdentification(1, 2, (selector,)),)))
+    )
+    empty = encode_packet(Packet(CARE_OF, HOME_AGENT, BindingUpdate(1, 2, options=(UnknownOption(200, b""),))))
+    end_source_too = flow.replace(bytes.fromhex("0100 80000000"), bytes.fromhex("0100 c0000000"))
+    write_capture(capture, [end_source_too, empty.replace(b"\xc8\0", b"\x03\0")])
+    assert [(one["error"]["field"], one["error"]["reference"]) for one in objects(capture)] == [
+        ("Flow Identification", "RFC 6089, 4.2"),
+        ("Alternate Care-of Address", "RFC 6275, 6.2.5"),
+    ]
+
+
 def test_malformed_messages_are_lines_too(capture: Path) -> None:
     good = encode_packet(UPDATE)
     too_long = good[:65] + b"\xff" + good[66:]
@@ -197,7 +265,7 @@ def test_malformed_messages_are_lines_too(capture: Path) -> None:
     write_capture(capture, ethernet, LINK_ETHERNET)
     found = objects(capture)
     assert [one["frame"] for one in found] == [1, 2, 3, 4, 5, 6]
-    assert [one["error"] and one["error"]["offset"] for one in found] == [14 + 65, 14 + 80, 14 + 64, 14 + 47, None, 114]
+    assert [one["error"] and one["error"]["offset"] for one in found] == [14 + 65, 14 + 79, 14 + 64, 14 + 47, None, 114]
     assert [one["error"] and (one["error"]["field"], one["error"]["reference"]) for one in found] == [
         ("Header Len", "RFC 6275, 6.1.1"),
         ("Alternate Care-of Address", "RFC 6275, 6.2.5"),
@@ -254,7 +322,7 @@ def test_a_tree_for_people(capture: Path) -> None:
         "    WRONG CHECKSUM",
     ):
         assert line in lines, line
-    assert "at byte 80 of the frame, Alternate Care-of Address (RFC 6275, 6.2.5)" in lines[-1]
+    assert "at byte 79 of the frame, Alternate Care-of Address (RFC 6275, 6.2.5)" in lines[-1]
 
 
 def test_colour_changes_no_word() -> None:

@@ -1,7 +1,7 @@
 """``unwired decode``: the mobility packets of a capture, a line each, or a tree, or a JSON object.
 
-A mobility packet has a mobility header or is one of the four ICMPv6 messages of RFC 6275 sections 6.5 to 6.8. With
-``--json`` each is one object:
+A mobility packet has a mobility header or is one of the ICMPv6 messages of RFC 6275 sections 6.5 to 6.8 and of RFC 5568
+section 6.1. With ``--json`` each is one object:
 
 ======================  ===============================================================================================
 schema                  ``unwired.decode/2``
@@ -12,8 +12,8 @@ home_address            the Home Address destination option's, or null
 routing_header_address  the type 2 routing header's, or null
 type                    the RFC's name ("Binding Update"), "Unknown (99)", or null when the packet ends before it
 reference               the section of the RFC that has the type, or null
-fields                  the message's own fields by name: numbers, booleans, addresses as text, other bytes in
-                        hexadecimal; empty when it is malformed
+fields                  the message's own fields by name: numbers, booleans, addresses and printable UTF-8 as text,
+                        other bytes in hexadecimal; empty when it is malformed
 options                 list of {type, name, and the option's fields}, padding left out; empty when it is malformed
 checksum_ok             boolean, or null when the checksum cannot be verified because bytes are missing, or where the
                         one of UDP counts instead

@@ -23,8 +23,9 @@ _EXTENSIONS = {
 _HOME_ADDRESS = Part("Home Address Option", "RFC 6275, 6.3")
 _HOME_ADDRESS_OPTION = 201
 _HEADER_FIELDS = ("Payload Proto", "Header Len", "MH Type", "Reserved", "Checksum", "Checksum")
-_ND_OPTIONS_START = {133: 8, 134: 16, 135: 24, 136: 24, 146: 8, 147: 8}
-"""Where the options of an ICMPv6 message start, by its type (RFC 4861 section 4, RFC 6275 sections 6.7 and 6.8)."""
+_ND_OPTIONS_START = {133: 8, 134: 16, 135: 24, 136: 24, 146: 8, 147: 8, 154: 8}
+"""Where the options of an ICMPv6 message start, by its type (RFC 4861 section 4, RFC 6275 sections 6.7 and 6.8, RFC
+5568 section 6.1)."""
 
 
 def part_at(data: bytes, headers: Headers, offset: int) -> Part:

@@ -17,8 +17,9 @@ _UNDECLARED = (UnknownMessage, UnknownOption, UnknownNdOption, UnknownSubOption,
 
 
 def _plain(kind: str, value: Any) -> Value:
-    """Addresses as text, other bytes in hexadecimal, text as UTF-8 with what is none of it escaped; a sub-option as an
-    object, of a list each item by itself."""
+    """Addresses as text, other bytes in hexadecimal; what is meant to be text too, unless it is printable UTF-8: it may
+    be an identifier of bits, or escape sequences for a terminal. A sub-option is an object, of a list each item by
+    itself."""
     if isinstance(value, Member):
         return _named(value)
     if isinstance(value, tuple):
@@ -26,7 +27,8 @@ def _plain(kind: str, value: Any) -> Value:
     if not isinstance(value, bytes):
         return value  # type: ignore[no-any-return]
     if kind.endswith("text"):
-        return str(value, "utf-8", "backslashreplace")
+        text = str(value, "utf-8", "replace")
+        return text if text.isprintable() and "\ufffd" not in text else value.hex()
     if len(value) == ADDRESS_SIZE and kind.rstrip("?").endswith(("address", "addresses", "ipv4", "ipv6")):
         return format_address(value)
     return value.hex()

@@ -6,7 +6,7 @@ from unwired.wire.mobility import MobilityOption, mobility_option
 from unwired.wire.tails import TAILS, numbered_address
 
 SubOptions("requested_options", "requested option")
-TAILS["local_mobility_anchor"] = numbered_address(ipv6=1, ipv4=2)
+TAILS["anchor_address"] = numbered_address(ipv6=1, ipv4=2)
 
 
 #   0                   1                   2                   3
@@ -39,7 +39,7 @@ class ContextRequest(MobilityOption):
     41,
     "Local Mobility Anchor Address",
     "RFC 5949, 6.2.2",
-    "address:which8 _:8 address:local_mobility_anchor",
+    "address:which8 _:8 address:anchor_address",
     align=(8, 4),
 )
 class LocalMobilityAnchorAddress(MobilityOption):

@@ -4,7 +4,7 @@ from unwired.wire.address import Address
 from unwired.wire.mobility import MobilityOption, mobility_option
 from unwired.wire.tails import TAILS, numbered_address
 
-TAILS["delegated_prefix"] = numbered_address(ipv6=0, ipv4=1)
+TAILS["delegated_address"] = numbered_address(ipv6=0, ipv4=1)
 
 
 #   0                   1                   2                   3
@@ -20,7 +20,7 @@ TAILS["delegated_prefix"] = numbered_address(ipv6=0, ipv4=1)
     55,
     "Delegated Mobile Network Prefix",
     "RFC 7148, 4.1",
-    "prefix:which1 _:7 prefix_length:8 prefix:delegated_prefix",
+    "prefix:which1 _:7 prefix_length:8 prefix:delegated_address",
     align=(8, 2),
 )
 class DelegatedMobileNetworkPrefix(MobilityOption):

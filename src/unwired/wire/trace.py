@@ -1,8 +1,9 @@
 """The mobility packets of a capture: found through tunnels, decoded, and where malformed said so.
 
-A mobility packet has a mobility header, or is one of the ICMPv6 messages of home agent address discovery and mobile
-prefix discovery. Tunnels are IPv6 and IPv4 headers around another one (RFC 2473, 4213, 2003), UDP on the port of
-dual-stack Mobile IPv6 or of Proxy Mobile IPv6's data (RFC 5555 section 4.1, RFC 5844 section 4), and GRE (RFC 2784).
+A mobility packet has a mobility header, or is one of the ICMPv6 messages of home agent address discovery, of mobile
+prefix discovery and of fast handovers. Tunnels are IPv6 and IPv4 headers around another one (RFC 2473, 4213, 2003), UDP
+on the port of dual-stack Mobile IPv6 or of Proxy Mobile IPv6's data (RFC 5555 section 4.1, RFC 5844 section 4), and GRE
+(RFC 2784).
 """
 
 from collections.abc import Iterator
@@ -35,6 +36,7 @@ from unwired.wire.ipv6 import (
 from unwired.wire.locate import Part, part_at
 from unwired.wire.mobility import MOBILITY_HEADER, MobilityMessage, header_end, message_class
 from unwired.wire.pcap import Frame, ip_offset
+from unwired.wire.rfc5568_discovery import ProxyRouterAdvertisement, RouterSolicitationForProxyAdvertisement
 from unwired.wire.rfc5845 import tlv_payload
 
 GRE = 47
@@ -51,6 +53,8 @@ _DISCOVERY = {
         HomeAgentAddressDiscoveryReply,
         MobilePrefixSolicitation,
         MobilePrefixAdvertisement,
+        ProxyRouterAdvertisement,
+        RouterSolicitationForProxyAdvertisement,
     )
 }
 
