@@ -26,6 +26,7 @@ from unwired.host.kernel_state import KernelState
 from unwired.host.ledger import Ledger
 from unwired.host.netlink import Netlink, NetlinkChanges
 from unwired.host.optimistic import NewLink
+from unwired.host.reverse_path import ReversePath
 from unwired.wire.address import UNSPECIFIED, UNSPECIFIED_IPV4, parse_address
 
 pytestmark = pytest.mark.root
@@ -224,6 +225,32 @@ def test_a_setting_that_somebody_changed_meanwhile_stays(state: KernelState, dev
     run("sysctl", "-qw", "net.ipv6.conf.left.accept_ra=0")
     state.give_back()
     assert run("sysctl", "-n", "net.ipv6.conf.left.accept_ra").strip() == "0"
+
+
+def test_the_reverse_path_filter_is_off_where_it_must_be_and_nowhere_else(device: int, tmp_path: Path) -> None:
+    names = ("all", "left", "right", "lo")
+
+    def filters() -> list[str]:
+        return [run("sysctl", "-n", f"net.ipv4.conf.{name}.rp_filter").strip() for name in names]
+
+    run("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=1", "net.ipv4.conf.left.rp_filter=0")
+    run("sysctl", "-qw", "net.ipv4.conf.right.rp_filter=2", "net.ipv4.conf.lo.rp_filter=0")
+    state = KernelState(Netlink(), Ledger(tmp_path / "ledger"))
+    reverse_path = ReversePath(state)
+    reverse_path.relax({"left", "gone"})
+    assert filters() == ["0", "0", "2", "1"]
+    reverse_path.relax({"left", "right"})
+    assert filters() == ["0", "0", "0", "1"]
+    reverse_path.relax({"right"})
+    assert filters() == ["0", "1", "0", "1"]
+    # A daemon that was killed is succeeded.
+    state = KernelState(Netlink(), Ledger(tmp_path / "ledger"))
+    ReversePath(state).relax({"right"})
+    state.sweep()
+    assert filters() == ["0", "1", "0", "1"]
+    state.give_back()
+    state.close()
+    assert filters() == ["1", "0", "2", "0"]
 
 
 def test_a_ledger_of_another_boot_is_void(device: int, tmp_path: Path) -> None:

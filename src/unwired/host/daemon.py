@@ -433,6 +433,8 @@ class Daemon:
         self.driver.handle(self.links.optimistic(interface, address, prefix_length))
 
     def _look(self) -> None:
+        if self._ended.done():
+            return
         self.state.look()
         if self.state.lost:
             self._put_back_soon()

@@ -6,6 +6,7 @@ is what an IPv6-only network gives. In tunnels the data plane checks sources its
 section 10.4.5). So the filter is off where tunnels end, and everywhere else as strict as before.
 """
 
+from contextlib import suppress
 from pathlib import Path
 
 from unwired.host.kernel_objects import Sysctl
@@ -30,7 +31,8 @@ class ReversePath:
         for interface in self._relaxed - interfaces:
             self._state.unmake(_setting(interface, "0"))
         for interface in interfaces:
-            self._state.make(_setting(interface, "0"))
+            with suppress(FileNotFoundError):  # it is just gone
+                self._state.make(_setting(interface, "0"))
         self._relaxed = set(interfaces)
         of_all = _setting("all", "0")
         number = self._state.before(of_all)
@@ -38,8 +40,9 @@ class ReversePath:
             return
         for directory in _DIRECTORY.iterdir():
             if directory.name not in ("all", "default", *interfaces):
-                own = self._state.before(_setting(directory.name, number))
-                self._state.make(_setting(directory.name, max(own, number)))
+                with suppress(FileNotFoundError):
+                    own = self._state.before(_setting(directory.name, number))
+                    self._state.make(_setting(directory.name, max(own, number)))
         self._state.make(of_all)
 
 
