@@ -134,7 +134,7 @@ class Topology:
         ]
         local, peer = ends if at_home_agent else reversed(ends)
         port = PORT if encapsulation == Encapsulation.UDP else 0
-        return Tunnel(number + 1, local, peer, encapsulation, local_port=port, peer_port=port)
+        return Tunnel(number + 1 if at_home_agent else 1, local, peer, encapsulation, local_port=port, peer_port=port)
 
     def _tunnel_home_agent(self) -> BpfTable:
         table = self.table(self.home_agent, "ha", ("cn", "up0"))
