@@ -38,10 +38,12 @@ __noinline int segment_length(struct __sk_buff *skb, __u32 at, const struct ip_h
 	return headers + skb->gso_size;
 }
 
-/* Whether a packet has to pass whatever the path carries: its sender is promised so (RFC 2473 sections 7.1 and 7.2). */
-static __always_inline int goes_in_fragments(const struct ip_header *header)
+/* Whether a packet, or each segment of it, has to pass whatever the path carries: its sender is promised so (RFC 2473
+ * sections 7.1 and 7.2). The punt device segments what is to be segmented. */
+static __always_inline int goes_in_fragments(struct __sk_buff *skb, __u32 at, const struct ip_header *header)
 {
-	return header->version == 4 ? !(header->fragment & IPV4_DONT_FRAGMENT) : header->length <= IPV6_MTU_MIN;
+	return header->version == 4 ? !(header->fragment & IPV4_DONT_FRAGMENT)
+				    : segment_length(skb, at, header) <= IPV6_MTU_MIN;
 }
 
 static __always_inline int is_told_now(void)
@@ -71,7 +73,7 @@ __noinline int tell_too_big(struct __sk_buff *skb, __u32 at, const struct ip_hea
 	encapsulation = tunnel->encapsulation;
 	overhead = overhead_of(encapsulation);
 	limit = limit_of(tunnel, find_tunnel_route(skb, tunnel, VERSION_6, settings->tunnel_interface));
-	whole = goes_in_fragments(header);
+	whole = goes_in_fragments(skb, at, header);
 	if (whole) {
 		if (!is_earned(PUNTED_TO_FRAGMENT, SECOND_NS / TO_FRAGMENT_PER_SECOND, BURST_NS))
 			return drop(COUNTER_FRAGMENTS_LIMITED);

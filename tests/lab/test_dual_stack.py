@@ -42,3 +42,11 @@ def test_home_addresses_of_either_family_and_of_both() -> None:
         ("correspondent", "IPv6"),
         ("correspondent", "IPv4"),
     }
+
+
+def test_nothing_stalls_in_a_black_hole() -> None:
+    result = run_shipped("black-hole-mtu")
+    assert [move["to"] for move in result["handovers"]] == ["library", "cafe", "campus"]
+    assert {stream["family"] for stream in result["streams"]} == {"IPv6", "IPv4"}
+    for stream in result["streams"]:
+        assert stream["bytes"] > 8_000_000  # of 15 million, had there been no moves and no search
