@@ -50,7 +50,7 @@ class Waiting(NamedTuple):
 
 
 class Safekeeping:
-    """Writes and publishes entries. ``released`` is called with what was acknowledged.
+    """Writes and publishes entries. ``released`` is called with what was acknowledged, ``acknowledged`` with whom.
 
     At most one acknowledgement waits for each home address: the mobile node listens for that of its latest update.
     """
@@ -85,6 +85,7 @@ class Safekeeping:
         self._watched = False
         self._told = False
         self.released: Callable[[Request, Binding | None, Now], None] = lambda request, binding, now: None
+        self.acknowledged: Callable[[Address, Now], None] = lambda home_address, now: None
 
     # --- keeping ---
 
@@ -243,6 +244,7 @@ class Safekeeping:
             return
         self._outbox.actions.append(item.answer)
         self._outbox.counters["binding_updates_accepted"] += 1
+        self.acknowledged(home_address, now)
         self.released(item.request, binding, now)
 
     def _watch(self, now: Now) -> None:

@@ -198,6 +198,7 @@ class HomeAgent:
             self._merger.is_current = lambda: members.is_current
         self._discovery = Discovery(settings, self.cache, self.members, self._outbox, entropy)
         self._paths = HomeAgentPaths(self.roster, self.cache, self._interception, self._outbox, self._agenda, entropy)
+        self._safekeeping.acknowledged = self._paths.acknowledged
         self._tunnel_errors = TunnelErrors(
             settings, self.cache, self._interception, self._paths, self.members, self._outbox
         )

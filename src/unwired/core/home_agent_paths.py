@@ -27,8 +27,8 @@ from unwired.wire.ipv6 import Packet
 SEARCHES_MAX = 256
 """Under way at once: each sends at most three packets a second, one after the other when they are answered."""
 WAITING_MAX = 10_000
-FIRST_S = 0.2
-"""The acknowledgement goes before the first probe: only then does the mobile node open the tunnel."""
+PATIENCE_S = 1.0
+"""How long after a change a search begins that no acknowledgement has begun: after a restart, for example."""
 NARROW_MAX = 10_000
 """Paths that are known to be narrow, and looked at again."""
 _LARGEST_PATH = 1500
@@ -103,6 +103,11 @@ class HomeAgentPaths:
             self._go_on(binding.home_address, path, now)
         return self._interception.tunnel_mtu(binding) or mtu
 
+    def acknowledged(self, home_address: Address, now: Now) -> None:
+        """The mobile node opens the tunnel as soon as it has the acknowledgement, which has left before the probes."""
+        if home_address in self._waiting and len(self._searching) < SEARCHES_MAX:
+            self._start(home_address, now)
+
     # --- which bindings ---
 
     def _placed(self, binding: Binding, now: Now) -> None:
@@ -110,7 +115,7 @@ class HomeAgentPaths:
         self._ended(binding, now)
         if binding.primary == self._own and len(self._waiting) < WAITING_MAX:
             self._waiting[binding.home_address] = None
-            self._agenda.at(now.monotonic + FIRST_S, self._begin_next)
+            self._agenda.at(now.monotonic + PATIENCE_S, self._begin_next)
 
     def _ended(self, binding: Binding, now: Now) -> None:
         home_address = binding.home_address
@@ -121,11 +126,14 @@ class HomeAgentPaths:
 
     def _begin_next(self, now: Now) -> None:
         while self._waiting and len(self._searching) < SEARCHES_MAX:
-            home_address, _ = self._waiting.popitem(last=False)
-            binding = self._cache.get(home_address)
-            if binding is not None and binding.state == State.BOUND:
-                path = self._begin(binding, now)
-                self._go_on(home_address, path, now)
+            self._start(next(iter(self._waiting)), now)
+
+    def _start(self, home_address: Address, now: Now) -> None:
+        """The search for one that waits."""
+        del self._waiting[home_address]
+        binding = self._cache.get(home_address)
+        if binding is not None and binding.state == State.BOUND:
+            self._go_on(home_address, self._begin(binding, now), now)
 
     def _begin(self, binding: Binding, now: Now) -> _Path:
         self._waiting.pop(binding.home_address, None)
