@@ -10,6 +10,7 @@ from unwired.core.settings import HomeAgentSettings, HomePrefix, Subscriber
 from unwired.core.subscribers import Subscribers
 from unwired.wire.address import Address, parse_address
 from unwired.wire.icmpv6 import (
+    EchoRequest,
     HomeAgentAddressDiscoveryReply,
     HomeAgentAddressDiscoveryRequest,
     MobilePrefixAdvertisement,
@@ -45,6 +46,7 @@ def classic_home_agent() -> HomeAgent:
 
 
 def answers(engine: HomeAgent, packet: Packet, at: float) -> list[Packet]:
+    """What is sent upon a packet, but for probes of the path."""
     now = Now(at, at)
     engine.receive(packet, 1, now)
     actions = engine.actions()
@@ -52,7 +54,8 @@ def answers(engine: HomeAgent, packet: Packet, at: float) -> list[Packet]:
         if isinstance(action, Persist):
             engine.handle(Persisted(action.token), now)
     actions += engine.actions()
-    return [decode_packet(encode_packet(action.packet)) for action in actions if isinstance(action, Send)]
+    sent = [action.packet for action in actions if isinstance(action, Send)]
+    return [decode_packet(encode_packet(one)) for one in sent if not isinstance(one.payload, EchoRequest)]
 
 
 def essence(packet: Packet) -> tuple[Address, Address, Address | None, int, int, int]:

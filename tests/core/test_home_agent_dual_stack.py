@@ -380,7 +380,7 @@ def test_replay_by_another_mapping_is_refused_and_changes_nothing() -> None:
 def test_unknown_messages_are_answered_in_their_tunnel() -> None:
     driver = dual_stack()
     outer = Outer(NAT, HOME_AGENT_IPV4, 40_000, 4191)
-    (answer,) = driver.receive(Packet(HOME, HOME_AGENT, UnknownMessage(200, bytes(6)), outer=outer))
+    (answer,) = driver.receive(Packet(HOME, HOME_AGENT, UnknownMessage(200, bytes(2)), outer=outer))
     assert isinstance(answer.payload, BindingError)
     assert answer.outer == Outer(HOME_AGENT_IPV4, NAT, 4191, 40_000)
 
