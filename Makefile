@@ -55,6 +55,7 @@ fuzz: setup
 
 bench: setup
 	@$(BIN)/unwired bench forwarding
+	@$(BIN)/unwired bench flood
 	@$(BIN)/unwired bench signalling
 	@$(BIN)/unwired bench memory
 
