@@ -96,6 +96,8 @@ class MobileNodeHost:
         self._routers: dict[tuple[int, bool], Address] = {}
         """By interface, and whether it is one of IPv4."""
         self._down: set[int] = set()
+        self._was_down: set[tuple[int, bool]] = set()
+        """Of the same kind: the interface has been down since, so that the router is another link's."""
 
     def interface_appeared(self, interface: Interface) -> None:
         """Optimistic addresses (RFC 4429), where the kernel and the host manager let us."""
@@ -151,6 +153,7 @@ class MobileNodeHost:
             self._new_link.came_up(event.interface)
         elif isinstance(event, LinkDown):
             self._down.add(event.interface)
+            self._was_down.update(place for place in self._routers if place[0] == event.interface)
         elif isinstance(event, AddressAdded | AddressRemoved) and is_unicast_routable(event.address):
             rule = HostRule(self._priority + _FROM_OTHERS, MAIN_TABLE, event.address, 128)
             if isinstance(event, AddressRemoved):
@@ -199,6 +202,7 @@ class MobileNodeHost:
 
     def _send_by(self, router: Address, interface: int, of_ipv4: bool) -> None:
         """This router is the one from now on; those of links that we left are none any more."""
+        self._was_down.discard((interface, of_ipv4))
         if router != UNSPECIFIED:
             self._routers.setdefault((interface, of_ipv4), router)
         for place, used in list(self._routers.items()):
@@ -206,9 +210,10 @@ class MobileNodeHost:
             if place == (interface, of_ipv4) and used != router:
                 self._new_link.left(used, at)
                 self._routers[place] = router
-            elif at != interface and at in self._down:
+            elif place in self._was_down if at == interface else at in self._down:
                 self._new_link.left(used, at)
                 del self._routers[place]
+                self._was_down.discard(place)
 
     def _go_away(self, address: Address) -> None:
         self._leave_home(address)
