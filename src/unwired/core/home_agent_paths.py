@@ -71,6 +71,7 @@ class HomeAgentPaths:
         self._paths: dict[Address, _Path] = {}
         self._searching: set[Address] = set()
         self._waiting: OrderedDict[Address, None] = OrderedDict()
+        self._is_timed = False
         interception.placed = self._placed
         interception.ended = self._ended
 
@@ -115,7 +116,9 @@ class HomeAgentPaths:
         self._ended(binding, now)
         if binding.primary == self._own and len(self._waiting) < WAITING_MAX:
             self._waiting[binding.home_address] = None
-            self._agenda.at(now.monotonic + PATIENCE_S, self._begin_next)
+            if not self._is_timed:
+                self._is_timed = True
+                self._agenda.at(now.monotonic + PATIENCE_S, self._begin_late)
 
     def _ended(self, binding: Binding, now: Now) -> None:
         home_address = binding.home_address
@@ -123,6 +126,11 @@ class HomeAgentPaths:
         if self._paths.pop(home_address, None) is not None:
             self._searching.discard(home_address)
             self._begin_next(now)
+
+    def _begin_late(self, now: Now) -> None:
+        """Those that nothing else has begun."""
+        self._is_timed = False
+        self._begin_next(now)
 
     def _begin_next(self, now: Now) -> None:
         while self._waiting and len(self._searching) < SEARCHES_MAX:

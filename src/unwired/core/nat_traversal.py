@@ -26,7 +26,9 @@ from unwired.wire.ipv6 import Outer, Packet
 from unwired.wire.nat_probe import NatProbe, decode_nat_probe
 
 ASKED_PER_S = 50
-"""Mobile nodes asked for a binding update, all together; each at most once a second."""
+"""Mobile nodes asked for a binding update, all together."""
+ASKED_AGAIN_S = 0.2
+"""How long one of them is left alone: the question or the answer may have been lost."""
 PROBES_MAX = 4096
 PROBES_OF_ONE_SOURCE_MAX = 8
 """Answers to probes that wait for their time: mobile nodes behind one NAT have one source address in common."""
@@ -76,10 +78,11 @@ class NatTraversal:
 
     def _may_ask(self, home_address: Address, now: Now) -> bool:
         asked_at = self._asked.get(home_address)
-        if (asked_at is not None and now.monotonic - asked_at < 1.0) or not self._questions.take(now.monotonic):
+        is_too_soon = asked_at is not None and now.monotonic - asked_at < ASKED_AGAIN_S
+        if is_too_soon or not self._questions.take(now.monotonic):
             return False
         if len(self._asked) >= 2 * ASKED_PER_S:
-            self._asked = {one: at for one, at in self._asked.items() if now.monotonic - at < 1.0}
+            self._asked = {one: at for one, at in self._asked.items() if now.monotonic - at < ASKED_AGAIN_S}
         self._asked[home_address] = now.monotonic
         return True
 
