@@ -17,9 +17,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
+from unwired.wire.declared import Declared, made_of
 from unwired.wire.errors import DecodeError
-from unwired.wire.generate import Pack, Unpack, compile_pack, compile_unpack
-from unwired.wire.layout import NO_FIELDS, Layout, Tail, parse_layout
+from unwired.wire.generate import Unpack, compile_pack, compile_unpack
+from unwired.wire.layout import Tail, parse_layout
 from unwired.wire.tails import TAILS
 
 _PAD1 = 0
@@ -28,19 +29,14 @@ PADDING = (b"", b"\0", *(bytes((_PADN, size - 2)) + bytes(size - 2) for size in 
 """Pad1 or PadN of so many bytes, of mobility options and of the sub-options that have them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """Base of every declared member of a family. ``NAME`` and ``REFERENCE`` are the RFC's."""
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Member(Declared):
+    """Base of every declared member of a family."""
 
-    TYPE: ClassVar[int] = -1
-    NAME: ClassVar[str] = "Unknown"
-    REFERENCE: ClassVar[str] = ""
-    LAYOUT: ClassVar[Layout] = NO_FIELDS
     ALIGNMENT: ClassVar[tuple[int, int]] = (1, 0)
-    pack: ClassVar[Pack]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class UnknownSubOption(Member):
     """A sub-option whose number is not declared: kept, skipped."""
 
@@ -51,7 +47,7 @@ class UnknownSubOption(Member):
         return bytes((self.type, len(self.data))) + self.data
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class UnknownForm(Member):
     """A form whose number is not declared."""
 
@@ -78,8 +74,8 @@ class Family(ABC):
         FAMILIES[kind] = self
 
     @abstractmethod
-    def declare(self, made: type[Any], layout: str) -> None:
-        """Give a new member its layout and functions."""
+    def declare(self, made: type[Any]) -> None:
+        """Give a new member its functions."""
 
 
 FAMILIES: dict[str, Family] = {}
@@ -94,8 +90,7 @@ class SubOptions(Family):
         self._padded = padded
         TAILS[kind] = Tail(self._unpack, self._pack, members=self.members)
 
-    def declare(self, made: type[Any], layout: str) -> None:
-        made.LAYOUT = parse_layout(layout, TAILS)
+    def declare(self, made: type[Any]) -> None:
         made.pack = compile_pack(made.LAYOUT, made.NAME, TAILS, "BB", (str(made.TYPE), "size"))
         self.unpackers[made.TYPE] = compile_unpack(made, made.LAYOUT, made.NAME, TAILS, exact=True)
 
@@ -136,8 +131,7 @@ class Choice(Family):
         super().__init__(kind, name)
         TAILS[kind] = Tail(self._unpack, _pack_form, number_of, self.members)
 
-    def declare(self, made: type[Any], layout: str) -> None:
-        made.LAYOUT = parse_layout(layout, TAILS)
+    def declare(self, made: type[Any]) -> None:
         made.pack = compile_pack(made.LAYOUT, made.NAME, TAILS)
         self.unpackers[made.TYPE] = compile_unpack(made, made.LAYOUT, made.NAME, TAILS, exact=False)
 
@@ -160,9 +154,9 @@ def kind_of(
     """Declare a member of a family; ``layout`` starts after type and length, or is all of a form."""
 
     def declare(cls: type[T]) -> type[T]:
-        made: type[Any] = dataclass(frozen=True, slots=True)(cls)
-        made.TYPE, made.NAME, made.REFERENCE, made.ALIGNMENT = int(number), name, reference, align
-        family.declare(made, layout)
+        made = made_of(cls, int(number), name, reference, parse_layout(layout, TAILS))
+        made.ALIGNMENT = align
+        family.declare(made)
         family.members[made.TYPE] = made
         return made
 

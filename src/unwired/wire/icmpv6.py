@@ -7,35 +7,28 @@ They are declared like mobility messages (``mobility.py``); a layout starts afte
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
-from functools import partial
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import TypeVar, dataclass_transform
 
 from unwired.wire.address import Address
+from unwired.wire.declared import Declared, MessageTypes, made_of
 from unwired.wire.errors import DecodeError
-from unwired.wire.generate import Pack, SharedType, Unpack, compile_pack, compile_unpack
-from unwired.wire.layout import NO_FIELDS, Layout, Tail, parse_layout
+from unwired.wire.generate import compile_pack, compile_unpack
+from unwired.wire.layout import Tail, parse_layout
 from unwired.wire.nd_options import NdOption, decode_nd_options, encode_nd_options
 from unwired.wire.tails import TAILS
 
 ICMPV6 = 58
 
 
-@dataclass(frozen=True, slots=True)
-class IcmpMessage:
-    """Base of every ICMPv6 message."""
-
-    TYPE: ClassVar[int] = -1
-    NAME: ClassVar[str] = "Unknown"
-    REFERENCE: ClassVar[str] = ""
-    LAYOUT: ClassVar[Layout] = NO_FIELDS
-    pack: ClassVar[Pack]
-    """The message with the checksum field zero."""
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class IcmpMessage(Declared):
+    """Base of every ICMPv6 message. ``pack`` makes the message with the checksum field zero."""
 
 
 I = TypeVar("I", bound=IcmpMessage)  # noqa: E741
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class UnknownIcmp(IcmpMessage):
     """A message whose type is not registered; ``data`` is everything after the checksum."""
 
@@ -47,10 +40,13 @@ class UnknownIcmp(IcmpMessage):
         return bytes((self.type, self.code, 0, 0)) + self.data
 
 
-ICMP_MESSAGES: dict[int | tuple[int, int], type[IcmpMessage]] = {}
+def _unpack_unknown(number: int, data: bytes, start: int, end: int) -> IcmpMessage:
+    return UnknownIcmp(number, data[start], data[start + 3 : end])
+
+
+_types: MessageTypes[IcmpMessage] = MessageTypes(1, _unpack_unknown)
+ICMP_MESSAGES = _types.classes
 """The messages by their type, or by it and the number that tells messages of one type apart (RFC 5568)."""
-_unpack: dict[int, Unpack] = {}
-_shared: dict[int, SharedType] = {}
 _CODE_MUST_BE_ZERO = range(133, 137)
 """Neighbour discovery: any other code is invalid (RFC 4861 sections 6.1 and 7.1)."""
 _TAILS = TAILS | {"nd_options": Tail(decode_nd_options, encode_nd_options)}
@@ -61,20 +57,9 @@ def icmp_message(number: int, name: str, reference: str, layout: str) -> Callabl
     """Declare an ICMPv6 message; ``layout`` starts at the code, the checksum is reserved bits."""
 
     def declare(cls: type[I]) -> type[I]:
-        made: type[Any] = dataclass(frozen=True, slots=True)(cls)
-        made.TYPE, made.NAME, made.REFERENCE = number, name, reference
-        made.LAYOUT = parse_layout(layout, _TAILS)
+        made = made_of(cls, number, name, reference, parse_layout(layout, _TAILS))
         made.pack = compile_pack(made.LAYOUT, name, _TAILS, "B", (str(number),))
-        unpack = compile_unpack(made, made.LAYOUT, name, _TAILS, exact=False)
-        constant = made.LAYOUT.constant
-        if constant is None:
-            ICMP_MESSAGES[number] = made
-            _unpack[number] = unpack
-        else:
-            ICMP_MESSAGES[number, constant.value] = made
-            shared = _shared.setdefault(number, SharedType(constant, partial(_unpack_unknown, number)))
-            shared.unpackers[constant.value] = unpack
-            _unpack[number] = shared
+        _types.add(made, compile_unpack(made, made.LAYOUT, name, _TAILS, exact=False))
         return made
 
     return declare
@@ -82,20 +67,14 @@ def icmp_message(number: int, name: str, reference: str, layout: str) -> Callabl
 
 def icmp_class(data: bytes, start: int = 0) -> type[IcmpMessage] | None:
     """The class of the message that starts there; None when no such message is declared."""
-    number = data[start]
-    shared = _shared.get(number)
-    return ICMP_MESSAGES.get(number if shared is None else (number, shared.subtype(data, start + 1)))
-
-
-def _unpack_unknown(number: int, data: bytes, start: int, end: int) -> UnknownIcmp:
-    return UnknownIcmp(number, data[start], data[start + 3 : end])
+    return _types.find(data[start], data, start)
 
 
 def decode_icmp(data: bytes, start: int, end: int) -> IcmpMessage:
     """The ICMPv6 message in ``data[start:end]``; the checksum is not looked at (it needs the addresses)."""
     if end - start < 4:
         raise DecodeError(f"ICMPv6 message of {end - start} bytes where 4 are needed", start)
-    unpack = _unpack.get(data[start])
+    unpack = _types.unpackers[data[start]]
     if unpack is None:
         return _unpack_unknown(data[start], data, start + 1, end)
     if data[start + 1] and data[start] in _CODE_MUST_BE_ZERO:

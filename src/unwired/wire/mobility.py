@@ -24,13 +24,13 @@ with a number that is not registered are kept as ``UnknownOption`` and skipped b
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import ClassVar, TypeVar, dataclass_transform
 
+from unwired.wire.declared import Declared, MessageTypes, made_of
 from unwired.wire.errors import DecodeError
 from unwired.wire.families import PADDING
-from unwired.wire.generate import Pack, SharedType, Unpack, compile_pack, compile_unpack
-from unwired.wire.layout import NO_FIELDS, Layout, Tail, parse_layout
+from unwired.wire.generate import Unpack, compile_pack, compile_unpack
+from unwired.wire.layout import Tail, parse_layout
 from unwired.wire.tails import TAILS
 
 NO_NEXT_HEADER = 59
@@ -41,23 +41,17 @@ _PAD1 = 0
 _PADN = 1
 
 
-@dataclass(frozen=True, slots=True)
-class MobilityOption:
-    """Base of every mobility option. ``NAME`` and ``REFERENCE`` are the RFC's."""
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class MobilityOption(Declared):
+    """Base of every mobility option. ``pack`` makes the option with its type and length, without padding."""
 
-    TYPE: ClassVar[int] = -1
-    NAME: ClassVar[str] = "Unknown"
-    REFERENCE: ClassVar[str] = ""
-    LAYOUT: ClassVar[Layout] = NO_FIELDS
     ALIGNMENT: ClassVar[tuple[int, int]] = (1, 0)
-    pack: ClassVar[Pack]
-    """The option with its type and length, without padding."""
 
 
 O = TypeVar("O", bound=MobilityOption)  # noqa: E741
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class UnknownOption(MobilityOption):
     """An option whose number is not registered: kept, skipped (RFC 6275 section 6.2.1)."""
 
@@ -68,17 +62,12 @@ class UnknownOption(MobilityOption):
         return bytes((self.type, len(self.data))) + self.data
 
 
-@dataclass(frozen=True, slots=True)
-class MobilityMessage:
-    """Base of every mobility message. ``options`` are in the order of the wire."""
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class MobilityMessage(Declared):
+    """Base of every mobility message. ``options`` are in the order of the wire; ``pack`` makes the message data without
+    them."""
 
-    TYPE: ClassVar[int] = -1
-    NAME: ClassVar[str] = "Unknown"
-    REFERENCE: ClassVar[str] = ""
-    LAYOUT: ClassVar[Layout] = NO_FIELDS
     HAS_OPTIONS: ClassVar[bool] = True
-    pack: ClassVar[Pack]
-    """The message data, without the options."""
 
     options: tuple[MobilityOption, ...] = field(default=(), kw_only=True)
 
@@ -96,7 +85,7 @@ class MobilityMessage:
 M = TypeVar("M", bound=MobilityMessage)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class UnknownMessage(MobilityMessage):
     """A message whose MH Type is not registered, to be answered with a binding error (RFC 6275 section 9.2).
 
@@ -111,12 +100,16 @@ class UnknownMessage(MobilityMessage):
         return self.data
 
 
-MESSAGES: dict[int | tuple[int, int], type[MobilityMessage]] = {}
+def _unpack_unknown(number: int, data: bytes, start: int, end: int) -> MobilityMessage:
+    return UnknownMessage(number, data[start:end])
+
+
+_types: MessageTypes[MobilityMessage] = MessageTypes(HEADER_SIZE, _unpack_unknown)
+MESSAGES = _types.classes
 """The messages by their MH Type, or by it and the number that tells messages of one type apart (RFC 5846, 7109)."""
+_unpack_message = _types.unpackers
 OPTIONS: dict[int, type[MobilityOption]] = {}
-_unpack_message: list[Unpack | None] = [None] * 256
 _unpack_option: list[Unpack | None] = [None] * 256
-_shared: dict[int, SharedType] = {}
 _IN_WORDS: set[int] = set()
 """Options whose length counts units of four bytes after the first four (RFC 7411)."""
 
@@ -129,9 +122,8 @@ def mobility_option(
     bytes after the first four bytes of the option."""
 
     def declare(cls: type[O]) -> type[O]:
-        made: type[Any] = dataclass(frozen=True, slots=True)(cls)
-        made.TYPE, made.NAME, made.REFERENCE, made.ALIGNMENT = number, name, reference, align
-        made.LAYOUT = parse_layout(layout, TAILS)
+        made = made_of(cls, number, name, reference, parse_layout(layout, TAILS))
+        made.ALIGNMENT = align
         made.pack = compile_pack(
             made.LAYOUT, name, TAILS, "BB", (str(number), "words(size - 2)" if in_words else "size")
         )
@@ -149,24 +141,11 @@ def mobility_message(number: int, name: str, reference: str, layout: str) -> Cal
     """Declare a mobility message; ``layout`` starts after the checksum, the mobility options follow it."""
 
     def declare(cls: type[M]) -> type[M]:
-        made: type[Any] = dataclass(frozen=True, slots=True)(cls)
-        made.TYPE, made.NAME, made.REFERENCE = number, name, reference
-        made.LAYOUT = parse_layout(layout, _MESSAGE_TAILS)
+        made = made_of(cls, number, name, reference, parse_layout(layout, _MESSAGE_TAILS))
         made.pack = compile_pack(made.LAYOUT, name, TAILS)
         made.HAS_OPTIONS = made.LAYOUT.tail is None
-        whole = made.LAYOUT
-        if made.HAS_OPTIONS:
-            whole = parse_layout(f"{layout} options:mobility_options", _MESSAGE_TAILS)
-        unpack = compile_unpack(made, whole, name, _MESSAGE_TAILS, exact=False)
-        constant = made.LAYOUT.constant
-        if constant is None:
-            MESSAGES[number] = made
-            _unpack_message[number] = unpack
-        else:
-            MESSAGES[number, constant.value] = made
-            shared = _shared.setdefault(number, SharedType(constant, partial(_unpack_unknown, number)))
-            shared.unpackers[constant.value] = unpack
-            _unpack_message[number] = shared
+        whole = parse_layout(f"{layout} options:mobility_options", _MESSAGE_TAILS) if made.HAS_OPTIONS else made.LAYOUT
+        _types.add(made, compile_unpack(made, whole, name, _MESSAGE_TAILS, exact=False))
         return made
 
     return declare
@@ -174,9 +153,7 @@ def mobility_message(number: int, name: str, reference: str, layout: str) -> Cal
 
 def message_class(header: bytes, start: int = 0) -> type[MobilityMessage] | None:
     """The class of the message whose mobility header starts there; None when no such message is declared."""
-    number = header[start + 2]
-    shared = _shared.get(number)
-    return MESSAGES.get(number if shared is None else (number, shared.subtype(header, start + HEADER_SIZE)))
+    return _types.find(header[start + 2], header, start)
 
 
 def options_start(header: bytes) -> int:
@@ -217,10 +194,6 @@ def decode_options(data: bytes, start: int, end: int) -> tuple[MobilityOption, .
 
 
 _MESSAGE_TAILS = TAILS | {"mobility_options": Tail(decode_options, lambda options: b"")}
-
-
-def _unpack_unknown(number: int, data: bytes, start: int, end: int) -> UnknownMessage:
-    return UnknownMessage(number, data[start:end])
 
 
 def decode_message(data: bytes, start: int, end: int) -> MobilityMessage:

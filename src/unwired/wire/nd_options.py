@@ -6,24 +6,19 @@ starts after the length.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import TypeVar, dataclass_transform
 
 from unwired.wire.address import Address
+from unwired.wire.declared import Declared, made_of
 from unwired.wire.errors import DecodeError
-from unwired.wire.generate import Pack, Unpack, compile_pack, compile_unpack
-from unwired.wire.layout import NO_FIELDS, Layout, parse_layout
+from unwired.wire.generate import Unpack, compile_pack, compile_unpack
+from unwired.wire.layout import parse_layout
 from unwired.wire.tails import TAILS
 
 
-@dataclass(frozen=True, slots=True)
-class NdOption:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class NdOption(Declared):
     """Base of every neighbour discovery option."""
-
-    TYPE: ClassVar[int] = -1
-    NAME: ClassVar[str] = "Unknown"
-    REFERENCE: ClassVar[str] = ""
-    LAYOUT: ClassVar[Layout] = NO_FIELDS
-    pack: ClassVar[Pack]
 
 
 N = TypeVar("N", bound=NdOption)
@@ -32,7 +27,7 @@ PREFIX_LENGTH_MAX = 128
 """What a prefix length says at most (RFC 4861 section 4.6.2)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class UnknownNdOption(NdOption):
     """An option whose number is not registered; ``data`` is all after its length, 6 bytes or 8n + 6."""
 
@@ -52,9 +47,7 @@ def nd_option(number: int, name: str, reference: str, layout: str) -> Callable[[
     """Declare a neighbour discovery option; ``layout`` starts after the length."""
 
     def declare(cls: type[N]) -> type[N]:
-        made: type[Any] = dataclass(frozen=True, slots=True)(cls)
-        made.TYPE, made.NAME, made.REFERENCE = number, name, reference
-        made.LAYOUT = parse_layout(layout, TAILS)
+        made = made_of(cls, number, name, reference, parse_layout(layout, TAILS))
         made.pack = compile_pack(made.LAYOUT, name, TAILS, "BB", (str(number), "(size + 9) // 8"))
         ND_OPTIONS[number] = made
         _unpack[number] = compile_unpack(made, made.LAYOUT, name, TAILS, exact=True)
