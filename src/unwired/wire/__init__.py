@@ -3,7 +3,7 @@
 Importing the package declares every message and option, so that the registries are complete for whoever decodes.
 """
 
-from unwired.wire import (
+from unwired.wire import (  # noqa: F401
     rfc3963,
     rfc4283,
     rfc4285,
@@ -47,48 +47,3 @@ from unwired.wire import (
     rfc8278,
     rfc8885,
 )
-
-__all__ = [
-    "rfc3963",
-    "rfc4283",
-    "rfc4285",
-    "rfc4866",
-    "rfc5026",
-    "rfc5094",
-    "rfc5096",
-    "rfc5142",
-    "rfc5149",
-    "rfc5213",
-    "rfc5380",
-    "rfc5555",
-    "rfc5568",
-    "rfc5568_discovery",
-    "rfc5648",
-    "rfc5726",
-    "rfc5844",
-    "rfc5845",
-    "rfc5846",
-    "rfc5847",
-    "rfc5949",
-    "rfc6058",
-    "rfc6088",
-    "rfc6089",
-    "rfc6275",
-    "rfc6463",
-    "rfc6602",
-    "rfc6618",
-    "rfc6705",
-    "rfc6757",
-    "rfc6909",
-    "rfc7028",
-    "rfc7077",
-    "rfc7109",
-    "rfc7148",
-    "rfc7161",
-    "rfc7222",
-    "rfc7389",
-    "rfc7411",
-    "rfc8127",
-    "rfc8278",
-    "rfc8885",
-]

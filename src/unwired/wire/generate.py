@@ -1,11 +1,13 @@
-"""The functions of a layout (``layout.py``): generated as source, once per class at import, as ``dataclasses`` does for
-``__init__``. One struct call and straight-line code per message is what lets a home agent decode a binding update in a
-few microseconds.
+"""The functions of a layout (``layout.py``): generated as source, as ``dataclasses`` does for ``__init__``. One struct
+call and straight-line code per message is what lets a home agent decode a binding update in a few microseconds.
+
+They are compiled when they are called for the first time: of the 170 classes that are declared a process needs few.
 """
 
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from types import FunctionType
 from typing import Any
 
 from unwired.wire.address import V4_MAPPED
@@ -39,6 +41,26 @@ def draft_of(cls: type[Any]) -> type[Any]:
     """
     slots = {"__slots__": cls.__dict__["__slots__"], "__setattr__": object.__setattr__}
     return type(f"{cls.__name__}Draft", cls.__bases__, slots)
+
+
+def _first_call(*arguments: Any) -> Any:
+    """The code of a function that has not been called yet."""
+    return compile_and_call(*arguments)  # type: ignore[name-defined]  # noqa: F821
+
+
+def _function(name: str, lines: list[str], scope: dict[str, Any]) -> Any:
+    """The function ``name`` that the source defines, in which ``scope`` has the names. Its code is put into it by its
+    first call, so that whoever holds the function need not get another one."""
+    function = FunctionType(_first_call.__code__, scope, name)
+
+    def compile_and_call(*arguments: Any) -> Any:
+        defined: dict[str, Any] = {}
+        exec("\n".join(lines), scope, defined)
+        function.__code__ = defined[name].__code__
+        return function(*arguments)
+
+    scope["compile_and_call"] = compile_and_call
+    return function
 
 
 # --- decoding --------------------------------------------------------------------------------------------------------
@@ -137,8 +159,7 @@ def compile_unpack(cls: type[Any], layout: Layout, name: str, tails: Mapping[str
         "ipv4_addresses": unpack_ipv4_addresses,
         "tail": tail.unpack if tail else None,
     }
-    exec("\n".join(lines), scope)
-    return scope["unpack"]  # type: ignore[no-any-return]
+    return _function("unpack", lines, scope)  # type: ignore[no-any-return]
 
 
 class SharedType:
@@ -215,5 +236,4 @@ def compile_pack(
         "tail": tail.pack if tail else None,
         "number": tail.number if tail else None,
     }
-    exec("\n".join(lines), scope)
-    return scope["pack"]  # type: ignore[no-any-return]
+    return _function("pack", lines, scope)  # type: ignore[no-any-return]
