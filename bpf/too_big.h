@@ -99,7 +99,7 @@ __noinline int tell_too_big(struct __sk_buff *skb, __u32 at, const struct ip_hea
 	}
 	if (make_room(skb, encapsulation, 0) ||
 	    bpf_skb_store_bytes(skb, at, &head, overhead, BPF_F_RECOMPUTE_CSUM))
-		return VERDICT_DROP;
+		return drop(COUNTER_ENCAPSULATE_FAILED);
 	return bpf_redirect(settings->punt_interface, 0);
 }
 

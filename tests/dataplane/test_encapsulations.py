@@ -1,5 +1,6 @@
 """Every kind of packet in every kind of tunnel, in namespaces: correspondent - home agent - router - mobile nodes."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -18,6 +19,8 @@ from unwired.core.forwarding import Encapsulation
 pytestmark = pytest.mark.root
 
 KINDS = list(Encapsulation)
+OLDER_KERNEL = tuple(map(int, os.uname().release.split(".")[:2])) < (6, 3)
+"""Has no flag for the family of what is inside (bpf/room.h)."""
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +108,7 @@ def test_mobile_node_to_mobile_node(
     first: Encapsulation, second: Encapsulation, inner: int, topology: Topology
 ) -> None:
     """Decapsulated and encapsulated again, segmentation offload and all; what comes out of another kind of tunnel than
-    it goes into is cut before."""
+    it goes into is cut before, and by older kernels also what would change its family."""
     sender, receiver = number_of(first), number_of(second, 1)
     ping(topology.mobile_nodes[sender], home(receiver, inner), f"-I {home(sender, inner)}")
     before, failures = topology.home_agent_table.counters(), failed(topology)
@@ -114,7 +117,9 @@ def test_mobile_node_to_mobile_node(
         (topology.mobile_nodes[receiver], home(receiver, inner)),
     )
     assert failed(topology) == failures
-    assert bool(topology.home_agent_table.counters()["cut"] > before["cut"]) == (first != second)
+    changes_family = inner != (6 if second == Encapsulation.IPV6 else 4)
+    cut = first != second or (OLDER_KERNEL and changes_family)
+    assert (topology.home_agent_table.counters()["cut"] > before["cut"]) == cut
 
 
 def _send(sender: tuple[Namespace, str], receiver: tuple[Namespace, str]) -> None:
