@@ -27,8 +27,10 @@ from unwired.wire import (
     rfc5142,
     rfc5149,
     rfc5213,
+    rfc5380,
     rfc5555,
     rfc5568,
+    rfc5568_discovery,
     rfc5648,
     rfc5844,
     rfc5845,
@@ -51,6 +53,11 @@ from unwired.wire.nd_options import UnknownNdOption
 Description = dict[str, Any]
 Element = ElementTree.Element
 
+_ECHO: dict[str, str | tuple[str, ...]] = {
+    "identifier": "icmpv6.echo.identifier",
+    "sequence": "icmpv6.echo.sequence_number",
+    "echoed": "data.data",
+}
 FIELDS: dict[type, dict[str, str | tuple[str, ...]]] = {
     rfc6275.BindingRefreshRequest: {},
     rfc6275.HomeTestInit: {"cookie": "mip6.hoti.cookie"},
@@ -270,6 +277,23 @@ FIELDS: dict[type, dict[str, str | tuple[str, ...]]] = {
         "lifetime_units": "icmpv6.opt.pref64.scaled_lifetime",
         "prefix_length_code": "icmpv6.opt.pref64.plc",
     },
+    icmpv6.EchoRequest: _ECHO,
+    icmpv6.EchoReply: _ECHO,
+    rfc5568_discovery.RouterSolicitationForProxyAdvertisement: {"identifier": "icmpv6.fmip6.identifier"},
+    rfc5568_discovery.ProxyRouterAdvertisement: {"code": "icmpv6.code", "identifier": "icmpv6.fmip6.identifier"},
+    rfc5568_discovery.IpAddressPrefix: {
+        "code": "icmpv6.opt.ipa.option_code",
+        "prefix_length": "icmpv6.opt.ipa.prefix_len",
+        "address": "icmpv6.opt.ipa.ipv6_address",
+    },
+    rfc5568_discovery.LinkLayerAddress: {"code": "icmpv6.opt.lla.option_code", "address": "icmpv6.opt.lla.bytes"},
+    rfc5380.MobilityAnchorPoint: {
+        "distance": "icmpv6.opt.map.distance",
+        "preference": "icmpv6.opt.map.preference",
+        "allocates_address": "icmpv6.opt.map.flag.r",
+        "valid_lifetime_s": "icmpv6.opt.map.valid_lifetime",
+        "address": "icmpv6.opt.map.global_address",
+    },
 }
 _OPTIONS_MISREAD = (rfc5142.HomeAgentSwitch.TYPE, rfc5568.FastNeighborAdvertisement.TYPE)
 """Messages whose options are not compared: tshark 4.0 looks for those of a Home Agent Switch six bytes before they
@@ -296,17 +320,19 @@ NOT_SHOWN: dict[type, tuple[str, ...]] = {
     rfc5213.HomeNetworkPrefix: ("off_link",),
     rfc5648.BindingIdentifier: ("priority",),
     nd_options.Pref64: ("prefix",),
+    rfc5568_discovery.ProxyRouterAdvertisement: ("multicast",),
 }
 """Fields that tshark 4.0 does not know: the flags of RFC 5949, 7028, 7411 and 8885 and the priority that RFC 6089 gives
 a binding; of a PREF64 option it shows the whole prefix only."""
 MISREAD: dict[type, str] = {
     rfc6705.LocalizedRoutingInitiation: "reads its fields from the mobility header's first byte on",
     rfc6705.LocalizedRoutingAcknowledgment: "reads its fields from the mobility header's first byte on",
+    rfc5568_discovery.NeighborAdvertisementAcknowledgment: "reads the address four bytes before it starts",
 }
-"""Messages that tshark knows and reads where they are not."""
+"""Messages and options that tshark knows and reads where they are not."""
 _MOBILITY = {number: cls for number, cls in MESSAGES.items() if cls in FIELDS}
 _MOBILITY_OPTIONS = {cls.TYPE: cls for cls in FIELDS if issubclass(cls, MobilityOption)}
-_ICMP = {cls.TYPE: cls for cls in FIELDS if issubclass(cls, icmpv6.IcmpMessage)}
+_ICMP = {number: cls for number, cls in icmpv6.ICMP_MESSAGES.items() if cls in FIELDS}
 _ND_OPTIONS = {cls.TYPE: cls for cls in FIELDS if issubclass(cls, nd_options.NdOption)}
 
 
@@ -470,9 +496,11 @@ def _raw_of(element: Element, names: tuple[str, ...]) -> str:
 
 def _icmp(element: Element) -> Description:
     number = _number(_child(element, "icmpv6.type"))
+    shared = element.find("field[@name='icmpv6.fmip6.subtype']")
+    cls = _ICMP.get(number if shared is None else (number, _number(shared)))
     return {
         "type": number,
-        "fields": _fields(_ICMP[number], element) if number in _ICMP else {},
+        "fields": {} if cls is None else _fields(cls, element),
         "options": [_nd_option(option) for option in element.findall("field[@name='icmpv6.opt']")],
         "checksum": _number(_child(element, "icmpv6.checksum")),
         "checksum_ok": _child(element, "icmpv6.checksum.status").get("show") == "1",
