@@ -245,7 +245,7 @@ def test_what_an_option_lacks_is_said_of_it_and_not_of_the_next(capture: Path) -
     end_source_too = flow.replace(bytes.fromhex("0100 80000000"), bytes.fromhex("0100 c0000000"))
     write_capture(capture, [end_source_too, empty.replace(b"\xc8\0", b"\x03\0")])
     assert [(one["error"]["field"], one["error"]["reference"]) for one in objects(capture)] == [
-        ("Flow Identification", "RFC 6089, 4.2"),
+        ("Traffic Selector", "RFC 6089, 4.2.1.4"),
         ("Alternate Care-of Address", "RFC 6275, 6.2.5"),
     ]
 

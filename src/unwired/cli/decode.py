@@ -20,7 +20,7 @@ checksum_ok             boolean, or null when the checksum cannot be verified be
 encapsulation           the headers around it, outermost first: {type: "IPv6" or "IPv4", src, dst},
                         {type: "UDP", src_port, dst_port}, {type: "GRE", key (or null)}
 error                   null, or {reason, offset, field, reference}: why it is malformed; offset counts from the first
-                        byte of the frame, field is the header field, message or option there, reference the section
+                        byte of the frame, field is the header field, message, (sub-)option there, reference the section
                         that says how it must be
 ======================  ===============================================================================================
 

@@ -115,6 +115,16 @@ class SubOptions(Family):
             start = after
         return tuple(members)
 
+    def member_at(self, data: bytes, start: int, end: int, at: int) -> type[Member] | None:
+        """The class of the sub-option at ``data[at]``, of those in ``data[start:end]``; None when there is none."""
+        while start <= at and start + 1 < end:
+            is_pad1 = self._padded and data[start] == _PAD1
+            after = start + 1 if is_pad1 else start + 2 + data[start + 1]
+            if at < after:
+                return self.members.get(data[start])
+            start = after
+        return None
+
     def _pack(self, members: tuple[Member, ...]) -> bytes:
         packed = b""
         for member in members:

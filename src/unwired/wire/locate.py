@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from unwired.wire.families import FAMILIES, SubOptions
 from unwired.wire.icmpv6 import ICMPV6, icmp_class
 from unwired.wire.ipv6 import DESTINATION_OPTIONS, HOP_BY_HOP, ROUTING, Headers
 from unwired.wire.mobility import HEADER_SIZE, MOBILITY_HEADER, OPTIONS, message_class, option_end
@@ -9,7 +10,7 @@ from unwired.wire.nd_options import ND_OPTIONS
 
 
 class Part(NamedTuple):
-    """A header field, message or option by its RFC's name, and the section."""
+    """A header field, message, option or sub-option by its RFC's name, and the section."""
 
     name: str
     reference: str
@@ -57,10 +58,21 @@ def _part_of_mobility(header: bytes, at: int) -> Part:
     while start <= at and start + 1 < len(header):
         end = start + 1 if header[start] == 0 else option_end(header, start)
         if at < end:
-            option = OPTIONS.get(header[start])
-            return Part(f"option {header[start]}", "RFC 6275, 6.2.1") if option is None else _of(option)
+            return _part_of_option(header, start, end, at)
         start = end
     return message
+
+
+def _part_of_option(header: bytes, start: int, end: int, at: int) -> Part:
+    """The option, or the sub-option in it."""
+    option = OPTIONS.get(header[start])
+    if option is None:
+        return Part(f"option {header[start]}", "RFC 6275, 6.2.1")
+    tail = option.LAYOUT.tail
+    family = FAMILIES.get(tail.kind) if tail else None
+    inside = start + 2 + option.LAYOUT.size
+    member = family.member_at(header, inside, end, at) if isinstance(family, SubOptions) else None
+    return _of(member or option)
 
 
 def _part_of_icmp(message: bytes, at: int) -> Part:
