@@ -1,4 +1,4 @@
-"""The kernel's own tunnels (ip6tnl) as the other end of ours, in either role.
+"""The kernel's own tunnels (ip6tnl, sit, ipip, foo-over-UDP) as the other end of ours, in either role.
 
     correspondent ---- home agent ---- mobile node
 
@@ -6,6 +6,7 @@ One of the last two has our rows, the other a tunnel device of the kernel. A ker
 container host may be, skips its cases; Debian's has all of them (``make test-kernel``).
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from unwired.wire.address import parse_address
 pytestmark = pytest.mark.root
 
 TUNNEL_MTU = 1400
+UDP_PORT = 4191  # of RFC 5555
 CORRESPONDENT = {6: "2001:db8:c::2", 4: "192.0.2.2"}
 HOME_AGENT = {6: "2001:db8:a::1", 4: "198.51.100.1"}
 CARE_OF = {6: "2001:db8:a::2", 4: "198.51.100.2"}
@@ -35,16 +37,27 @@ class KernelTunnel:
     device: str
     encapsulation: Encapsulation
     inside: tuple[int, ...]
+    udp_carries: int = 0
+    """The protocol of everything that comes to the UDP port: the kernel does not look at the packet's version."""
 
     @property
     def outside(self) -> int:
         return 6 if self.encapsulation is Encapsulation.IPV6 else 4
 
+    @property
+    def port(self) -> int:
+        return UDP_PORT if self.udp_carries else 0
 
+
+_IN_UDP = f"encap fou encap-sport {UDP_PORT} encap-dport {UDP_PORT}"
 KERNEL_TUNNELS = {
     # Without `encaplimit none` the outer header is followed by destination options (RFC 2473 section 5.1).
-    "ip6tnl with tunnel encapsulation limit": KernelTunnel("ip6tnl mode any", Encapsulation.IPV6, (6,)),
-    "ip6tnl": KernelTunnel("ip6tnl mode any encaplimit none", Encapsulation.IPV6, (6,)),
+    "ip6tnl with tunnel encapsulation limit": KernelTunnel("ip6tnl mode any", Encapsulation.IPV6, (6, 4)),
+    "ip6tnl": KernelTunnel("ip6tnl mode any encaplimit none", Encapsulation.IPV6, (6, 4)),
+    "sit": KernelTunnel("sit mode any", Encapsulation.IPV4, (6, 4)),
+    "ipip": KernelTunnel("ipip mode ipip", Encapsulation.IPV4, (4,)),
+    "IPv6 in UDP": KernelTunnel(f"sit mode ip6ip {_IN_UDP}", Encapsulation.UDP, (6,), udp_carries=41),
+    "IPv4 in UDP": KernelTunnel(f"ipip mode ipip {_IN_UDP}", Encapsulation.UDP, (4,), udp_carries=4),
 }
 
 
@@ -103,25 +116,27 @@ class Network:
             self.mobile_node.run(f"ip -{version} route add default via {HOME_AGENT[version]}")
 
     def _make_theirs(self, namespace: Namespace) -> None:
+        if self.kernel.udp_carries:
+            _or_skip(namespace, f"ip fou add port {UDP_PORT} ipproto {self.kernel.udp_carries}")
         kind, _, options = self.kernel.device.partition(" ")
         _or_skip(namespace, f"ip link add kernel0 type {kind} {options} local {self._peer} remote {self._local}")
         namespace.run(f"ip link set kernel0 up mtu {TUNNEL_MTU}")
 
     def _make_ours(self, namespace: Namespace, direction: Direction) -> BpfTable:
         with namespace:
-            table = BpfTable(f"test-{id(self):x}", object_path(), capacity=1024)
+            table = BpfTable(f"test-{os.getpid()}-{id(self):x}", object_path(), capacity=1024)
             table.attach_tunnel_device(devices.create_tunnel_device("mip0", TUNNEL_MTU))
             table.attach_uplink(namespace.ifindex("up0"))
             if direction is Direction.TO_HOME_ADDRESS:
                 table.attach_uplink(namespace.ifindex("cn"))
-        local, peer = parse_address(self._local), parse_address(self._peer)
+        local, peer, port = parse_address(self._local), parse_address(self._peer), self.kernel.port
         back = Direction.FROM_HOME_ADDRESS if direction is Direction.TO_HOME_ADDRESS else Direction.TO_HOME_ADDRESS
         table.apply(Listen(0, local))
-        table.apply(SetTunnel(Tunnel(1, local, peer, self.kernel.encapsulation)))
+        table.apply(SetTunnel(Tunnel(1, local, peer, self.kernel.encapsulation, local_port=port, peer_port=port)))
         for version in self.kernel.inside:
             home = parse_address(HOME[version])
             table.apply(Forward(0, direction, home, 1))
-            table.apply(Accept(0, back, home, peer, 1))
+            table.apply(Accept(0, back, home, peer, 1, port))
         return table
 
     def _route_into(self, of_mobile_node: str, of_home_agent: str) -> None:

@@ -21,7 +21,6 @@ def transfer(sender: Namespace, source: str, receiver: Namespace, destination: s
     family = _family(destination)
     data = os.urandom(1 << 20) * 20
     received = bytearray()
-    family = socket.AF_INET6 if ":" in destination else socket.AF_INET
     with receiver:
         listening = socket.create_server((destination, 0), family=family)
     with sender:
