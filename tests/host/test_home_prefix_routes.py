@@ -88,6 +88,15 @@ def test_in_the_main_table_as_ever_when_nobody_announces(namespace: Namespace, t
     assert "2001:db8:100::/40 dev mip0" in run("ip", "-6", "route", "show", "table", "main")
 
 
+def test_an_interface_without_ipv6_is_no_obstacle(namespace: Namespace, tmp_path: Path) -> None:
+    """One that is too narrow for it, or the kernel's own for IPv4 tunnels, has none of IPv6's settings."""
+    run("ip", "link", "set", "eth1", "mtu", "1000")
+    host = Host(tmp_path, None)
+    host.prepare()
+    assert "dev mip0" in way("2001:db8:100::1000")
+    assert run("sysctl", "-n", "net.ipv6.conf.eth0.accept_ra") == "2\n"
+
+
 def test_swept_when_it_is_announced_no_more(namespace: Namespace, tmp_path: Path) -> None:
     Host(tmp_path, BgpConfig()).prepare()
     successor = Host(tmp_path, None)  # after a kill

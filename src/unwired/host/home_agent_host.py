@@ -33,7 +33,7 @@ class HomeAgentHost:
         """Before forwarding is on: a router ignores router advertisements, and the default routes that came from them
         go, unless accept_ra is 2. Asked for where it is 2 already: perhaps a daemon that was killed has set it."""
         accept = Sysctl(f"net/ipv6/conf/{interface.name}/accept_ra", "2")
-        if accept.read() in ("1", "2"):
+        if accept.exists() and accept.read() in ("1", "2"):
             self._state.make(accept)
         if interface.name == self._role.home_link:
             self._state.make(Sysctl(f"net/ipv6/conf/{interface.name}/proxy_ndp", "1"))
