@@ -33,7 +33,7 @@ test: lint
 	@$(BIN)/pytest -q -n 2 tests/unit tests/wire tests/core
 	@$(BIN)/pytest -q tests/dataplane tests/plane tests/host tests/doctor tests/bench tests/lab
 
-# The data plane and a short roaming on Debian's own kernel, in an emulated machine: some 12 minutes.
+# The data plane and a short roaming on Debian's own kernel, in an emulated machine: a quarter of an hour.
 test-kernel: setup build/test-kernel/initramfs
 	@tools/test-kernel/run build/test-kernel -m "not speed" tests/dataplane tests/kernel
 

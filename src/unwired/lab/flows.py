@@ -11,6 +11,7 @@ from unwired.lab.record import FlowRecord
 from unwired.lab.scenario import Probe, Stream
 
 _FIRST_PORT = 40_000
+_START_TIMEOUT_S = 30.0
 _DRAIN_S = 0.5
 _STOP_SOURCES_S = 12.0
 
@@ -99,7 +100,7 @@ class Flows:
             self._at(stop_s, lambda: self._ask_to_stop(process))
 
     def _wait_for_log(self, process: Process, log: Path) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + _START_TIMEOUT_S
         while not (log.exists() and log.read_bytes().count(b"\n")):
             if not process.is_running or time.monotonic() > deadline:
                 raise LabError(f"{process.name} did not start: {process.log_tail(5) or 'it printed nothing'}")
