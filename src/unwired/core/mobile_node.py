@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from unwired.core import mobile_node_view as view
+from unwired.core.acknowledgement import back
 from unwired.core.binding_update_list import SavedEntry
 from unwired.core.door import (
     Action,
@@ -58,7 +59,7 @@ from unwired.wire.icmpv6 import (
     TimeExceeded,
 )
 from unwired.wire.ipv4 import IPV4_IN_IP, UDP, Icmpv4Message, decode_ipv4_header
-from unwired.wire.ipv6 import AUTHENTICATION_HEADER, ESP, IPV6_IN_IPV6, Outer, Packet, Payload, UnknownPayload
+from unwired.wire.ipv6 import AUTHENTICATION_HEADER, ESP, IPV6_IN_IPV6, Packet, Payload, UnknownPayload
 from unwired.wire.ipv6 import HEADER_SIZE as IPV6_HEADER_SIZE
 from unwired.wire.mobility import MobilityMessage
 from unwired.wire.rfc5142 import HomeAgentSwitch
@@ -543,11 +544,9 @@ class MobileNode:
         """An error about a packet that cannot be processed (RFC 4443 section 2.4 e and f), by the way that it came."""
         if is_multicast(packet.destination) or not is_unicast_routable(packet.source):
             return
-        outer = packet.outer
-        if outer is not None:
-            outer = Outer(outer.destination, outer.source, outer.destination_port, outer.source_port)
         if self._errors.take(self.machine.now.monotonic):
-            self.machine.updates.send(Packet(packet.destination, packet.source, error, outer=outer))
+            answer = Packet(packet.destination, packet.source, error, outer=back(packet.outer))
+            self.machine.updates.send(answer)
         else:
             self._outbox.drop(Drop.RATE_LIMITED)
 
