@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from dual_stack_nodes import filled as filled
 
 from unwired.bench.namespaces import Namespace
 from unwired.dataplane import object_path
